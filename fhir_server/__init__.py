@@ -1,0 +1,1 @@
+"""Samen: one shared care plan for everyone around a person."""

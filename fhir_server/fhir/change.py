@@ -1,0 +1,36 @@
+"""What a write does to one resource."""
+
+from dataclasses import dataclass
+
+from fhir_server.fhir.json import Resource
+
+
+@dataclass(frozen=True)
+class Change:
+    """A resource before and after a write: no `before` is a create, no `after` a delete."""
+
+    before: Resource | None
+    after: Resource | None
+
+    @property
+    def resource(self) -> Resource:
+        """The state that says what this is about: after the write, or before a delete."""
+        resource = self.after if self.after is not None else self.before
+        if resource is None:
+            raise ValueError("a change needs a state before or after")
+        return resource
+
+    @property
+    def type(self) -> str:
+        """The resource type."""
+        return str(self.resource["resourceType"])
+
+    @property
+    def reference(self) -> str:
+        """`Type/id`."""
+        return f"{self.type}/{self.resource['id']}"
+
+    @property
+    def creates(self) -> bool:
+        """True when the resource did not exist before."""
+        return self.before is None

@@ -1,0 +1,77 @@
+"""Dates as FHIR writes them: instants, and partial dates as half-open ranges of time.
+
+https://hl7.org/fhir/R4/datatypes.html#dateTime
+"""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+_PARTS = re.compile(
+    r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})"
+    r"(?:T(?P<hour>\d{2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<fraction>\d+))?)?(?P<zone>Z|[+-]\d{2}:\d{2})?)?)?)?"
+)
+
+
+def instant(moment: datetime) -> str:
+    """`moment` as a FHIR instant in UTC with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def now() -> datetime:
+    """This moment, cut to the milliseconds that are stored."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def time_range(text: str) -> tuple[datetime, datetime]:
+    """The half-open range of time that a FHIR date, dateTime or instant stands for; no zone means UTC.
+
+    `2024` is the whole year, `2024-03-01` the day, `2024-03-01T10:00` the minute. Raises ValueError.
+    """
+    parts = _PARTS.fullmatch(text)
+    if parts is None:
+        raise ValueError(f"{text!r} is not a date, dateTime or instant")
+    zone = _zone(parts["zone"])
+    year, month, day = int(parts["year"]), int(parts["month"] or 1), int(parts["day"] or 1)
+    try:
+        start = datetime(
+            year,
+            month,
+            day,
+            int(parts["hour"] or 0),
+            int(parts["minute"] or 0),
+            min(int(parts["second"] or 0), 59),
+            tzinfo=zone,
+        )
+        if parts["fraction"]:
+            start += timedelta(microseconds=int(parts["fraction"][:6].ljust(6, "0")))
+            return _utc(start), _utc(start) + timedelta(milliseconds=1) if len(parts["fraction"]) <= 3 else _utc(
+                start
+            ) + timedelta(microseconds=1)
+        return _utc(start), _end(start, parts)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{text!r} is not a date that exists") from error
+
+
+def _end(start: datetime, parts: re.Match[str]) -> datetime:
+    if parts["second"]:
+        return _utc(start + timedelta(seconds=1))
+    if parts["minute"]:
+        return _utc(start + timedelta(minutes=1))
+    if parts["day"]:
+        return _utc(start) + timedelta(days=1)
+    if parts["month"]:
+        following = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+        return _utc(following)
+    return _utc(start.replace(year=start.year + 1)) if start.year < 9999 else datetime.max.replace(tzinfo=UTC)
+
+
+def _zone(text: str | None) -> timezone:
+    if text is None or text == "Z":
+        return UTC
+    sign = -1 if text[0] == "-" else 1
+    return timezone(sign * timedelta(hours=int(text[1:3]), minutes=int(text[4:6])))
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)

@@ -1,0 +1,34 @@
+"""JSON as FHIR needs it: decimals keep their digits, elements keep their order.
+
+https://hl7.org/fhir/R4/json.html
+"""
+
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import msgspec
+
+Resource: TypeAlias = dict[str, Any]
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class NotJson(ValueError):
+    """The bytes are not JSON; the message says where."""
+
+
+def decode(body: bytes) -> Any:
+    """The value that `body` holds; numbers with a fraction become Decimal, so 1.00 stays 1.00.
+
+    Raises NotJson with the parser's position when the bytes are no JSON, or nested too deep to read.
+    """
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NotJson(str(error)) from error
+
+
+def encode(value: Any) -> bytes:
+    """The JSON bytes of `value`, in the order of its elements."""
+    return _encoder.encode(value)

@@ -1,0 +1,66 @@
+"""One reason to see a stored resource, in words that both the database and the memory understand.
+
+Access decides which grants an actor has; a read asks whether some grant admits the stored document, a search asks
+for the query AND any grant. An empty list of grants admits nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A party that a circle admits to one resource, from `start` until `until` (exclusive)."""
+
+    party: str
+    start: datetime = BEGINNING
+    until: datetime = FOREVER
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What the server knows of a stored resource beside its content.
+
+    `patient` is `Patient/x`; `plans` are ids of CarePlans; `readers` is used by coordination resources and Patients;
+    `author` is the party that wrote the resource first; `audience` is "everyone" for what any signed-in party reads.
+    """
+
+    patient: str | None = None
+    plans: tuple[str, ...] = ()
+    readers: tuple[Reader, ...] = ()
+    author: str | None = None
+    audience: str = "circle"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Admits what carries one of `readers` now, or lies in one of `plans`, or was written by one of `authors`.
+
+    Exactly one of the conditions is given. `reason` goes into the audit.
+    """
+
+    reason: str
+    readers: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    everyone: bool = False
+
+
+def admits(grant: Grant, stamp: Stamp, moment: datetime) -> bool:
+    """Whether `grant` shows a resource with this stamp at `moment`."""
+    if grant.readers:
+        return any(r.party in grant.readers and r.start <= moment < r.until for r in stamp.readers)
+    if grant.plans:
+        return any(plan in grant.plans for plan in stamp.plans)
+    if grant.authors:
+        return stamp.author in grant.authors
+    return grant.everyone and stamp.audience == "everyone"
+
+
+def first_that_admits(grants: Iterable[Grant], stamp: Stamp, moment: datetime) -> Grant | None:
+    """The first of `grants` that admits the stamp, or None."""
+    return next((grant for grant in grants if admits(grant, stamp, moment)), None)

@@ -1,0 +1,89 @@
+"""The words of a search.
+
+https://hl7.org/fhir/R4/search.html
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+MISSING_LAST = "\uffff"
+
+
+@dataclass(frozen=True)
+class Token:
+    """`system|code`: system None means any, "" means none stated; code None means any code of the system."""
+
+    system: str | None
+    code: str | None
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string as it was asked, and folded (lower case, no accents) for comparison."""
+
+    asked: str
+    folded: str
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A date with its prefix (`eq ne gt lt ge le sa eb ap`) and the half-open range it stands for."""
+
+    prefix: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reference: `Type/id`, only an id, an absolute or canonical url, or an identifier token."""
+
+    reference: str | None = None
+    id: str | None = None
+    url: str | None = None
+    identifier: Token | None = None
+
+
+Value = Token | Text | Moment | Target
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One search parameter of the request: its values are alternatives; clauses are joined by AND."""
+
+    parameter: str
+    type: str
+    values: tuple[Value, ...]
+    modifier: str | None = None
+    missing: bool | None = None
+
+
+@dataclass(frozen=True)
+class Sort:
+    """A sort key: the parameter's code, ascending unless `descending`."""
+
+    parameter: str
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Include:
+    """`_include=Task:focus[:ServiceRequest]`."""
+
+    type: str
+    parameter: str
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """A search of one resource type."""
+
+    type: str
+    clauses: tuple[Clause, ...] = ()
+    sort: tuple[Sort, ...] = ()
+    count: int = 50
+    includes: tuple[Include, ...] = ()
+    cursor: str | None = None
+    total: str = "none"
+    summary: str | None = None

@@ -1,0 +1,151 @@
+"""What the rest of the house may ask of the store.
+
+Reading and writing share one set of questions: inside a transaction they see its own writes.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from fhir_server.fhir.json import Resource, decode
+from fhir_server.search.grant import Grant, Reader, Stamp
+from fhir_server.search.query import Query
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One version of one resource as it is kept; a tombstone has no body but keeps its stamp."""
+
+    type: str
+    id: str
+    version: int
+    last_updated: datetime
+    body: bytes
+    stamp: Stamp = field(default_factory=Stamp)
+    deleted: bool = False
+    method: str = "POST"
+
+    @property
+    def reference(self) -> str:
+        """`Type/id`."""
+        return f"{self.type}/{self.id}"
+
+    def resource(self) -> Resource:
+        """The content, decoded anew on each call."""
+        resource: Resource = decode(self.body)
+        return resource
+
+
+@dataclass(frozen=True)
+class Circle:
+    """A plan's guard document: who is in, as the last evaluation of the team said.
+
+    `members` are admitted to the chart in their periods; `pending` wait for the person's consent; `former` were
+    members and read plan, team and their Tasks for a time.
+    """
+
+    plan: str
+    patient: str
+    programme: str
+    author: str
+    custodian: str
+    team: str
+    members: tuple[Reader, ...] = ()
+    pending: tuple[str, ...] = ()
+    former: tuple[Reader, ...] = ()
+    open: bool = True
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a search: matches, then what they include; `next` continues, `total` only when asked."""
+
+    matches: tuple[Stored, ...]
+    included: tuple[Stored, ...] = ()
+    next: str | None = None
+    total: int | None = None
+
+
+class Reading(Protocol):
+    """The questions."""
+
+    def read(self, type_name: str, id: str) -> Stored | None:
+        """The current version, a tombstone included; None when there never was one."""
+
+    def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
+        """Current versions of `Type/id` references, by reference; tombstones and absent ones are left out."""
+
+    def read_version(self, type_name: str, id: str, version: int) -> Stored | None:
+        """One version, current or past."""
+
+    def history(self, type_name: str, id: str, before: int | None, count: int) -> list[Stored]:
+        """Versions of one resource, newest first, those below version `before` when it is given."""
+
+    def search(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Page:
+        """The query AND any grant, decided inside the database."""
+
+    def in_plan(self, plan: str, type_name: str) -> list[Stored]:
+        """Current resources of a type that lie in the plan."""
+
+    def circle(self, plan: str) -> Circle | None:
+        """The plan's circle."""
+
+    def circles(
+        self,
+        *,
+        parties: Sequence[str],
+        patient: str | None = None,
+        plans: Sequence[str] | None = None,
+        moment: datetime,
+        limit: int,
+    ) -> list[Circle]:
+        """Circles that have one of `parties` as a member at `moment`, narrowed to a patient or to plans."""
+
+    def moves(self, plan: str) -> list[Resource]:
+        """The plan's log of moves, oldest first, as documents of `care.care_team.Move`."""
+
+
+class Transaction(Reading, Protocol):
+    """The writes; all of them are kept together or none is."""
+
+    def guard(self, key: str) -> None:
+        """Take part in the order of writers of `key` (a plan id, a patient, a condition): two who do cannot both commit
+        on the same state; the later one starts again."""
+
+    def save(self, stored: Stored) -> None:
+        """Keep a new version: current document and history. The version before it must be `stored.version - 1`."""
+
+    def restamp(self, type_name: str, id: str, stamp: Stamp) -> None:
+        """Change what the server knows of a resource without a new version of it."""
+
+    def save_circle(self, circle: Circle) -> None:
+        """Create or replace a circle."""
+
+    def log_moves(self, moves: Sequence[Resource]) -> None:
+        """Append to the log of moves."""
+
+    def take_up(self, plan: str, patient: str, author: str, type_names: Sequence[str]) -> None:
+        """Let the plan take up the author's chart of the patient that lies in no plan yet."""
+
+    def record(self, audit_events: Sequence[Resource], stamp: Stamp) -> None:
+        """Keep AuditEvents with the write that they tell of."""
+
+    def announce(self, entries: Sequence[dict[str, Any]]) -> None:
+        """Put entries into the outbox."""
+
+
+class Store(Reading, Protocol):
+    """The whole store."""
+
+    def transact(self, work: Callable[[Transaction], Result]) -> Result:
+        """Run `work` in one transaction; again from the start when another writer was first.
+
+        `work` must be repeatable. Raises VersionConflict when it never gets through, Unavailable when the database
+        does not answer.
+        """
+
+    def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
+        """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""
