@@ -84,8 +84,14 @@ class Reading(Protocol):
     def history(self, type_name: str, id: str, before: int | None, count: int) -> list[Stored]:
         """Versions of one resource, newest first, those below version `before` when it is given."""
 
-    def search(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Page:
-        """The query AND any grant, decided inside the database."""
+    def search(
+        self,
+        query: Query,
+        grants: Sequence[Grant],
+        moment: datetime,
+        grants_for: Callable[[str], Sequence[Grant]] | None = None,
+    ) -> Page:
+        """The query AND any grant, decided inside the database; `grants_for(type)` judges what is included."""
 
     def in_plan(self, plan: str, type_name: str) -> list[Stored]:
         """Current resources of a type that lie in the plan."""
@@ -103,6 +109,9 @@ class Reading(Protocol):
         limit: int,
     ) -> list[Circle]:
         """Circles that have one of `parties` as a member at `moment`, narrowed to a patient or to plans."""
+
+    def circles_about(self, patient: str) -> list[Circle]:
+        """Every circle about the patient."""
 
     def moves(self, plan: str) -> list[Resource]:
         """The plan's log of moves, oldest first, as documents of `care.care_team.Move`."""

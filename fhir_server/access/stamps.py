@@ -1,0 +1,73 @@
+"""Which readers a resource carries: the parties that its circle admits, and until when.
+
+Coordination resources and Patients are stamped, so that a worklist over any caseload is one index range. The chart is
+not: its plans are checked against the actor's circles when it is asked for, so a team change never touches it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fhir_server.search.grant import FOREVER, Reader
+
+NOT_YET_OFFERED = frozenset({"draft"})
+ENDED = frozenset({"rejected", "cancelled", "completed", "failed", "entered-in-error"})
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a Task shows its owner: the Task and its order, from when it is asked until some time after its end."""
+
+    task: str
+    order: str | None
+    owner: str | None
+    status: str
+    ended_at: datetime | None
+
+
+def offer_reader(offer: Offer, read_after_end: timedelta) -> Reader | None:
+    """The owner's own right to read a Task and its order, whether or not it is a member of the circle."""
+    if offer.owner is None or offer.status in NOT_YET_OFFERED:
+        return None
+    if offer.status in ENDED:
+        return Reader(offer.owner, until=offer.ended_at + read_after_end) if offer.ended_at else None
+    return Reader(offer.owner)
+
+
+def readers(
+    type_name: str,
+    reference: str,
+    author: str | None,
+    members: Iterable[Reader],
+    former: Iterable[Reader],
+    offers: Sequence[Offer],
+    read_after_end: timedelta,
+) -> tuple[Reader, ...]:
+    """The readers of one stamped resource: its author always, members in their periods, and for
+
+    the plan and the team: former members for a time; a Task: its owner; an order: the owners of its Tasks.
+    """
+    found = [Reader(author)] if author else []
+    found += members
+    if type_name in {"CarePlan", "CareTeam"}:
+        found += former
+    if type_name == "Task":
+        found += _offers(read_after_end, (o for o in offers if o.task == reference))
+    if type_name == "ServiceRequest":
+        found += _offers(read_after_end, (o for o in offers if o.order == reference))
+    return widest(found)
+
+
+def widest(found: Iterable[Reader]) -> tuple[Reader, ...]:
+    """`found` without what another entry of the same party covers, in a stable order."""
+    kept: list[Reader] = []
+    for reader in sorted(
+        found, key=lambda r: (r.party, r.start, -r.until.timestamp() if r.until != FOREVER else float("-inf"))
+    ):
+        if not any(k.party == reader.party and k.start <= reader.start and reader.until <= k.until for k in kept):
+            kept.append(reader)
+    return tuple(kept)
+
+
+def _offers(read_after_end: timedelta, offers: Iterable[Offer]) -> list[Reader]:
+    return [reader for offer in offers if (reader := offer_reader(offer, read_after_end))]

@@ -1,0 +1,100 @@
+"""AuditEvents of interactions: one for each that was asked, with person, organisation, outcome and the policy's reason.
+
+https://hl7.org/fhir/R4/auditevent.html
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.dates import instant
+from fhir_server.fhir.json import Resource
+
+_REST = {
+    "system": "http://terminology.hl7.org/CodeSystem/audit-event-type",
+    "code": "rest",
+    "display": "RESTful Operation",
+}
+_INTERACTION = "http://hl7.org/fhir/restful-interaction"
+_SOURCE = {
+    "observer": {"display": "Samen"},
+    "type": [{"system": "http://terminology.hl7.org/CodeSystem/security-source-type", "code": "4"}],
+}
+
+ACTIONS = {
+    "create": "C",
+    "read": "R",
+    "vread": "R",
+    "history-instance": "R",
+    "search-type": "E",
+    "update": "U",
+    "delete": "D",
+    "transaction": "E",
+    "batch": "E",
+    "capabilities": "R",
+    "sign-in": "E",
+}
+
+DONE = "0"
+REFUSED = "4"
+FAILED = "8"
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """What is to be told: the interaction, what it touched, what it asked, how it ended and why it was allowed."""
+
+    interaction: str
+    entities: Sequence[str] = ()
+    patient: str | None = None
+    query: str | None = None
+    outcome: str = DONE
+    description: str | None = None
+    reason: str | None = None
+
+
+def audit_event(id: str, moment: datetime, actor: Actor | None, occurrence: Occurrence) -> Resource:
+    """The AuditEvent that tells `occurrence`; an absent actor is one who could not prove who it is."""
+    event: Resource = {
+        "resourceType": "AuditEvent",
+        "id": id,
+        "type": _REST,
+        "subtype": [{"system": _INTERACTION, "code": occurrence.interaction}],
+        "action": ACTIONS.get(occurrence.interaction, "E"),
+        "recorded": instant(moment),
+        "outcome": occurrence.outcome,
+    }
+    if occurrence.description:
+        event["outcomeDesc"] = occurrence.description
+    event["agent"] = [_agent(actor)]
+    event["source"] = _SOURCE
+    entities = _entities(occurrence)
+    if entities:
+        event["entity"] = entities
+    return event
+
+
+def _agent(actor: Actor | None) -> Resource:
+    if actor is None:
+        return {"requestor": True, "name": "unauthenticated"}
+    agent: Resource = {"who": {"reference": actor.person or actor.organization}, "requestor": True}
+    if actor.person and actor.organization:
+        agent["altId"] = actor.organization
+    elif actor.client_id:
+        agent["altId"] = actor.client_id
+    if actor.roles:
+        agent["role"] = [{"text": role} for role in sorted(actor.roles)]
+    return agent
+
+
+def _entities(occurrence: Occurrence) -> list[Resource]:
+    entities: list[Resource] = [{"what": {"reference": reference}} for reference in occurrence.entities]
+    if occurrence.patient and occurrence.patient not in occurrence.entities:
+        entities.append({"what": {"reference": occurrence.patient}, "role": {"code": "1"}})
+    if occurrence.query is not None:
+        entities.append({"query": base64.b64encode(occurrence.query.encode()).decode()})
+    if occurrence.reason:
+        entities.append({"detail": [{"type": "reason", "valueString": occurrence.reason}], "name": "policy"})
+    return entities

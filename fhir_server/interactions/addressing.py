@@ -1,0 +1,85 @@
+"""The one table of addresses: method and path to the FHIR interaction.
+
+The web door, the entries of a Bundle and the CapabilityStatement read it. What is not in it does not exist.
+
+https://hl7.org/fhir/R4/http.html#summary
+"""
+
+import re
+from dataclasses import dataclass
+
+from fhir_server.access.types import TYPES
+from fhir_server.fhir.errors import MethodNotAllowed, NotFound, UnknownType
+
+
+@dataclass(frozen=True)
+class Address:
+    """A method, a path below the base (`/{type}/{id}`) and the FHIR name of the interaction that lives there."""
+
+    method: str
+    path: str
+    interaction: str
+
+
+ADDRESSES = (
+    Address("GET", "/metadata", "capabilities"),
+    Address("POST", "/", "transaction"),
+    Address("GET", "/{type}", "search-type"),
+    Address("POST", "/{type}/_search", "search-type"),
+    Address("POST", "/{type}", "create"),
+    Address("GET", "/{type}/{id}", "read"),
+    Address("PUT", "/{type}/{id}", "update"),
+    Address("DELETE", "/{type}/{id}", "delete"),
+    Address("GET", "/{type}/{id}/_history", "history-instance"),
+    Address("GET", "/{type}/{id}/_history/{version}", "vread"),
+)
+
+_PLACES = {
+    "type": r"(?P<type>[A-Z][A-Za-z]*)",
+    "id": r"(?P<id>[A-Za-z0-9.-]{1,64})",
+    "version": r"(?P<version>[A-Za-z0-9.-]{1,64})",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a request goes: the interaction and what its path names."""
+
+    interaction: str
+    type: str | None = None
+    id: str | None = None
+    version: str | None = None
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", lambda match: _PLACES[match[1]], path))
+
+
+_PATTERNS = [(address, _pattern(address.path)) for address in ADDRESSES]
+
+
+def resolve(method: str, path: str) -> Place:
+    """The place of `method` and `path` (with a leading slash, without base or query); HEAD reads like GET.
+
+    Raises UnknownType, NotFound (no such address) or MethodNotAllowed (naming those that the address has).
+    """
+    asked = "GET" if method == "HEAD" else method
+    allowed: list[str] = []
+    for address, pattern in _PATTERNS:
+        match = pattern.fullmatch(path)
+        if match is None:
+            continue
+        named = match.groupdict()
+        if named.get("type") and named["type"] not in TYPES:
+            raise UnknownType(named["type"])
+        if address.method == asked:
+            return Place(address.interaction, named.get("type"), named.get("id"), named.get("version"))
+        allowed.append(address.method)
+    if allowed:
+        raise MethodNotAllowed(f"{method} is not possible here; this address has {', '.join(sorted(set(allowed)))}.")
+    raise NotFound
+
+
+def methods() -> tuple[str, ...]:
+    """Every HTTP method of the table, and HEAD."""
+    return tuple(sorted({address.method for address in ADDRESSES} | {"HEAD"}))

@@ -1,0 +1,77 @@
+"""Bundles spliced from stored bytes: no resource is parsed on the way out.
+
+https://hl7.org/fhir/R4/bundle.html
+"""
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlencode
+
+from fhir_server.fhir.dates import instant
+from fhir_server.fhir.json import Resource, encode
+from fhir_server.interactions.conditions import etag
+from fhir_server.store.contract import Page, Stored
+
+_METHOD_STATUS = {"POST": "201 Created", "PUT": "200 OK", "DELETE": "204 No Content"}
+
+
+def searchset(
+    base_url: str, type_name: str, parameters: Sequence[tuple[str, str]], page: Page, *, matches: bool = True
+) -> bytes:
+    """The searchset Bundle of a page: links `self` and `next`, the total when it was asked, entries with their mode."""
+    asked = [(name, value) for name, value in parameters if name != "_cursor"]
+    links = [{"relation": "self", "url": _address(base_url, type_name, parameters)}]
+    if page.next and matches:
+        links.append({"relation": "next", "url": _address(base_url, type_name, [*asked, ("_cursor", page.next)])})
+    head: Resource = {"resourceType": "Bundle", "type": "searchset"}
+    if page.total is not None:
+        head["total"] = page.total
+    head["link"] = links
+    entries = [_entry(base_url, stored, b'"search":{"mode":"match"}') for stored in page.matches] if matches else []
+    entries += [_entry(base_url, stored, b'"search":{"mode":"include"}') for stored in page.included]
+    return _spliced(head, entries)
+
+
+def history_bundle(
+    base_url: str, place: str, versions: Sequence[Stored], count: int, before: int | None, following: int | None
+) -> bytes:
+    """The history Bundle of a page of versions, newest first; a deletion is an entry without a resource."""
+    own = [("_count", str(count))] + ([("_before", str(before))] if before is not None else [])
+    links = [{"relation": "self", "url": _address(base_url, f"{place}/_history", own)}]
+    if following is not None:
+        more = [("_count", str(count)), ("_before", str(following))]
+        links.append({"relation": "next", "url": _address(base_url, f"{place}/_history", more)})
+    head: Resource = {"resourceType": "Bundle", "type": "history", "link": links}
+    return _spliced(head, [_entry(base_url, version, _history_part(version)) for version in versions])
+
+
+def response_bundle(kind: str, entries: Iterable[Resource]) -> bytes:
+    """A batch-response or transaction-response."""
+    return encode({"resourceType": "Bundle", "type": kind, "entry": list(entries)})
+
+
+def _history_part(version: Stored) -> bytes:
+    url = version.type if version.method == "POST" else version.reference
+    request = {"method": version.method, "url": url}
+    response = {
+        "status": "201 Created" if version.version == 1 else _METHOD_STATUS[version.method],
+        "etag": etag(version.version),
+        "lastModified": instant(version.last_updated),
+    }
+    return b'"request":' + encode(request) + b',"response":' + encode(response)
+
+
+def _entry(base_url: str, stored: Stored, rest: bytes) -> bytes:
+    full_url = encode(f"{base_url}/{stored.reference}")
+    resource = b"" if stored.deleted else b'"resource":' + stored.body + b","
+    return b'{"fullUrl":' + full_url + b"," + resource + rest + b"}"
+
+
+def _spliced(head: Resource, entries: Sequence[bytes]) -> bytes:
+    opened = encode(head)[:-1]
+    if not entries:
+        return opened + b"}"
+    return opened + b',"entry":[' + b",".join(entries) + b"]}"
+
+
+def _address(base_url: str, place: str, parameters: Sequence[tuple[str, str]]) -> str:
+    return f"{base_url}/{place}" + (f"?{urlencode(parameters)}" if parameters else "")

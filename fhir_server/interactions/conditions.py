@@ -1,0 +1,41 @@
+"""Versions as HTTP conditions state them.
+
+https://hl7.org/fhir/R4/http.html#versions
+"""
+
+import re
+
+from fhir_server.fhir.errors import MalformedRequest, VersionConflict
+from fhir_server.store.contract import Stored
+
+_ETAG = re.compile(r'(?:W/)?"?([0-9]{1,9})"?')
+
+
+def etag(version: int) -> str:
+    """The weak ETag of a version."""
+    return f'W/"{version}"'
+
+
+def matches_etag(header: str, version: int) -> bool:
+    """Whether If-None-Match (a list of ETags or `*`) names the version."""
+    return header.strip() == "*" or any(
+        part.strip().removeprefix("W/").strip('"') == str(version) for part in header.split(",")
+    )
+
+
+def check_if_match(header: str | None, current: Stored) -> None:
+    """Raise VersionConflict unless If-Match, when it is given, names the current version."""
+    if header is None:
+        return
+    match = _ETAG.fullmatch(header.strip())
+    if match is None:
+        raise MalformedRequest(
+            f"If-Match needs the ETag of a version, such as {etag(current.version)}; it was {header!r}."
+        )
+    if int(match[1]) != current.version:
+        raise VersionConflict(
+            f"You changed version {match[1]} of {current.reference}, but the current version is {current.version}; "
+            "read it again and repeat your change on it.",
+            current.type,
+            "version-stale",
+        )

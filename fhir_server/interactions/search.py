@@ -1,0 +1,48 @@
+"""search of one type: the asked query AND what the actor may see, decided inside the database.
+
+https://hl7.org/fhir/R4/http.html#search
+"""
+
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.errors import NotFound
+from fhir_server.interactions.bundles import searchset
+from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.search.parse import parse
+from fhir_server.search.query import Query, Target
+
+
+def search(interaction: Interaction, actor: Actor, services: Services) -> Answer:
+    """A searchset; `disclosed` names each resource in it."""
+    if interaction.type is None:
+        raise NotFound
+    query = parse(
+        interaction.type,
+        interaction.parameters,
+        base_url=services.base_url,
+        default_count=services.default_count,
+        max_count=services.max_count,
+        lenient=interaction.lenient,
+    )
+    sight = Sight(actor, services.store, services.clock(), services.max_circles)
+    patient = patient_asked(query)
+    page = services.store.search(
+        query, sight.grants(query.type, patient), sight.moment, lambda type_name: sight.grants(type_name, patient)
+    )
+    asked = "&".join(f"{name}={value}" for name, value in interaction.parameters)
+    counted = query.summary == "count"
+    body = searchset(services.base_url, query.type, interaction.parameters, page, matches=not counted)
+    shown = () if counted else page.matches + page.included
+    return Answer("ok", body, None, shown, "the query and the grants of the actor", query=f"{query.type}?{asked}")
+
+
+def patient_asked(query: Query) -> str | None:
+    """`Patient/x` when the query is about exactly one person, so that only that person's circles matter."""
+    for clause in query.clauses:
+        if clause.parameter in {"patient", "subject"} and clause.modifier is None and len(clause.values) == 1:
+            value = clause.values[0]
+            if isinstance(value, Target) and value.reference and value.reference.startswith("Patient/"):
+                return value.reference
+            if isinstance(value, Target) and value.id and clause.parameter == "patient":
+                return f"Patient/{value.id}"
+    return None

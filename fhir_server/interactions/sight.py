@@ -1,0 +1,82 @@
+"""What an actor sees of the store: its grants, with the circles that it is a member of looked up when they matter."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from fhir_server.access.grants import grants, needs_circles
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.errors import Gone, NotFound, TooCostly
+from fhir_server.search.grant import Grant, first_that_admits
+from fhir_server.store.contract import Circle, Reading, Stored
+
+
+class Sight:
+    """One actor's view at one moment; circles that were asked for once are kept for the request."""
+
+    def __init__(self, actor: Actor, reading: Reading, moment: datetime, max_circles: int) -> None:
+        self.actor = actor
+        self.reading = reading
+        self.moment = moment
+        self._max_circles = max_circles
+        self._known: dict[tuple[str | None, tuple[str, ...] | None], list[Circle]] = {}
+
+    def circles(self, patient: str | None = None, plans: Sequence[str] | None = None) -> list[Circle]:
+        """The circles that have the actor as a member now, narrowed to a patient or to plans.
+
+        Raises TooCostly when they are more than one question may bring.
+        """
+        key = (patient, tuple(plans) if plans is not None else None)
+        if key not in self._known:
+            self._known[key] = self._look_up(patient, plans)
+        return self._known[key]
+
+    def _look_up(self, patient: str | None, plans: Sequence[str] | None) -> list[Circle]:
+        if plans is not None and not plans:
+            return []
+        found = self.reading.circles(
+            parties=self.actor.parties, patient=patient, plans=plans, moment=self.moment, limit=self._max_circles + 1
+        )
+        if len(found) > self._max_circles:
+            raise TooCostly(
+                "You care for too many people for one such search; name the person with patient=Patient/[id]."
+            )
+        return found
+
+    def grants(self, type_name: str, patient: str | None = None, plans: Sequence[str] | None = None) -> list[Grant]:
+        """The grants for resources of a type; `patient` or `plans` narrow the circles when the question does."""
+        if not needs_circles(type_name):
+            return grants(self.actor, type_name)
+        circles = self.circles(patient, plans)
+        return grants(
+            self.actor,
+            type_name,
+            [circle.plan for circle in circles],
+            custodian_of=[circle.plan for circle in circles if circle.custodian in self.actor.parties],
+        )
+
+    def reason_to_read(self, stored: Stored) -> str | None:
+        """Why the actor may read a stored resource, or None when it may not."""
+        grant = first_that_admits(self.grants(stored.type, plans=stored.stamp.plans), stored.stamp, self.moment)
+        return grant.reason if grant else None
+
+    def readable(self, stored: Stored | None) -> tuple[Stored, str]:
+        """`stored` and the reason to show it. Raises NotFound, the same for absent and hidden; Gone when deleted."""
+        if stored is None:
+            raise NotFound
+        reason = self.reason_to_read(stored)
+        if reason is None:
+            raise NotFound
+        if stored.deleted:
+            raise Gone(f"{stored.reference} was deleted.")
+        return stored, reason
+
+    def readable_version(self, current: Stored, version: Stored | None) -> Stored:
+        """A past version of a readable resource: its own plans and patient must permit too. Raises NotFound."""
+        if version is None:
+            raise NotFound
+        same_patient = version.stamp.patient in {None, current.stamp.patient}
+        if same_patient and set(version.stamp.plans) <= set(current.stamp.plans):
+            return version
+        if self.reason_to_read(version) is None:
+            raise NotFound
+        return version

@@ -1,0 +1,29 @@
+"""vread: one version of one resource.
+
+https://hl7.org/fhir/R4/http.html#vread
+"""
+
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.errors import Gone, NotFound
+from fhir_server.interactions.conditions import matches_etag
+from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.words import Answer, Interaction, Services
+
+
+def vread(interaction: Interaction, actor: Actor, services: Services) -> Answer:
+    """The bytes of that version; readable only when the current document and its own plans permit."""
+    if interaction.type is None or interaction.id is None or interaction.version is None:
+        raise NotFound
+    sight = Sight(actor, services.store, services.clock(), services.max_circles)
+    current = services.store.read(interaction.type, interaction.id)
+    reason = sight.reason_to_read(current) if current else None
+    if current is None or reason is None or not interaction.version.isdecimal():
+        raise NotFound
+    version = sight.readable_version(
+        current, services.store.read_version(interaction.type, interaction.id, int(interaction.version[:9]))
+    )
+    if version.deleted:
+        raise Gone(f"{version.reference} was deleted with version {version.version}.")
+    if interaction.if_none_match and matches_etag(interaction.if_none_match, version.version):
+        return Answer("unchanged", None, version, (version,), reason)
+    return Answer("ok", version.body, version, (version,), reason)

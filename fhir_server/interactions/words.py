@@ -1,0 +1,60 @@
+"""What is asked of the hall and what it answers, free of HTTP."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fhir_server.care.programmes import Programme
+from fhir_server.fhir.json import Resource
+from fhir_server.fhir.outcome import Issue
+from fhir_server.store.contract import Store, Stored
+from fhir_server.validation.validator import Validator
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """One interaction as it was asked: its FHIR name, the place, search parameters, body and conditions."""
+
+    name: str
+    type: str | None = None
+    id: str | None = None
+    version: str | None = None
+    parameters: tuple[tuple[str, str], ...] = ()
+    resource: Any = None
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_none_exist: str | None = None
+    lenient: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What comes back: an outcome word, the bytes, the stored version that it is about, and what was disclosed."""
+
+    outcome: str
+    body: bytes | None = None
+    stored: Stored | None = None
+    disclosed: tuple[Stored, ...] = ()
+    reason: str | None = None
+    query: str | None = None
+    audited: bool = False
+
+
+@dataclass(frozen=True)
+class Services:
+    """All that the interactions work with; built once by the application."""
+
+    store: Store
+    validator: Validator
+    programmes: Mapping[str, Programme]
+    base_url: str
+    secret: bytes
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+    check_subscription: Callable[[Resource], list[Issue]]
+    max_circles: int = 2000
+    default_count: int = 50
+    max_count: int = 500
+    max_stored: int = 12_000_000
+    software_version: str = field(default="0")
