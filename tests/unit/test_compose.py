@@ -1,0 +1,173 @@
+"""docker-compose.yml: an installation without a secret in it, and without a way in but nginx."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+MEMBERS = ["mongo1", "mongo2", "mongo3"]
+SERVERS = ["server1", "server2"]
+LASTING = [*MEMBERS, *SERVERS, "worker", "nginx"]
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    """The file as docker reads it, anchors and merges resolved."""
+    document: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+    return document
+
+
+@pytest.fixture(scope="module")
+def services(compose: dict[str, Any]) -> dict[str, Any]:
+    """Its services by name."""
+    found: dict[str, Any] = compose["services"]
+    return found
+
+
+def test_installation_is_three_members_two_servers_a_worker_and_nginx(services: dict[str, Any]) -> None:
+    assert set(services) == {*LASTING, "mongo-set"}
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_every_lasting_service_is_watched_and_comes_back(services: dict[str, Any], name: str) -> None:
+    assert services[name]["healthcheck"]["test"]
+    assert services[name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", [*LASTING, "mongo-set"])
+def test_every_container_is_read_only_and_gives_up_its_privileges(services: dict[str, Any], name: str) -> None:
+    assert services[name]["read_only"] is True
+    assert services[name]["cap_drop"] == ["ALL"]
+    assert services[name]["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_only_nginx_can_be_reached_from_outside(services: dict[str, Any]) -> None:
+    assert [name for name, service in services.items() if "ports" in service] == ["nginx"]
+
+
+def test_databases_are_on_a_network_that_leads_nowhere(compose: dict[str, Any]) -> None:
+    assert compose["networks"]["database"]["internal"] is True
+    assert all(compose["services"][name]["networks"] == ["database"] for name in MEMBERS)
+    assert "database" not in compose["services"]["nginx"]["networks"]
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_each_member_of_the_set_has_its_own_data_and_asks_for_the_key(services: dict[str, Any], name: str) -> None:
+    start = services[name]["entrypoint"][-1]
+    assert f"{name}:/data/db" in services[name]["volumes"]
+    assert "--replSet samen" in start
+    assert "--keyFile /tmp/mongo_key" in start
+
+
+def test_set_is_made_once_of_all_its_members_before_anything_uses_it(services: dict[str, Any]) -> None:
+    once = services["mongo-set"]
+    assert once["command"] == [f"{member}:27017" for member in MEMBERS]
+    assert once["restart"] == "no"
+    assert set(once["depends_on"]) == set(MEMBERS)
+    for name in [*SERVERS, "worker"]:
+        assert services[name]["depends_on"]["mongo-set"]["condition"] == "service_completed_successfully"
+
+
+def test_servers_and_worker_are_one_image_with_different_commands(services: dict[str, Any]) -> None:
+    assert {services[name]["image"] for name in [*SERVERS, "worker"]} == {"samen:local"}
+    assert services["server1"]["command"] == services["server2"]["command"] == ["serve"]
+    assert services["worker"]["command"] == ["worker"]
+
+
+def test_servers_are_ready_only_when_they_say_so(services: dict[str, Any]) -> None:
+    for name in SERVERS:
+        assert "/readyz" in " ".join(services[name]["healthcheck"]["test"])
+
+
+def test_files_that_are_mounted_or_built_from_exist(services: dict[str, Any]) -> None:
+    mounted = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", ())}
+    ours = {path for path in mounted if path.startswith("./")} - {"./deploy/certificates"}
+    assert ours == {"./deploy/nginx.conf", "./deploy/replica_set.py"}
+    assert all((REPOSITORY / path).is_file() for path in {*ours, "Dockerfile"})
+
+
+def test_nginx_sends_to_each_server_and_writes_no_query_into_its_log() -> None:
+    nginx = (REPOSITORY / "deploy" / "nginx.conf").read_text()
+    assert sorted(re.findall(r"^\s+server (\w+):8080 ", nginx, re.MULTILINE)) == SERVERS
+    log = re.search(r"log_format plain (.*);", nginx)
+    assert log is not None
+    assert not re.search(r"\$(request|request_uri|args|query_string|http_\w+)\b", log[1])
+
+
+def test_image_runs_as_nobody_of_importance_and_checks_every_hash() -> None:
+    image = (REPOSITORY / "Dockerfile").read_text()
+    last_stage = image[image.rindex("\nFROM ") :]
+    assert "\nUSER 10001\n" in last_stage
+    assert all("--require-hashes" in line for line in image.splitlines() if "--requirement" in line)
+    assert "fiftyone" not in (REPOSITORY / "requirements.lock").read_text()
+
+
+def test_no_secret_stands_in_a_file_of_the_repository(compose: dict[str, Any]) -> None:
+    text = (REPOSITORY / "docker-compose.yml").read_text()
+    assert not re.search(r"(password|secret|token)\w*\s*[:=]\s*[\"']?[A-Za-z0-9+/]{8,}", text, re.IGNORECASE)
+    assert compose["secrets"] == {"mongo_key": {"file": "deploy/secrets/mongo_key"}}
+    ignored = (REPOSITORY / ".gitignore").read_text().split()
+    assert {".env", "deploy/secrets/", "deploy/certificates/"} <= set(ignored)
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Path:
+    """What an operator copies to a machine, before the first command."""
+    shutil.copytree(
+        REPOSITORY / "deploy",
+        tmp_path / "deploy",
+        ignore=shutil.ignore_patterns("secrets", "certificates", "__pycache__"),
+    )
+    for name in ["docker-compose.yml", "Dockerfile"]:
+        shutil.copy(REPOSITORY / name, tmp_path / name)
+    return tmp_path
+
+
+def prepare(installation: Path, *host: str) -> subprocess.CompletedProcess[str]:
+    """Run deploy/prepare there."""
+    return subprocess.run([installation / "deploy" / "prepare", *host], capture_output=True, text=True, timeout=60)
+
+
+def test_prepare_makes_each_file_that_compose_names_and_keeps_it_private(
+    installation: Path, compose: dict[str, Any]
+) -> None:
+    assert prepare(installation, "plans.hospital.example").returncode == 0
+
+    named = [file for service in compose["services"].values() for file in service.get("env_file", ())]
+    named += [secret["file"] for secret in compose["secrets"].values()]
+    named += ["deploy/certificates/server.crt", "deploy/certificates/server.key"]
+    for name in named:
+        assert (installation / name).stat().st_mode & 0o077 == 0, name
+    settings = (installation / "deploy/secrets/samen.env").read_text()
+    assert "SAMEN_BASE_URL=https://plans.hospital.example/fhir\n" in settings
+    assert all(f"{member}:27017" in settings for member in MEMBERS)
+
+
+def test_prepare_keeps_what_is_there(installation: Path) -> None:
+    prepare(installation)
+    secrets = {path: path.read_bytes() for path in (installation / "deploy" / "secrets").iterdir()}
+
+    prepare(installation, "elsewhere.example")
+
+    assert secrets == {path: path.read_bytes() for path in (installation / "deploy" / "secrets").iterdir()}
+
+
+def test_prepare_refuses_what_is_not_a_host(installation: Path) -> None:
+    refused = prepare(installation, "https://plans.hospital.example/fhir")
+    assert refused.returncode == 1
+    assert "not a host name" in refused.stderr
+    assert not (installation / "deploy" / "secrets").exists()
+
+
+def test_docker_compose_accepts_the_file(installation: Path) -> None:
+    docker = shutil.which("docker")
+    if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True).returncode != 0:
+        pytest.skip("docker with its compose plugin is not installed here")
+    prepare(installation)
+    checked = subprocess.run([docker, "compose", "config", "--quiet"], cwd=installation, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
