@@ -1,0 +1,1 @@
+"""Token or sign-in session -> Actor; the issuer of tokens for registered organisations."""
