@@ -1,0 +1,116 @@
+"""The way to the database: one client per process, and what becomes of its errors."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pymongo
+from bson.errors import BSONError
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
+
+from fhir_server.fhir.errors import FhirError, TooLarge, Unavailable, VersionConflict
+from fhir_server.store.mongo.documents import Document
+
+DURABLE = WriteConcern(w="majority", j=True)
+ACKNOWLEDGED = WriteConcern(w=1)
+
+_DUPLICATE_KEY = 11000
+_OBJECT_TOO_LARGE = 10334
+_SELECTION_MS = 5_000
+
+log = logging.getLogger(__name__)
+
+
+class Connection:
+    """A database by its address. The client is made when a process first asks, never carried over a fork."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = url
+        self._name = name
+        self._lock = threading.Lock()
+        self._made: tuple[int, MongoClient[Document]] | None = None
+
+    @property
+    def client(self) -> MongoClient[Document]:
+        """This process's client."""
+        made = self._made
+        if made is None or made[0] != os.getpid():
+            made = self._make()
+        return made[1]
+
+    @property
+    def database(self) -> Database[Document]:
+        """The database: durable writes, reads of what a majority holds, from the primary, times in UTC."""
+        return self.client.get_database(
+            self._name,
+            write_concern=DURABLE,
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
+        )
+
+    def close(self) -> None:
+        """Close this process's client; the next question makes a new one."""
+        made, self._made = self._made, None
+        if made is not None and made[0] == os.getpid():
+            made[1].close()
+
+    def _make(self) -> tuple[int, MongoClient[Document]]:
+        with self._lock:
+            if self._made is None or self._made[0] != os.getpid():
+                client: MongoClient[Document] = MongoClient(
+                    self._url,
+                    tz_aware=True,
+                    appname="samen",
+                    serverSelectionTimeoutMS=_SELECTION_MS,
+                    connectTimeoutMS=_SELECTION_MS,
+                )
+                self._made = (os.getpid(), client)
+            return self._made
+
+
+@contextmanager
+def asking(seconds: float) -> Iterator[None]:
+    """Bound the questions asked inside to `seconds` together; the driver's errors become those of `fhir.errors`.
+
+    What makes a transaction start again passes unchanged, for `transact` alone to see.
+    """
+    try:
+        with pymongo.timeout(seconds):
+            yield
+    except (PyMongoError, BSONError) as error:
+        if may_start_again(error):
+            raise
+        raise refusal(error) from error
+
+
+def may_start_again(error: Exception) -> bool:
+    """Whether the driver says that the transaction had no effect and may be tried once more."""
+    return isinstance(error, PyMongoError) and error.has_error_label("TransientTransactionError")
+
+
+def refusal(error: Exception) -> FhirError:
+    """What an error of the driver means to a request; the driver's words stay out of it, they can hold stored data."""
+    codes = _codes(error)
+    if isinstance(error, DocumentTooLarge) or _OBJECT_TOO_LARGE in codes:
+        return TooLarge("The resource is too large to be stored with what searches need of it. Divide it.")
+    if isinstance(error, DuplicateKeyError) or _DUPLICATE_KEY in codes:
+        return VersionConflict("Somebody else stored this resource first. Read it again, then repeat the change.")
+    log.error("MongoDB refused or did not answer: %s %s", type(error).__name__, sorted(codes))
+    return Unavailable("The database does not answer now; nothing was done. Try again in a while.")
+
+
+def _codes(error: Exception) -> set[Any]:
+    codes: set[Any] = set()
+    if isinstance(error, OperationFailure) and error.code is not None:
+        codes.add(error.code)
+    if isinstance(error, BulkWriteError):
+        codes.update(each.get("code") for each in (error.details or {}).get("writeErrors", ()))
+    return codes

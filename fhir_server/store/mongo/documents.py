@@ -1,0 +1,133 @@
+"""How a stored version, a circle and a stamp lie in MongoDB.
+
+A collection per resource type holds current versions, `history` every version. One document:
+`_id` (in history `Type/id/version`, the version with leading zeros so that it sorts), `v` version, `lu` last updated,
+`body` the exact JSON bytes, `del` tombstone, `method`, the stamp (`patient plans author audience readers`, a reader
+being `{p: party, f: from, u: until}`) and, in current versions only, the search values of `search/extract.py`.
+"""
+
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from bson import Binary
+
+from fhir_server.search.extract import search_values
+from fhir_server.search.grant import Reader, Stamp
+from fhir_server.store.contract import Circle, Stored
+
+Document: TypeAlias = dict[str, Any]
+
+HISTORY = "history"
+CIRCLES = "circles"
+GUARDS = "guards"
+MOVES = "moves"
+OUTBOX = "outbox"
+AUDIT_EVENTS = "AuditEvent"
+
+
+def current_document(stored: Stored) -> Document:
+    """The document of a current version; a tombstone keeps its stamp but no search values, so no search finds it."""
+    values = {} if stored.deleted else search_values(stored.resource())
+    return {"_id": stored.id, **_version_fields(stored), **stamp_fields(stored.stamp), **values}
+
+
+def history_document(stored: Stored) -> Document:
+    """The document that keeps this version when it is no longer the current one."""
+    key = history_key(stored.type, stored.id, stored.version)
+    return {"_id": key, **_version_fields(stored), **stamp_fields(stored.stamp)}
+
+
+def history_key(type_name: str, id: str, version: int) -> str:
+    """The `_id` of a version in the history: versions of one resource sort by their number."""
+    return f"{type_name}/{id}/{version:010d}"
+
+
+def stored_from(type_name: str, id: str, document: Document) -> Stored:
+    """The Stored that a current or history document of `Type/id` tells of."""
+    return Stored(
+        type_name,
+        id,
+        document["v"],
+        document["lu"],
+        bytes(document["body"]),
+        stamp_from(document),
+        document["del"],
+        document["method"],
+    )
+
+
+def stamp_fields(stamp: Stamp) -> Document:
+    """The fields that a stamp takes in a document."""
+    return {
+        "patient": stamp.patient,
+        "plans": list(stamp.plans),
+        "author": stamp.author,
+        "audience": stamp.audience,
+        "readers": _readers(stamp.readers),
+    }
+
+
+def stamp_from(document: Document) -> Stamp:
+    """The stamp that a document carries."""
+    return Stamp(
+        document["patient"],
+        tuple(document["plans"]),
+        _readers_from(document["readers"]),
+        document["author"],
+        document["audience"],
+    )
+
+
+def circle_document(circle: Circle) -> Document:
+    """The document of a circle; its `_id` is the plan's id."""
+    return {
+        "_id": circle.plan,
+        "patient": circle.patient,
+        "programme": circle.programme,
+        "author": circle.author,
+        "custodian": circle.custodian,
+        "team": circle.team,
+        "members": _readers(circle.members),
+        "pending": list(circle.pending),
+        "former": _readers(circle.former),
+        "open": circle.open,
+    }
+
+
+def circle_from(document: Document) -> Circle:
+    """The circle that a document tells of."""
+    return Circle(
+        plan=document["_id"],
+        patient=document["patient"],
+        programme=document["programme"],
+        author=document["author"],
+        custodian=document["custodian"],
+        team=document["team"],
+        members=_readers_from(document["members"]),
+        pending=tuple(document["pending"]),
+        former=_readers_from(document["former"]),
+        open=document["open"],
+    )
+
+
+def admitted(parties: list[str], moment: datetime) -> Document:
+    """The condition that one of `parties` is among an array of readers at `moment`."""
+    return {"$elemMatch": {"p": {"$in": parties}, "f": {"$lte": moment}, "u": {"$gt": moment}}}
+
+
+def _version_fields(stored: Stored) -> Document:
+    return {
+        "v": stored.version,
+        "lu": stored.last_updated,
+        "body": Binary(b"" if stored.deleted else stored.body),
+        "del": stored.deleted,
+        "method": stored.method,
+    }
+
+
+def _readers(readers: tuple[Reader, ...]) -> list[Document]:
+    return [{"p": reader.party, "f": reader.start, "u": reader.until} for reader in readers]
+
+
+def _readers_from(documents: list[Document]) -> tuple[Reader, ...]:
+    return tuple(Reader(each["p"], each["f"], each["u"]) for each in documents)

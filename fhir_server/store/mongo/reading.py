@@ -1,0 +1,135 @@
+"""The questions of the contract, asked of MongoDB; in a transaction they see its snapshot and its own writes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from fhir_server.fhir.json import Resource
+from fhir_server.fhir.reference import parse_reference
+from fhir_server.search.grant import Grant
+from fhir_server.search.query import Query
+from fhir_server.store.contract import Circle, Page, Stored
+from fhir_server.store.mongo import searching
+from fhir_server.store.mongo.connection import Connection, asking
+from fhir_server.store.mongo.documents import (
+    CIRCLES,
+    HISTORY,
+    MOVES,
+    Document,
+    admitted,
+    circle_from,
+    history_key,
+    stored_from,
+)
+
+# What only searches need stays in the database.
+_WITHOUT_SEARCH_VALUES = {"t": 0, "d": 0, "s": 0, "has": 0, "k": 0}
+
+
+class MongoReading:
+    """Answers from the database; raises Unavailable when there is none within `seconds`."""
+
+    def __init__(
+        self, connection: Connection, *, secret: bytes, seconds: float, session: ClientSession | None = None
+    ) -> None:
+        self._connection = connection
+        self._secret = secret
+        self._seconds = seconds
+        self._session = session
+
+    def read(self, type_name: str, id: str) -> Stored | None:
+        """The current version, a tombstone included; None when there never was one."""
+        with asking(self._seconds):
+            document = self._current(type_name).find_one({"_id": id}, _WITHOUT_SEARCH_VALUES, session=self._session)
+        return stored_from(type_name, id, document) if document else None
+
+    def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
+        """Current versions of `Type/id` references, by reference; tombstones and absent ones are left out."""
+        ids: dict[str, list[str]] = defaultdict(list)
+        for parsed in filter(None, map(parse_reference, references)):
+            ids[parsed.type].append(parsed.id)
+        found: dict[str, Stored] = {}
+        for type_name, wanted in ids.items():
+            for stored in self._find(type_name, {"_id": {"$in": wanted}, "del": False}):
+                found[stored.reference] = stored
+        return found
+
+    def read_version(self, type_name: str, id: str, version: int) -> Stored | None:
+        """One version, current or past; the current one carries its present stamp, a past one that of its time."""
+        current = self.read(type_name, id)
+        if current is None or current.version == version:
+            return current
+        with asking(self._seconds):
+            key = history_key(type_name, id, version)
+            document = self._database[HISTORY].find_one({"_id": key}, session=self._session)
+        return stored_from(type_name, id, document) if document else None
+
+    def history(self, type_name: str, id: str, before: int | None, count: int) -> list[Stored]:
+        """Versions of one resource, newest first, those below version `before` when it is given."""
+        current = self.read(type_name, id)
+        if current is None:
+            return []
+        newest = current.version if before is None else min(before, current.version)
+        keys = {"$gte": history_key(type_name, id, 0), "$lt": history_key(type_name, id, newest)}
+        with asking(self._seconds):
+            found = self._database[HISTORY].find({"_id": keys}, session=self._session, limit=count)
+            past = [stored_from(type_name, id, document) for document in found.sort("_id", DESCENDING)]
+        shows_current = before is None or current.version < before
+        return [current, *past][:count] if shows_current else past
+
+    def search(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Page:
+        """The query AND any grant, decided inside the database."""
+        with asking(self._seconds):
+            return searching.search(self._database, query, grants, moment, secret=self._secret, session=self._session)
+
+    def in_plan(self, plan: str, type_name: str) -> list[Stored]:
+        """Current resources of a type that lie in the plan, by id."""
+        return sorted(self._find(type_name, {"plans": plan, "del": False}), key=lambda stored: stored.id)
+
+    def circle(self, plan: str) -> Circle | None:
+        """The plan's circle."""
+        with asking(self._seconds):
+            document = self._database[CIRCLES].find_one({"_id": plan}, session=self._session)
+        return circle_from(document) if document else None
+
+    def circles(
+        self,
+        *,
+        parties: Sequence[str],
+        patient: str | None = None,
+        plans: Sequence[str] | None = None,
+        moment: datetime,
+        limit: int,
+    ) -> list[Circle]:
+        """Circles that have one of `parties` as a member at `moment`, by plan, narrowed to a patient or to plans."""
+        condition: Document = {"members": admitted(list(parties), moment)}
+        if patient is not None:
+            condition["patient"] = patient
+        if plans is not None:
+            condition["_id"] = {"$in": list(plans)}
+        with asking(self._seconds):
+            found = self._database[CIRCLES].find(condition, session=self._session, limit=limit)
+            return [circle_from(document) for document in found.sort("_id", ASCENDING)]
+
+    def moves(self, plan: str) -> list[Resource]:
+        """The plan's log of moves, oldest first, as they were given, with `plan` and their `seq`."""
+        with asking(self._seconds):
+            found = self._database[MOVES].find({"plan": plan}, {"_id": 0}, session=self._session)
+            return list(found.sort("seq", ASCENDING))
+
+    @property
+    def _database(self) -> Database[Document]:
+        return self._connection.database
+
+    def _current(self, type_name: str) -> Collection[Document]:
+        return self._database[type_name]
+
+    def _find(self, type_name: str, condition: Document) -> list[Stored]:
+        with asking(self._seconds):
+            found = self._current(type_name).find(condition, _WITHOUT_SEARCH_VALUES, session=self._session)
+            return [stored_from(type_name, document["_id"], document) for document in found]

@@ -1,0 +1,158 @@
+"""The store of the house on MongoDB."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Literal
+
+import pymongo
+from pymongo import ASCENDING, IndexModel
+from pymongo.client_session import ClientSession
+from pymongo.errors import CollectionInvalid, PyMongoError, ServerSelectionTimeoutError
+from pymongo.read_concern import ReadConcern
+
+from fhir_server.fhir.errors import VersionConflict
+from fhir_server.fhir.json import Resource
+from fhir_server.search.grant import Stamp
+from fhir_server.store.contract import Result, Transaction
+from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking, may_start_again, refusal
+from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX
+from fhir_server.store.mongo.indexes import ensure_indexes
+from fhir_server.store.mongo.reading import MongoReading
+from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain, audit_document
+
+_OWN_COLLECTIONS = (CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX)
+_OWN_INDEXES = {
+    CIRCLES: [
+        IndexModel([("members.p", ASCENDING), ("patient", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("members.p", ASCENDING), ("_id", ASCENDING)]),
+    ],
+    MOVES: [IndexModel([("plan", ASCENDING), ("seq", ASCENDING)], unique=True)],
+}
+_PREPARE_SECONDS = 300.0
+_WRITE_CONFLICT = 112
+_LONGEST_PAUSE = 0.25
+
+
+class MongoStore(MongoReading):
+    """The contract's Store on the database `database` at `url`.
+
+    `secret` signs the cursors of searches. `seconds` bounds a question, `write_seconds` a transaction with all its
+    attempts. `reading_audit` says when the AuditEvent of a read counts as kept: "journaled" by a majority, or
+    "acknowledged" by the primary. Times are taken from what is stored, never from a clock here.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        database: str,
+        *,
+        secret: bytes,
+        seconds: float = 10.0,
+        write_seconds: float = 20.0,
+        reading_audit: Literal["journaled", "acknowledged"] = "journaled",
+    ) -> None:
+        super().__init__(Connection(url, database), secret=secret, seconds=seconds)
+        self._write_seconds = write_seconds
+        self._reading_concern = DURABLE if reading_audit == "journaled" else ACKNOWLEDGED
+
+    def __enter__(self) -> "MongoStore":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of this process."""
+        self._connection.close()
+
+    def prepare(self, type_names: Sequence[str]) -> None:
+        """Create what is missing of the collections and indexes; quick when nothing is. For the start of a server."""
+        with asking(_PREPARE_SECONDS):
+            present = set(self._database.list_collection_names())
+            for name in {*type_names, AUDIT_EVENTS, *_OWN_COLLECTIONS} - present:
+                self._create_collection(name)
+            for name, indexes in _OWN_INDEXES.items():
+                self._database[name].create_indexes(indexes)
+            ensure_indexes(self._database, type_names)
+
+    def transact(self, work: Callable[[Transaction], Result]) -> Result:
+        """Run `work` in one transaction; again from the start when another writer was first.
+
+        `work` must be repeatable, and let errors that are not of `fhir.errors` pass. Raises VersionConflict when it
+        never gets through, Unavailable when the database does not answer.
+        """
+        deadline = time.monotonic() + self._write_seconds
+        with pymongo.timeout(self._write_seconds):
+            with asking(self._write_seconds):
+                session = self._connection.client.start_session(causal_consistency=False)
+            with session:
+                for attempt in range(1_000):
+                    try:
+                        return self._attempt(session, work)
+                    except (PyMongoError, StartAgain) as error:
+                        if not _worth_another(error) or time.monotonic() > deadline:
+                            raise _gave_up(error) from error
+                    time.sleep(_pause(attempt))
+        raise VersionConflict(_BUSY)
+
+    def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
+        """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""
+        events = self._database[AUDIT_EVENTS].with_options(write_concern=self._reading_concern)
+        with asking(self._seconds):
+            events.insert_one(audit_document(audit_event, stamp))
+
+    def _attempt(self, session: ClientSession, work: Callable[[Transaction], Result]) -> Result:
+        """Do it once. Raises the driver's error that says whether to start again."""
+        session.start_transaction(ReadConcern("snapshot"), DURABLE)
+        try:
+            transaction = MongoTransaction(self._connection, session, secret=self._secret, seconds=self._seconds)
+            result = work(transaction)
+            transaction.flush()
+        except BaseException:
+            if session.in_transaction:
+                session.abort_transaction()
+            raise
+        _commit(session)
+        return result
+
+    def _create_collection(self, name: str) -> None:
+        try:
+            self._database.create_collection(name)
+        except CollectionInvalid:
+            return  # another process was first
+
+
+def _commit(session: ClientSession) -> None:
+    """Commit; ask again while the answer is lost, which is harmless: a commit that happened is only confirmed."""
+    while True:
+        try:
+            session.commit_transaction()
+        except PyMongoError as error:
+            if error.timeout or not error.has_error_label("UnknownTransactionCommitResult"):
+                raise
+            time.sleep(_pause(3))
+        else:
+            return
+
+
+def _worth_another(error: PyMongoError | StartAgain) -> bool:
+    """Whether the transaction had no effect and may get through next time; nobody there is no such case."""
+    if isinstance(error, StartAgain):
+        return True
+    return may_start_again(error) and not isinstance(error, ServerSelectionTimeoutError)
+
+
+def _gave_up(error: PyMongoError | StartAgain) -> Exception:
+    if isinstance(error, StartAgain) or getattr(error, "code", None) == _WRITE_CONFLICT:
+        return VersionConflict(_BUSY)
+    return refusal(error)
+
+
+_BUSY = "Others are changing the same plan all the time, and this change never had its turn. Try again in a while."
+
+
+def _pause(attempt: int) -> float:
+    """Seconds to wait before the next attempt: random, so that two who met do not meet again, and growing."""
+    return random.uniform(0, min(_LONGEST_PAUSE, 0.004 * 1.6**attempt))  # noqa: S311 no secret

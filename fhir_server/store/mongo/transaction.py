@@ -1,0 +1,246 @@
+"""One transaction: its questions, and its writes, which wait in memory until a question or the commit needs them.
+
+So a Bundle of 300 creates costs a few commands, not 600.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo import InsertOne, ReplaceOne, ReturnDocument, UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
+
+from fhir_server.fhir.dates import time_range
+from fhir_server.fhir.errors import TooLarge, VersionConflict
+from fhir_server.fhir.json import Resource, encode
+from fhir_server.search.grant import Grant, Stamp
+from fhir_server.search.query import Query
+from fhir_server.store.contract import Circle, Page, Stored
+from fhir_server.store.mongo.connection import Connection, asking
+from fhir_server.store.mongo.documents import (
+    AUDIT_EVENTS,
+    CIRCLES,
+    GUARDS,
+    HISTORY,
+    MOVES,
+    OUTBOX,
+    Document,
+    circle_document,
+    current_document,
+    history_document,
+    stamp_fields,
+)
+from fhir_server.store.mongo.reading import MongoReading
+
+MAX_BODY = 12 * 1024 * 1024
+# A plan's moves are numbered by the turn of their writer at the plan's guard, then by their place in it.
+_MOVES_PER_TURN = 1_000_000
+
+
+class StartAgain(Exception):
+    """Another writer was first; the transaction had no effect and starts again. Only `transact` may catch it."""
+
+
+@dataclass(frozen=True)
+class Save:
+    """A version on its way, and the version that must be there before it: 0 for none."""
+
+    stored: Stored
+    expected: int
+
+
+class MongoTransaction(MongoReading):
+    """The contract's Transaction; `flush` sends what waits, and is called before each question that could miss it."""
+
+    def __init__(self, connection: Connection, session: ClientSession, *, secret: bytes, seconds: float) -> None:
+        super().__init__(connection, secret=secret, seconds=seconds, session=session)
+        self._saves: dict[tuple[str, str], Save] = {}
+        self._restamps: dict[tuple[str, str], Stamp] = {}
+        self._circles: dict[str, Circle] = {}
+        self._appends: dict[str, list[Document]] = defaultdict(list)
+        self._turns: dict[str, int] = {}
+
+    def guard(self, key: str) -> None:
+        """Take the next turn at `key`; who took one at the same time starts again."""
+        if key in self._turns:
+            return
+        with asking(self._seconds):
+            try:
+                document = self._database[GUARDS].find_one_and_update(
+                    {"_id": key},
+                    {"$inc": {"turn": 1}},
+                    upsert=True,
+                    return_document=ReturnDocument.AFTER,
+                    session=self._session,
+                )
+            except DuplicateKeyError as error:
+                raise StartAgain from error
+        self._turns[key] = document["turn"]
+
+    def save(self, stored: Stored) -> None:
+        """Keep a new version, which the version before it must precede. Raises TooLarge, VersionConflict.
+
+        A conflict with what is stored shows when the write is sent: at the next question, or at the commit.
+        """
+        if len(stored.body) > MAX_BODY:
+            raise TooLarge(f"{stored.reference} has {len(stored.body)} bytes; at most {MAX_BODY} can be stored.")
+        key = (stored.type, stored.id)
+        self._send_if(key in self._restamps)
+        waiting = self._saves.get(key)
+        if waiting is not None and waiting.stored.version != stored.version - 1:
+            raise _conflict(stored.reference)
+        self._saves[key] = Save(stored, waiting.expected if waiting else stored.version - 1)
+        self._appends[HISTORY].append(history_document(stored))
+
+    def restamp(self, type_name: str, id: str, stamp: Stamp) -> None:
+        """Change what the server knows of a resource without a new version of it; past versions keep their own."""
+        self._send_if((type_name, id) in self._saves)
+        self._restamps[(type_name, id)] = stamp
+
+    def save_circle(self, circle: Circle) -> None:
+        """Create or replace a circle."""
+        self._circles[circle.plan] = circle
+
+    def log_moves(self, moves: Sequence[Resource], plan: str | None = None) -> None:
+        """Append to the log of moves of `plan`, or of the plan that each move names itself."""
+        for move in moves:
+            of = plan if plan is not None else str(move["plan"])
+            self.guard(of)
+            waiting = self._appends[MOVES]
+            waiting.append({**move, "plan": of, "seq": self._turns[of] * _MOVES_PER_TURN + len(waiting)})
+
+    def take_up(self, plan: str, patient: str, author: str, type_names: Sequence[str]) -> None:
+        """Let the plan take up the author's chart of the patient that lies in no plan yet."""
+        self.flush()
+        loose = {"patient": patient, "author": author, "plans": []}
+        for type_name in type_names:
+            with asking(self._seconds):
+                self._current(type_name).update_many(loose, {"$set": {"plans": [plan]}}, session=self._session)
+
+    def record(self, audit_events: Sequence[Resource], stamp: Stamp) -> None:
+        """Keep AuditEvents with the write that they tell of."""
+        self._appends[AUDIT_EVENTS].extend(audit_document(event, stamp) for event in audit_events)
+
+    def announce(self, entries: Sequence[dict[str, Any]]) -> None:
+        """Put entries into the outbox."""
+        self._appends[OUTBOX].extend(dict(entry) for entry in entries)
+
+    def read(self, type_name: str, id: str) -> Stored | None:
+        """The current version, a tombstone included; None when there never was one."""
+        waiting = self._saves.get((type_name, id))
+        if waiting is not None:
+            return waiting.stored
+        self._send_if((type_name, id) in self._restamps)
+        return super().read(type_name, id)
+
+    def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
+        """Current versions of `Type/id` references, by reference; tombstones and absent ones are left out."""
+        self._send_if(bool(self._restamps))
+        waiting = {save.stored.reference: save.stored for save in self._saves.values()}
+        wanted = list(references)
+        found = super().read_many(reference for reference in wanted if reference not in waiting)
+        found.update({r: waiting[r] for r in wanted if r in waiting and not waiting[r].deleted})
+        return found
+
+    def read_version(self, type_name: str, id: str, version: int) -> Stored | None:
+        """One version, current or past."""
+        self.flush()
+        return super().read_version(type_name, id, version)
+
+    def history(self, type_name: str, id: str, before: int | None, count: int) -> list[Stored]:
+        """Versions of one resource, newest first, those below version `before` when it is given."""
+        self.flush()
+        return super().history(type_name, id, before, count)
+
+    def search(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Page:
+        """The query AND any grant, decided inside the database."""
+        self.flush()
+        return super().search(query, grants, moment)
+
+    def in_plan(self, plan: str, type_name: str) -> list[Stored]:
+        """Current resources of a type that lie in the plan, by id."""
+        self.flush()
+        return super().in_plan(plan, type_name)
+
+    def circle(self, plan: str) -> Circle | None:
+        """The plan's circle."""
+        return self._circles.get(plan) or super().circle(plan)
+
+    def circles(
+        self,
+        *,
+        parties: Sequence[str],
+        patient: str | None = None,
+        plans: Sequence[str] | None = None,
+        moment: datetime,
+        limit: int,
+    ) -> list[Circle]:
+        """Circles that have one of `parties` as a member at `moment`, by plan, narrowed to a patient or to plans."""
+        self._send_if(bool(self._circles))
+        return super().circles(parties=parties, patient=patient, plans=plans, moment=moment, limit=limit)
+
+    def moves(self, plan: str) -> list[Resource]:
+        """The plan's log of moves, oldest first, as they were given, with `plan` and their `seq`."""
+        self._send_if(MOVES in self._appends)
+        return super().moves(plan)
+
+    def flush(self) -> None:
+        """Send what waits. Raises VersionConflict when a version to follow is not the one that is stored."""
+        saves, self._saves = self._saves, {}
+        restamps, self._restamps = self._restamps, {}
+        circles, self._circles = self._circles, {}
+        appends, self._appends = self._appends, defaultdict(list)
+        self._send_current(saves.values())
+        self._send_restamps(restamps)
+        if circles:
+            with asking(self._seconds):
+                self._database[CIRCLES].bulk_write(
+                    [
+                        ReplaceOne({"_id": plan}, circle_document(circle), upsert=True)
+                        for plan, circle in circles.items()
+                    ],
+                    session=self._session,
+                )
+        for collection, documents in appends.items():
+            with asking(self._seconds):
+                self._database[collection].insert_many(documents, session=self._session)
+
+    def _send_if(self, needed: bool) -> None:
+        if needed:
+            self.flush()
+
+    def _send_current(self, saves: Iterable[Save]) -> None:
+        by_type: dict[str, list[InsertOne[Document] | ReplaceOne[Document]]] = defaultdict(list)
+        for save in saves:
+            document = current_document(save.stored)
+            expected = {"_id": save.stored.id, "v": save.expected}
+            by_type[save.stored.type].append(ReplaceOne(expected, document) if save.expected else InsertOne(document))
+        for type_name, operations in by_type.items():
+            operations.sort(key=lambda operation: isinstance(operation, ReplaceOne))
+            with asking(self._seconds):
+                done = self._current(type_name).bulk_write(operations, session=self._session)
+            if done.inserted_count + done.matched_count < len(operations):
+                raise _conflict(f"A {type_name}")
+
+    def _send_restamps(self, restamps: dict[tuple[str, str], Stamp]) -> None:
+        by_type: dict[str, list[UpdateOne]] = defaultdict(list)
+        for (type_name, id), stamp in restamps.items():
+            by_type[type_name].append(UpdateOne({"_id": id}, {"$set": stamp_fields(stamp)}))
+        for type_name, operations in by_type.items():
+            with asking(self._seconds):
+                done = self._current(type_name).bulk_write(operations, session=self._session)
+            if done.matched_count < len(operations):
+                raise _conflict(f"A {type_name}")
+
+
+def audit_document(event: Resource, stamp: Stamp) -> Document:
+    """The document of an AuditEvent: it has one version, and the time when it was recorded."""
+    recorded, _ = time_range(event["recorded"])
+    return current_document(Stored(AUDIT_EVENTS, event["id"], 1, recorded, encode(event), stamp))
+
+
+def _conflict(what: str) -> VersionConflict:
+    return VersionConflict(f"{what} is no longer as it was read. Read it again, then repeat the change.")

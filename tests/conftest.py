@@ -1,0 +1,135 @@
+"""What every test may have: one real MongoDB for the whole run, and a database per worker in it."""
+
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from fhir_server.store.embedded import EmbeddedMongo, NoEmbeddedMongo
+from fhir_server.store.folder_lock import FolderLock
+
+if TYPE_CHECKING:
+    from fhir_server.store.mongo.store import MongoStore
+
+FOLDER = "SAMEN_TEST_MONGO_FOLDER"
+TESTS = Path(__file__).parent
+TYPES = (
+    "Patient",
+    "Task",
+    "ServiceRequest",
+    "CarePlan",
+    "CareTeam",
+    "Consent",
+    "Condition",
+    "Observation",
+    "AuditEvent",
+)
+SECRET = b"a secret for tests only, never for a server"
+
+_owned = pytest.StashKey[EmbeddedMongo]()
+
+
+def embedded() -> EmbeddedMongo:
+    """The MongoDB of this run: whoever starts it first owns it, the others use it."""
+    return EmbeddedMongo(Path(os.environ[FOLDER]), test_commands=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Under xdist the controller owns the MongoDB, because it outlives its workers; they find it by its folder."""
+    if "PYTEST_XDIST_WORKER" in os.environ or "SAMEN_MONGODB_URL" in os.environ:
+        return
+    os.environ[FOLDER] = tempfile.mkdtemp(prefix="samen-test-")
+    config.stash[_owned] = embedded()
+    only_unit = bool(config.args) and all("tests/unit" in argument for argument in config.args)
+    if getattr(config.option, "tx", None) and not only_unit:
+        with suppress(NoEmbeddedMongo):  # told again, and better, by the tests that need a database
+            config.stash[_owned].start()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The folder goes with the run that made it."""
+    if _owned in config.stash:
+        config.stash[_owned].stop()
+        shutil.rmtree(os.environ.pop(FOLDER), ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folder of a test is its marker."""
+    for item in items:
+        item.add_marker(item.path.relative_to(TESTS).parts[0])
+
+
+@pytest.fixture(scope="session")
+def mongo_url() -> Iterator[str]:
+    """The address of a real MongoDB replica set; the same for all workers of a run."""
+    if "SAMEN_MONGODB_URL" in os.environ:
+        yield os.environ["SAMEN_MONGODB_URL"]
+    else:
+        with embedded() as mongo:
+            yield mongo.url
+
+
+@pytest.fixture(scope="session")
+def mongo_client(mongo_url: str) -> Iterator[MongoClient[dict[str, Any]]]:
+    """A client of this worker."""
+    with MongoClient(mongo_url, tz_aware=True) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def database_name(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[str]:
+    """A database of this worker's own; dropped at the end."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    mongo_client.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def database(mongo_client: MongoClient[dict[str, Any]], database_name: str) -> Database[dict[str, Any]]:
+    """The same database as the driver sees it."""
+    return mongo_client[database_name]
+
+
+@pytest.fixture(scope="session")
+def store(mongo_url: str, database_name: str) -> Iterator["MongoStore"]:
+    """A prepared store on this worker's database; tests take fresh ids, so they share it."""
+    from fhir_server.store.mongo.store import MongoStore
+
+    with MongoStore(mongo_url, database_name, secret=SECRET) as prepared:
+        prepared.prepare(TYPES)
+        yield prepared
+
+
+@pytest.fixture
+def failing_command(
+    mongo_client: MongoClient[dict[str, Any]], database_name: str
+) -> Callable[..., AbstractContextManager[None]]:
+    """`with failing_command("insert", "AuditEvent", errorCode=11600):` that command fails on that collection.
+
+    A server has one such fail point, so one test at a time has it; `times` bounds the failures.
+    """
+    lock = FolderLock(Path(os.environ.get(FOLDER, tempfile.gettempdir())) / "failing_command.lock")
+
+    @contextmanager
+    def failing(command: str, collection: str, *, times: int | None = None, **how: Any) -> Iterator[None]:
+        while not lock.acquire():
+            time.sleep(0.02)
+        data = {"failCommands": [command], "namespace": f"{database_name}.{collection}", **how}
+        mode = "alwaysOn" if times is None else {"times": times}
+        try:
+            mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})
+            yield
+        finally:
+            mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+            lock.release()
+
+    return failing
