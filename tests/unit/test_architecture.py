@@ -1,0 +1,43 @@
+"""The house keeps its plan: imports go downwards only, rules stay pure, names are the field's."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+PACKAGE = REPOSITORY / "fhir_server"
+NAMELESS = {"utils", "util", "helpers", "helper", "manager", "handler", "service", "services", "common", "base", "misc"}
+
+
+def test_import_contracts_of_pyproject_hold() -> None:
+    contracts = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert contracts.returncode == 0, contracts.stdout + contracts.stderr
+
+
+def test_no_file_has_a_name_that_says_nothing() -> None:
+    assert [path for path in PACKAGE.rglob("*.py") if path.stem in NAMELESS] == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [
+        str(path.relative_to(REPOSITORY))
+        for path in PACKAGE.rglob("*.py")
+        if not path.read_text().lstrip().startswith('"""')
+    ]
+    assert silent == []
+
+
+def test_rules_read_no_clock() -> None:
+    clock = re.compile(r"\b(datetime\.now|datetime\.utcnow|date\.today|time\.time|uuid4|getenv|os\.environ)\b")
+    rooms = [PACKAGE / "care", PACKAGE / "access"]
+    reading = [
+        f"{path.relative_to(REPOSITORY)}: {found[0]}"
+        for room in rooms
+        for path in room.rglob("*.py")
+        for found in [clock.search(path.read_text())]
+        if found
+    ]
+    assert reading == []
