@@ -1,0 +1,111 @@
+"""What R4 4.0.1 lets clients search by, and this server's own parameters beside it.
+
+https://hl7.org/fhir/R4/searchparameter-registry.html
+
+The table `search_parameters.json` is made by `tools/reduce_search_parameters.py`. What stands here is served;
+`unserved()` names the rest of R4's parameters, each with the reason.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+ANY_TYPE = "*"
+
+_PATH = re.compile(r"(?P<steps>.+):(?P<datatype>\w+)(?:\((?P<only>\w+)\))?")
+_STEP = re.compile(r"(?P<name>\w+)(?:\[(?P<element>\w+)=(?P<value>[^\]]*)\])?(?:\.|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One element of a path by its JSON name; with `element` only where that child has `value`."""
+
+    name: str
+    element: str | None = None
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ElementPath:
+    """Where a parameter finds its values: the way from the resource, and the datatype at its end.
+
+    `only` narrows references to those that point to one type. The datatype `existence` stands for "is there, and not
+    false" (`Patient.deceased`).
+    """
+
+    steps: tuple[Step, ...]
+    datatype: str
+    only: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParameter:
+    """A parameter of one resource type.
+
+    `type` is token, reference, date, string or uri. `single` says that a resource has at most one such element.
+    `targets` are the types that a reference may point to, `("*",)` any. `system` is the system of a code whose element
+    states none; `codes` are all codes of an element that every resource has exactly once.
+    """
+
+    code: str
+    type: str
+    paths: tuple[ElementPath, ...]
+    targets: tuple[str, ...] = ()
+    single: bool = False
+    system: str | None = None
+    codes: tuple[str, ...] = ()
+
+    def may_point_to(self, type_name: str) -> bool:
+        """Whether a reference of this parameter may have the target type."""
+        return ANY_TYPE in self.targets or type_name in self.targets
+
+
+@cache
+def parameters_of(type_name: str) -> Mapping[str, SearchParameter]:
+    """The parameters of a resource type by their codes, those of every resource (`_id`, `_tag` ...) first.
+
+    Raises KeyError for a type that this server does not store.
+    """
+    if type_name == "Resource":
+        raise KeyError(type_name)
+    table = _table()["parameters"]
+    rows = {**table["Resource"], **table[type_name]}
+    return MappingProxyType({code: _parameter(code, row) for code, row in rows.items()})
+
+
+def unserved() -> Mapping[str, str]:
+    """R4's parameters that are not served, as `Type.code`, each with the reason."""
+    reasons: Mapping[str, str] = _table()["unserved"]
+    return reasons
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    table: Mapping[str, Any] = msgspec.json.decode(files(__package__).joinpath("search_parameters.json").read_bytes())
+    return table
+
+
+def _parameter(code: str, row: Mapping[str, Any]) -> SearchParameter:
+    return SearchParameter(
+        code=code,
+        type=row["type"],
+        paths=tuple(_path(text) for text in row["paths"]),
+        targets=tuple(row.get("targets", ())),
+        single=row.get("single", False),
+        system=row.get("system"),
+        codes=tuple(row.get("codes", ())),
+    )
+
+
+def _path(text: str) -> ElementPath:
+    match = _PATH.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no path with a datatype")
+    steps = tuple(Step(step["name"], step["element"], step["value"]) for step in _STEP.finditer(match["steps"]))
+    return ElementPath(steps, match["datatype"], match["only"])
