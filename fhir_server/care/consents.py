@@ -1,0 +1,169 @@
+"""What the person agreed to: when a plan's members may see the chart, and who may not.
+
+https://hl7.org/fhir/R4/consent.html
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from fhir_server.care.intervals import ALWAYS, BEGINNING, FOREVER, Intervals, common, joined, without
+from fhir_server.care.moves import Move
+from fhir_server.care.parties import AUTHOR, CUSTODIAN, MEMBER, SUBJECT, Directory, party
+from fhir_server.fhir.dates import time_range
+from fhir_server.fhir.errors import Forbidden, InvalidResource
+from fhir_server.fhir.json import Resource
+from fhir_server.fhir.reference import reference_to
+
+PERMIT = "permit"
+DENY = "deny"
+RECORDERS = (SUBJECT, AUTHOR, CUSTODIAN, MEMBER)
+EVERYONE = None
+_SCOPES = "http://terminology.hl7.org/CodeSystem/consentscope"
+_NARROWER_THAN_THE_CHART = ("class", "code", "data", "dataPeriod", "securityLabel")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`permit` or `deny` for one party (None: everyone), in the half-open time from `start` to `end`."""
+
+    party: str | None
+    word: str
+    start: datetime
+    end: datetime = FOREVER
+
+
+@dataclass(frozen=True)
+class ConsentState:
+    """What one Consent decided over time."""
+
+    reference: str
+    decided: tuple[Decision, ...] = ()
+
+
+def decisions(consent: Resource, directory: Directory) -> dict[str | None, str]:
+    """What the Consent decides as it stands: a word for everyone (key None), and for each party that it names.
+
+    Empty when it is not active or not about privacy. Fail closed: a permit for less than the whole chart permits
+    nothing, a nested deny that names no party denies everyone, and a party that cannot be read is not permitted.
+    """
+    if consent.get("status") != "active" or not _about_privacy(consent):
+        return {}
+    provision = consent.get("provision", {})
+    found: dict[str | None, str] = {}
+    if provision.get("type", PERMIT) == DENY:
+        found[EVERYONE] = DENY
+    elif not any(limit in provision for limit in _NARROWER_THAN_THE_CHART):
+        found.update(dict.fromkeys(_permitted_parties(provision, directory), PERMIT))
+    for nested in provision.get("provision", []):
+        if nested.get("type", DENY) == DENY:
+            found.update(dict.fromkeys(_denied_parties(nested, directory), DENY))
+    return found
+
+
+def consent_state(consent: Resource, moves: Iterable[Move], directory: Directory) -> ConsentState:
+    """What the Consent decided over time: from the log of its moves, or, where the log does not know it, as it stands
+
+    now since its own `dateTime`. Its `provision.period` bounds every permit.
+    """
+    item = reference_to(consent)
+    logged = sorted((move for move in moves if move.item == item), key=lambda move: (move.version, move.at))
+    if not logged:
+        start = _recorded(consent)
+        return _bounded(consent, [Decision(who, word, start) for who, word in decisions(consent, directory).items()])
+    spans = [_spans(who, logged, _recorded(consent)) for who in {move.owner for move in logged}]
+    return _bounded(consent, [decision for spanned in spans for decision in spanned])
+
+
+def permitted(consents: Sequence[ConsentState], who: str) -> Intervals:
+    """When the person's consents let `who` in; a deny outweighs every permit."""
+    permits = joined((d.start, d.end) for d in _speaking_of(consents, who, PERMIT))
+    return without(permits, joined((d.start, d.end) for d in _speaking_of(consents, who, DENY)))
+
+
+def not_refused(consents: Sequence[ConsentState], who: str) -> Intervals:
+    """When `who` may stay that needed no consent to begin with: until the first refusal or withdrawal, and
+
+    whenever a consent permits.
+    """
+    permits = permitted(consents, who)
+    denies = joined((d.start, d.end) for d in _speaking_of(consents, who, DENY))
+    ends = [end for _, end in permits] + [start for start, _ in denies]
+    until_asked: Intervals = ((BEGINNING, min(ends)),) if ends else ALWAYS
+    return joined((*without(until_asked, denies), *permits))
+
+
+def check_recorder(roles: frozenset[str]) -> None:
+    """Refuse a Consent from whoever would let itself in: only the person, the plan's author, its custodian and its
+
+    active members record one. Raises Forbidden (`consent-recorder`).
+    """
+    if not roles.intersection(RECORDERS):
+        raise Forbidden(
+            "A consent is recorded by the person, or by somebody who already takes part in the plan.",
+            "Consent.patient",
+            "consent-recorder",
+        )
+
+
+def _about_privacy(consent: Resource) -> bool:
+    codings = consent.get("scope", {}).get("coding", [])
+    return any(c.get("code") == "patient-privacy" and c.get("system") in (None, _SCOPES) for c in codings)
+
+
+def _permitted_parties(provision: Resource, directory: Directory) -> list[str | None]:
+    """Everyone, when the permit names nobody or a care team; else whoever of its actors can be read."""
+    actors = _actors(provision)
+    if not actors or any(actor.startswith("CareTeam/") for actor in actors):
+        return [EVERYONE]
+    return [who for actor in actors if (who := _readable(actor, directory))]
+
+
+def _denied_parties(provision: Resource, directory: Directory) -> list[str | None]:
+    """Whoever the denial names; everyone, when it names nobody or somebody who cannot be read."""
+    return [_readable(actor, directory) for actor in _actors(provision)] or [EVERYONE]
+
+
+def _actors(provision: Resource) -> list[str]:
+    return [actor.get("reference", {}).get("reference", "") for actor in provision.get("actor", [])]
+
+
+def _readable(reference: str, directory: Directory) -> str | None:
+    try:
+        return party(reference, directory)
+    except InvalidResource:
+        return None
+
+
+def _spans(who: str | None, logged: Sequence[Move], recorded: datetime) -> list[Decision]:
+    """The decisions about one party, from the log; what stood before the first logged move began when recorded."""
+    steps = [move for move in logged if move.owner == who]
+    words = [steps[0].from_status, *(step.to_status for step in steps)]
+    starts = [min(recorded, steps[0].at), *(step.at for step in steps)]
+    ends = [*starts[1:], FOREVER]
+    return [
+        Decision(who, word, start, max(start, end))
+        for word, start, end in zip(words, starts, ends, strict=True)
+        if word in (PERMIT, DENY)
+    ]
+
+
+def _bounded(consent: Resource, found: Iterable[Decision]) -> ConsentState:
+    period = consent.get("provision", {}).get("period", {})
+    start = time_range(period["start"])[0] if "start" in period else BEGINNING
+    end = time_range(period["end"])[1] if "end" in period else FOREVER
+    kept = [
+        Decision(d.party, d.word, first, last)
+        for d in found
+        for first, last in (common(((d.start, d.end),), ((start, end),)) if d.word == PERMIT else ((d.start, d.end),))
+    ]
+    return ConsentState(reference_to(consent), tuple(sorted(kept, key=lambda d: (d.start, d.party or "", d.word))))
+
+
+def _recorded(consent: Resource) -> datetime:
+    stated = consent.get("dateTime") or consent.get("meta", {}).get("lastUpdated")
+    return time_range(stated)[0] if stated else BEGINNING
+
+
+def _speaking_of(consents: Sequence[ConsentState], who: str, word: str) -> list[Decision]:
+    return [d for state in consents for d in state.decided if d.party in (EVERYONE, who) and d.word == word]

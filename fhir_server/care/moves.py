@@ -1,0 +1,45 @@
+"""The log of moves: each step that a Task, an order or a consent made, who made it and when.
+
+The log is append-only and is the memory from which the team is computed.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from fhir_server.fhir.dates import instant, time_range
+from fhir_server.fhir.json import Resource
+
+
+@dataclass(frozen=True)
+class Move:
+    """One step of `item` (`Task/x`, `ServiceRequest/y`, `Consent/z`).
+
+    `requester` and `owner` are parties as they stood at the move. `confers` is False for a Task that never makes its
+    owner a member: a sub-task, a cancellation request, anything but a fulfilment. `version` is the version of the item
+    that the move made, so that a log keeps its order when clocks disagree.
+
+    For a consent, the statuses are the decisions `permit`, `deny` and `none`, and `owner` is the party that the
+    decision speaks of (None: everyone).
+    """
+
+    item: str
+    kind: str
+    from_status: str | None
+    to_status: str
+    at: datetime
+    requester: str | None = None
+    owner: str | None = None
+    confers: bool = True
+    version: int = 0
+    actor: str = ""
+
+
+def to_document(move: Move) -> Resource:
+    """`move` as a plain document for the store; its time is a FHIR instant."""
+    return {**asdict(move), "at": instant(move.at)}
+
+
+def from_document(document: Resource) -> Move:
+    """The move that `to_document` wrote; what the store added of its own is left aside."""
+    known = {name: document[name] for name in Move.__dataclass_fields__ if name in document}
+    return Move(**{**known, "at": time_range(document["at"])[0]})
