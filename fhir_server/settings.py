@@ -43,7 +43,11 @@ class _Read(kinds.Field[Any]):
 
 
 def _base_url(text: str) -> str:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError as error:
+        raise ValidationError("must be an address such as https://care.example.org/fhir") from error
     if not parts.hostname or parts.scheme not in ("http", "https") or parts.query or parts.fragment or parts.username:
         raise ValidationError("must be an address such as https://care.example.org/fhir, without query or user name")
     if not parts.path.strip("/") or text.endswith("/"):
@@ -90,7 +94,16 @@ def _setting(kind: kinds.Field[Any], default: Any, doc: str) -> Any:
 
 
 def _whole(smallest: int, largest: int) -> kinds.Integer:
-    return kinds.Integer(validate=Range(smallest, largest), error_messages={"invalid": "must be a whole number"})
+    words = f"must be a whole number from {smallest} to {largest}"
+    return kinds.Integer(validate=Range(smallest, largest, error=words), error_messages={"invalid": words})
+
+
+def _one_of(*choices: str) -> kinds.String:
+    return kinds.String(validate=OneOf(choices, error=f"must be {' or '.join(choices)}"))
+
+
+def _yes_or_no() -> kinds.Boolean:
+    return kinds.Boolean(error_messages={"invalid": "must be true or false"})
 
 
 _DATABASE_NAME = Regexp(r"[A-Za-z0-9_-]{1,38}\Z", error="must be 1 to 38 letters, digits, - or _")
@@ -106,9 +119,9 @@ class Settings:
         "Address of a MongoDB replica set. Empty: an embedded MongoDB is started under SAMEN_DATA.",
     )
     database: str = _setting(kinds.String(validate=_DATABASE_NAME), "samen", "Name of the database.")
-    data: Path = _setting(
+    data: Path = _setting(  # noqa: RUF009 - the rule does not know that a Path cannot change
         _Read(_folder),
-        lambda: Path("var"),
+        Path("var"),
         "Folder for what this machine keeps itself: the embedded MongoDB, the demo's file.",
     )
     base_url: str = _setting(
@@ -117,14 +130,16 @@ class Settings:
         "Public address of the FHIR interface, as clients see it; tokens are made for it. Empty: "
         "http://SAMEN_HOST:SAMEN_PORT/fhir, which only a loopback host may have.",
     )
-    host: str = _setting(kinds.String(validate=Length(min=1)), "127.0.0.1", "Address to listen on.")
+    host: str = _setting(
+        kinds.String(validate=Length(min=1, error="must not be empty")), "127.0.0.1", "Address to listen on."
+    )
     port: int = _setting(_whole(1, 65535), 8080, "Port to listen on.")
     workers: int = _setting(_whole(1, 256), _cores, "Server processes. Unset: one per processor core.")
     proxies: int = _setting(
         _whole(0, 5), 0, "Reverse proxies in front that are trusted to name the client's address and scheme."
     )
     audit_reads: str = _setting(
-        kinds.String(validate=OneOf(("journaled", "acknowledged"))),
+        _one_of("journaled", "acknowledged"),
         "journaled",
         "When the audit record of a read counts as kept, before the answer is given: journaled (on disk at a majority) "
         "or acknowledged (in the memory of the primary; faster, a crash may lose the last moments).",
@@ -140,10 +155,10 @@ class Settings:
         _whole(30, 86_400), 300, "Life of an access token that this server issues, in seconds."
     )
     http_endpoints: bool = _setting(
-        kinds.Boolean(), False, "Whether subscriptions may name http:// endpoints on loopback; for development."
+        _yes_or_no(), False, "Whether subscriptions may name http:// endpoints on loopback; for development."
     )
     secure_cookies: bool = _setting(
-        kinds.Boolean(), True, "Whether the sign-in cookie travels over https only; false only on loopback."
+        _yes_or_no(), True, "Whether the sign-in cookie travels over https only; false only on loopback."
     )
     session_hours: int = _setting(_whole(1, 24), 10, "Hours after which a sign-in ends.")
     time_zone: str = _setting(_Read(_time_zone), "Europe/Brussels", "Time zone that decides which day it is.")

@@ -52,4 +52,5 @@ def trusted_issuers(text: str) -> tuple[TrustedIssuer, ...]:
 
 
 def _issuer(given: dict[str, Any]) -> TrustedIssuer:
-    return TrustedIssuer(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    lists: dict[str, Any] = {name: tuple(given.pop(name)) for name in ("organizations", "scopes")}
+    return TrustedIssuer(**given, **lists)

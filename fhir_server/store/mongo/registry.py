@@ -4,22 +4,20 @@ Secrets are never kept as they were given: client secrets and session ids as SHA
 hash), passwords as argon2id. Only the private signing keys are kept whole; whoever reads the database can sign.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
-from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError, PyMongoError
-from pymongo.read_concern import ReadConcern
-from pymongo.read_preferences import ReadPreference
-from pymongo.write_concern import WriteConcern
+from pymongo.collection import Collection
+from pymongo.errors import DuplicateKeyError
 
 from fhir_server.fhir.errors import Unavailable
+from fhir_server.store.mongo.connection import Connection, asking
+from fhir_server.store.mongo.documents import Document
 
-Document: TypeAlias = dict[str, Any]
+_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -67,20 +65,19 @@ class AlreadyRegistered(Exception):
 class Registry:
     """The registry in one database. Every question may raise Unavailable; times are timezone-aware."""
 
-    def __init__(self, database: Database[Document]) -> None:
-        self._database = database.with_options(
-            codec_options=database.codec_options.with_options(tz_aware=True),
-            read_preference=ReadPreference.PRIMARY,
-            read_concern=ReadConcern("majority"),
-            write_concern=WriteConcern("majority", j=True),
-        )
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        self._connection.close()
 
     def prepare(self) -> None:
         """Create the indexes: what has expired disappears by itself."""
-        with _answering():
+        with asking(_SECONDS):
             for name in ("sessions", "sign_in_attempts"):
-                self._database[name].create_index([("expires", ASCENDING)], expireAfterSeconds=0)
-            self._database["sessions"].create_index([("username", ASCENDING)])
+                self._kept(name).create_index([("expires", ASCENDING)], expireAfterSeconds=0)
+            self._kept("sessions").create_index([("username", ASCENDING)])
 
     # Clients
 
@@ -131,20 +128,20 @@ class Registry:
 
     def end_session(self, id_hash: str) -> None:
         """End one session."""
-        with _answering():
-            self._database["sessions"].delete_one({"_id": id_hash})
+        with asking(_SECONDS):
+            self._kept("sessions").delete_one({"_id": id_hash})
 
     def end_sessions(self, username: str) -> None:
         """End all sessions of a user."""
-        with _answering():
-            self._database["sessions"].delete_many({"username": username})
+        with asking(_SECONDS):
+            self._kept("sessions").delete_many({"username": username})
 
     # Attempts to sign in
 
     def count_attempt(self, key: str, expires: datetime) -> int:
         """How many attempts are now counted under `key`, this one included; the count ends at `expires`."""
-        with _answering():
-            counted = self._database["sign_in_attempts"].find_one_and_update(
+        with asking(_SECONDS):
+            counted = self._kept("sign_in_attempts").find_one_and_update(
                 {"_id": key},
                 {"$inc": {"count": 1}, "$setOnInsert": {"expires": expires}},
                 upsert=True,
@@ -154,20 +151,20 @@ class Registry:
 
     def forget_attempts(self, keys: Sequence[str]) -> None:
         """Count from nought again."""
-        with _answering():
-            self._database["sign_in_attempts"].delete_many({"_id": {"$in": list(keys)}})
+        with asking(_SECONDS):
+            self._kept("sign_in_attempts").delete_many({"_id": {"$in": list(keys)}})
 
     def take_back_attempt(self, key: str) -> None:
         """Uncount one attempt."""
-        with _answering():
-            self._database["sign_in_attempts"].update_one({"_id": key}, {"$inc": {"count": -1}})
+        with asking(_SECONDS):
+            self._kept("sign_in_attempts").update_one({"_id": key}, {"$inc": {"count": -1}})
 
     # Keys
 
     def signing_keys(self) -> list[Document]:
         """The private signing keys as JWKs, oldest first."""
-        with _answering():
-            return [kept["jwk"] for kept in self._database["signing_keys"].find().sort("_id", ASCENDING)]
+        with asking(_SECONDS):
+            return [kept["jwk"] for kept in self._kept("signing_keys").find().sort("_id", ASCENDING)]
 
     def add_signing_key(self, number: int, jwk: Document, created: datetime) -> bool:
         """Keep the signing key number `number` (from 1); False when another process was first."""
@@ -179,14 +176,14 @@ class Registry:
 
     def newest_key_number(self) -> int:
         """The number of the newest signing key; 0 when there is none."""
-        with _answering():
-            newest = self._database["signing_keys"].find_one({}, {"_id": 1}, sort=[("_id", DESCENDING)])
+        with asking(_SECONDS):
+            newest = self._kept("signing_keys").find_one({}, {"_id": 1}, sort=[("_id", DESCENDING)])
         return int(newest["_id"]) if newest else 0
 
     def drop_signing_keys(self, below: int) -> None:
         """Forget the signing keys numbered below `below`."""
-        with _answering():
-            self._database["signing_keys"].delete_many({"_id": {"$lt": below}})
+        with asking(_SECONDS):
+            self._kept("signing_keys").delete_many({"_id": {"$lt": below}})
 
     def secret(self, name: str, proposed: bytes) -> bytes:
         """The secret that all processes share under `name`: `proposed` when nobody proposed one before."""
@@ -197,30 +194,25 @@ class Registry:
             raise Unavailable(f"The shared secret {name!r} was removed while it was being read.")
         return bytes(kept["value"])
 
+    def _kept(self, collection: str) -> Collection[Document]:
+        return self._connection.database[collection]
+
     def _add(self, collection: str, id: str | int, document: Document, key: str | None = None) -> None:
         kept = {"_id": id} | {name: value for name, value in document.items() if name != key}
-        with _answering():
+        with asking(_SECONDS):
             try:
-                self._database[collection].insert_one(kept)
+                self._kept(collection).insert_one(kept)
             except DuplicateKeyError as error:
                 raise AlreadyRegistered(f"{id!r} is already registered") from error
 
     def _get(self, collection: str, id: str) -> Document | None:
-        with _answering():
-            return self._database[collection].find_one({"_id": id})
+        with asking(_SECONDS):
+            return self._kept(collection).find_one({"_id": id})
 
     def _set(self, collection: str, id: str, fields: Document) -> bool:
-        with _answering():
-            return self._database[collection].update_one({"_id": id}, {"$set": fields}).matched_count == 1
+        with asking(_SECONDS):
+            return self._kept(collection).update_one({"_id": id}, {"$set": fields}).matched_count == 1
 
 
 def _fields(document: Document, key: str) -> Document:
     return {key if name == "_id" else name: value for name, value in document.items()}
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    try:
-        yield
-    except PyMongoError as error:
-        raise Unavailable("The registry of clients and users does not answer; try again later.") from error

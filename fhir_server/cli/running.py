@@ -1,0 +1,99 @@
+"""Commands that run until they are told to end: the server and the delivery worker."""
+
+import logging
+import os
+import pkgutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import click
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LOGGING_CONFIG
+from granian.server.common import AbstractServer
+
+from fhir_server.cli.database import mongodb, settings_of_environment
+from fhir_server.settings import Settings, variable
+
+APPLICATION = "fhir_server.app:create_app"
+WORKER = "fhir_server.app:run_worker"
+
+# Measured: four threads hide the wait for the journal of MongoDB, more bring nothing.
+BLOCKING_THREADS = 4
+SECONDS_TO_FINISH = 30
+
+
+@click.command()
+@click.option("--host", help="Address to listen on, instead of SAMEN_HOST.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on, instead of SAMEN_PORT.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Server processes, instead of SAMEN_WORKERS.")
+def serve(**options: Any) -> None:
+    """Serve FHIR and the viewer until SIGTERM or Ctrl-C.
+
+    Without SAMEN_MONGODB_URL an embedded MongoDB is started under SAMEN_DATA and stopped at the end: start the
+    server before the worker, and stop it after.
+
+    \b
+    Examples:
+      fhir-server serve
+      fhir-server serve --port 8081
+      SAMEN_MONGODB_URL='mongodb://db1,db2,db3/?replicaSet=samen' fhir-server serve --workers 4
+    """
+    # The server's processes read the environment, so whatever is decided here is told there.
+    os.environ.update({variable(name): str(value) for name, value in options.items() if value is not None})
+    settings = settings_of_environment()
+    with _ending_on_sigterm(), mongodb(settings) as url:
+        os.environ[variable("mongodb_url")] = url
+        server(settings).serve()
+
+
+@click.command()
+def worker() -> None:
+    """Deliver notifications until SIGTERM or Ctrl-C; any number of these may run beside the server.
+
+    \b
+    Example:
+      fhir-server worker
+    """
+    settings = settings_of_environment()
+    logging.basicConfig(level=logging.INFO, format="[%(levelname)s] %(message)s", stream=sys.stdout)
+    with _ending_on_sigterm(), mongodb(settings) as url:
+        pkgutil.resolve_name(WORKER)(replace(settings, mongodb_url=url))
+
+
+def server(settings: Settings) -> AbstractServer[Any]:
+    """The HTTP server, not yet started: processes that each build the application, four threads in each."""
+    ours = {"handlers": ["console"], "level": "INFO", "propagate": False}
+    loggers: Any = LOGGING_CONFIG["loggers"]
+    return Granian(
+        APPLICATION,
+        factory=True,
+        interface=Interfaces.WSGI,
+        address=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        blocking_threads=BLOCKING_THREADS,
+        http=HTTPModes.http1,
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=SECONDS_TO_FINISH,
+        log_dictconfig={"loggers": {**loggers, "fhir_server": ours}},
+    )
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """SIGTERM ends the process through its `finally` clauses, so that an embedded MongoDB is shut down cleanly."""
+
+    def end(*_: object) -> NoReturn:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
