@@ -1,0 +1,1 @@
+"""Tell the parties what changed: topics, numbered events, and their delivery, in order and never lost."""

@@ -1,0 +1,43 @@
+"""The server's own writes to a Subscription: active after the handshake, error with its reason, off at its end."""
+
+from datetime import datetime
+
+from fhir_server.fhir.dates import instant
+from fhir_server.fhir.json import Resource, encode
+from fhir_server.store.contract import Store, Stored, Transaction
+
+
+def settle(
+    store: Store, subscription: str, *, version: int, status: str, reason: str | None, moment: datetime
+) -> int | None:
+    """Give the Subscription that stands at `version` a new version with `status`, and with `reason` as its `error`.
+
+    Returns the new version, or None when the client changed or deleted it meanwhile: then its wish goes first.
+    """
+
+    def write(transaction: Transaction) -> int | None:
+        stored = transaction.read("Subscription", subscription)
+        if stored is None or stored.deleted or stored.version != version:
+            return None
+        resource = _settled(stored.resource(), version + 1, status, reason, moment)
+        transaction.save(
+            Stored(
+                type="Subscription",
+                id=subscription,
+                version=version + 1,
+                last_updated=moment,
+                body=encode(resource),
+                stamp=stored.stamp,
+                method="PUT",
+            )
+        )
+        return version + 1
+
+    return store.transact(write)
+
+
+def _settled(resource: Resource, version: int, status: str, reason: str | None, moment: datetime) -> Resource:
+    meta = {**resource.get("meta", {}), "versionId": str(version), "lastUpdated": instant(moment)}
+    settled = {**resource, "meta": meta, "status": status}
+    settled.pop("error", None)
+    return settled | ({"error": reason} if reason else {})
