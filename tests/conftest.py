@@ -14,6 +14,10 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from fhir_server.fhir.dates import now
+from fhir_server.fhir.json import encode
+from fhir_server.search.grant import Stamp
+from fhir_server.store.contract import Stored
 from fhir_server.store.embedded import EmbeddedMongo, NoEmbeddedMongo
 from fhir_server.store.folder_lock import FolderLock
 
@@ -110,20 +114,35 @@ def store(mongo_url: str, database_name: str) -> Iterator["MongoStore"]:
 
 
 @pytest.fixture
+def version_of() -> Callable[..., Stored]:
+    """`version_of("Task", "1", 2)` can be saved; `content` goes into the resource, the rest into its stamp."""
+
+    def make(
+        type_name: str, id: str, number: int = 1, *, content: Any = None, deleted: bool = False, **stamp: Any
+    ) -> Stored:
+        body = b"" if deleted else encode({"resourceType": type_name, "id": id, **(content or {})})
+        method = "DELETE" if deleted else "PUT" if number > 1 else "POST"
+        return Stored(type_name, id, number, now(), body, Stamp(**stamp), deleted, method)
+
+    return make
+
+
+@pytest.fixture
 def failing_command(
     mongo_client: MongoClient[dict[str, Any]], database_name: str
 ) -> Callable[..., AbstractContextManager[None]]:
-    """`with failing_command("insert", "AuditEvent", errorCode=11600):` that command fails on that collection.
-
-    A server has one such fail point, so one test at a time has it; `times` bounds the failures.
+    """`with failing_command("insert", "AuditEvent", errorCode=11600):` that command fails on that collection of this
+    worker's database; without a collection, narrow it by `appName`. A server has one such fail point, so one test at
+    a time has it; `times` bounds the failures.
     """
     lock = FolderLock(Path(os.environ.get(FOLDER, tempfile.gettempdir())) / "failing_command.lock")
 
     @contextmanager
-    def failing(command: str, collection: str, *, times: int | None = None, **how: Any) -> Iterator[None]:
+    def failing(command: str, collection: str | None = None, *, times: int | None = None, **how: Any) -> Iterator[None]:
         while not lock.acquire():
             time.sleep(0.02)
-        data = {"failCommands": [command], "namespace": f"{database_name}.{collection}", **how}
+        where = {"namespace": f"{database_name}.{collection}"} if collection else {}
+        data = {"failCommands": [command], **where, **how}
         mode = "alwaysOn" if times is None else {"times": times}
         try:
             mongo_client.admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})

@@ -149,7 +149,8 @@ class EmbeddedMongo:
         return True
 
     def _command(self, binary: Path) -> list[str]:
-        parameters = ["diagnosticDataCollectionEnabled=false"]
+        # A transaction whose client was killed holds its plan's guard until the server gives it up.
+        parameters = ["diagnosticDataCollectionEnabled=false", "transactionLifetimeLimitSeconds=30"]
         if self._test_commands:
             parameters.append("enableTestCommands=1")
         # fmt: off

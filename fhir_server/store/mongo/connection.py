@@ -68,7 +68,6 @@ class Connection:
                 client: MongoClient[Document] = MongoClient(
                     self._url,
                     tz_aware=True,
-                    appname="samen",
                     serverSelectionTimeoutMS=_SELECTION_MS,
                     connectTimeoutMS=_SELECTION_MS,
                 )
