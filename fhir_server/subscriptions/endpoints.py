@@ -22,6 +22,7 @@ _NAME = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)*(?!\d+$|0x[0-9a-f]*$){_LABEL
 class _Endpoint:
     """The parts of an endpoint that the rules look at; `address` only when the host is a literal one."""
 
+    url: str
     parts: SplitResult
     host: str
     address: Address | None
@@ -41,8 +42,8 @@ class _Endpoint:
 _ALWAYS: tuple[tuple[Callable[[_Endpoint], bool], str], ...] = (
     (lambda e: e.parts.scheme not in ("https", "http"), "An endpoint is an https address."),
     (lambda e: "@" in e.parts.netloc, "An endpoint carries no user name or password; send them by channel.header."),
-    (lambda e: "?" in e.parts.geturl(), "An endpoint carries no query; send a key by channel.header."),
-    (lambda e: "#" in e.parts.geturl(), "An endpoint carries no fragment."),
+    (lambda e: "?" in e.url, "An endpoint carries no query; send a key by channel.header."),
+    (lambda e: "#" in e.url, "An endpoint carries no fragment."),
     (lambda e: e.address is None and not _NAME.fullmatch(e.host), "An endpoint names its host plainly, by a DNS name."),
 )
 _IN_PRODUCTION = (
@@ -87,7 +88,7 @@ def _read(url: str) -> _Endpoint | None:
         return None
     if not parts.hostname or port == 0:
         return None
-    return _Endpoint(parts, parts.hostname, _literal(parts.hostname))
+    return _Endpoint(url, parts, parts.hostname, _literal(parts.hostname))
 
 
 def _literal(host: str) -> Address | None:

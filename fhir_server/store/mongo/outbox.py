@@ -166,14 +166,14 @@ class _LeaseLost(Exception):
 
 
 def in_order(entries: Sequence[Document]) -> list[Document]:
-    """Entries by time, those of one commit together, and versions of one resource never backwards: a clock that is
-    late on one machine must not turn two versions around."""
+    """Entries by time, and versions of one resource never backwards: a clock that is late on one machine must not turn
+    two versions around."""
     latest: dict[str, datetime] = {}
     told: dict[Any, datetime] = {}
     for entry in sorted(entries, key=lambda entry: (entry["focus"], entry["version"])):
         latest[entry["focus"]] = max(entry["at"], latest.get(entry["focus"], entry["at"]))
         told[entry["_id"]] = latest[entry["focus"]]
-    return sorted(entries, key=lambda e: (told[e["_id"]], e["commit"], e["focus"], e["version"]))
+    return sorted(entries, key=lambda entry: (told[entry["_id"]], entry["focus"], entry["version"]))
 
 
 def claimed(
