@@ -15,11 +15,12 @@ from fhir_server.fhir.reference import reference_to
 
 @dataclass(frozen=True)
 class Situation:
-    """A plan, its team, Tasks, orders and consents as they are stored; a write's changes are laid over them.
+    """A plan, its team, Tasks, orders and consents, with those that the write adds to the plan.
 
-    `moves` is the whole log with the moves of the changes that are judged. `author` is the party that opened the
-    plan, `custodian` the organisation that keeps it, `subject` the `Patient/x`; `started` is when it was opened.
-    A plan that is only now being opened stands among the changes, or here, or in both.
+    What a write changes is laid over them; what is not listed here is not part of the plan and never counts, whatever
+    else the write holds. `moves` is the plan's whole log with the moves of the changes that are judged. `author` is
+    the party that opened the plan, `custodian` the organisation that keeps it, `subject` the `Patient/x`; `started`
+    is when it was opened.
     """
 
     plan: Resource
@@ -35,22 +36,17 @@ class Situation:
     orders: tuple[Resource, ...] = ()
     consents: tuple[Resource, ...] = ()
     custodian_actions: tuple[CustodianAction, ...] = ()
-    _stored: Mapping[str, Resource] = field(init=False, repr=False, compare=False)
+    _listed: Mapping[str, Resource] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         known = (self.plan, self.team, *self.tasks, *self.orders, *self.consents)
-        object.__setattr__(self, "_stored", {reference_to(resource): resource for resource in known})
+        object.__setattr__(self, "_listed", {reference_to(resource): resource for resource in known})
 
-    def stored(self, reference: str) -> Resource | None:
-        """The resource as it is stored, if it is part of the situation."""
-        return self._stored.get(reference)
+    def listed(self, reference: str) -> Resource | None:
+        """The resource as it is listed here, if it is part of the plan."""
+        return self._listed.get(reference)
 
     def after(self, changes: Iterable[Change]) -> dict[str, Resource]:
-        """The situation's resources and the changed ones, by reference, as `changes` would leave them."""
-        state = dict(self._stored)
-        for change in changes:
-            if change.after is None:
-                state.pop(change.reference, None)
-            else:
-                state[change.reference] = change.after
-        return state
+        """The listed resources by reference, as `changes` would leave them."""
+        changed = {change.reference: change.after for change in changes if change.reference in self._listed}
+        return {ref: after for ref, after in {**self._listed, **changed}.items() if after is not None}

@@ -51,7 +51,7 @@ def waits_for(task: Resource) -> str | None:
 
 
 def worklist_key(task: Resource, today: date, zone: tzinfo = UTC) -> tuple[int, date, int, str, str]:
-    """Sorts a worklist: late, then unanswered, then other open Tasks, then ended ones; each by due date, urgency, age."""
+    """Sorts a worklist: late, then unanswered, then other open, then ended Tasks; each by due date, urgency, age."""
     priority = task.get("priority", "routine")
     return (
         _urgency(task, today, zone),

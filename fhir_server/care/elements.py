@@ -23,7 +23,8 @@ NOT_COMPARED = frozenset({"resourceType", "id", "meta", "text", "implicitRules",
 class ElementRule:
     """The elements of one type: by role, what the server keeps, what is only appended to.
 
-    `drafted` replaces `changed` while the resource is a draft, `ended` once it is in one of `terminal`.
+    `drafted` replaces `changed` while the resource is a draft, `ended` once it is in one of `terminal`. Whether a
+    status may follow another is the transition tables' matter.
     """
 
     changed: Mapping[str, frozenset[str]]
@@ -45,6 +46,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+_WITH_THE_STATUS = frozenset({"statusReason"})
 _TO_ERROR = _words("status statusReason lastModified note")
 _PLAN_CONTENT = _words("goal addresses note title description category supportingInfo activity.detail")
 _TEAM_CONTENT = _words("name note telecom reasonCode reasonReference category")
@@ -82,7 +84,7 @@ ELEMENTS: Mapping[str, ElementRule] = MappingProxyType(
             },
             ended={
                 REQUESTER: _TO_ERROR,
-                OWNER: _words("output note relevantHistory lastModified"),
+                OWNER: _TO_ERROR | _words("output relevantHistory"),
                 CUSTODIAN: _TO_ERROR,
             },
             terminal=TERMINAL,
@@ -96,7 +98,8 @@ ELEMENTS: Mapping[str, ElementRule] = MappingProxyType(
         "CarePlan": ElementRule(
             changed={MEMBER: _PLAN_CONTENT, CUSTODIAN: _PLAN_CONTENT | _words("status period")},
             server_owned=_words(
-                "subject careTeam activity.reference author intent instantiatesCanonical basedOn partOf replaces created"
+                "subject careTeam activity.reference author intent instantiatesCanonical basedOn partOf replaces "
+                "created"
             ),
         ),
         "CareTeam": ElementRule(
@@ -126,6 +129,8 @@ def check_elements(change: Change, roles: frozenset[str], directory: Directory) 
     by_role = rule.elements(before.get("status"))
     _check_party(change.type, by_role, roles)
     own = frozenset[str]().union(*(by_role.get(role, frozenset()) for role in roles))
+    if before.get("status") in rule.terminal and "status" not in changed:
+        own -= _WITH_THE_STATUS
     refused = [
         _forbidden(change.type, element, by_role, roles) for element in changed if _others(element, by_role, own)
     ]

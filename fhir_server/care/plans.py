@@ -105,7 +105,7 @@ def check_open(care_plan: Resource) -> None:
     """Refuse anything new in a plan that is closed. Raises InvalidWorkflow (`plan-closed`)."""
     if care_plan["status"] not in OPEN:
         raise InvalidWorkflow(
-            f"The plan is {care_plan['status']}; nothing new starts in it. Open another plan with a Task that names none.",
+            f"The plan is {care_plan['status']}; nothing new starts in it. A Task that names no plan opens another.",
             "Task.basedOn",
             "plan-closed",
         )

@@ -53,9 +53,10 @@ class Region:
 class Programme:
     """One programme.
 
-    `enrolment` are the conditions that it takes in; `offer_demographics` the element paths of Patient that the owner
-    of a Task may see before it accepts; `read_after_end` how long a former member still reads plan, team and its
-    Tasks; `titles` are by language; `countries` are the names that an address may give its country; `service_type` marks the HealthcareServices that can be custodian.
+    `titles` are by language. `enrolment` are the conditions that it takes in. `offer_demographics` are the element
+    paths of Patient that the owner of a Task may see before it accepts. `read_after_end` is how long a former member
+    still reads plan, team and its Tasks. `service_type` marks the HealthcareServices that can be custodian.
+    `countries` are the names that an address may give its country.
     """
 
     id: str
@@ -94,9 +95,7 @@ def programme_from(document: Mapping[str, Any]) -> Programme:
     try:
         programme: Programme = _ProgrammeSchema().load(document)
     except ValidationError as error:
-        raise UnreadableProgramme(
-            f"programme {document.get('id', '(no id)')!r}: {error.normalized_messages()}"
-        ) from error
+        raise UnreadableProgramme(f"programme {document.get('id', '(no id)')!r}: {error.messages}") from error
     return programme
 
 

@@ -45,7 +45,7 @@ def consequences(changes: Sequence[Change], situation: Situation, now: datetime)
             return list(net.values())
         for resource in following:
             reference = reference_to(resource)
-            before = net[reference].before if reference in net else situation.stored(reference)
+            before = net[reference].before if reference in net else situation.listed(reference)
             net[reference] = Change(before, resource)
     raise Unsettled(f"no rest after {ROUNDS} rounds; last touched: {', '.join(sorted(map(reference_to, following)))}")
 
@@ -103,10 +103,9 @@ def _following(changes: list[Change], situation: Situation, now: datetime) -> li
 
 def _team(state: State, situation: Situation, now: datetime) -> Team:
     moves = (*situation.moves, *_moves_by_rule(state, situation, now))
-    consents = [resource for resource in state.values() if resource["resourceType"] == "Consent"]
     return team(
         moves,
-        [consent_state(consent, moves, situation.directory) for consent in consents],
+        [consent_state(consent, moves, situation.directory) for consent in _consents(state, situation.subject)],
         situation.custodian_actions,
         situation.author,
         situation.subject,
@@ -140,6 +139,12 @@ def _in_order(moves: Iterable[Move]) -> list[Move]:
 
 def _tasks(state: State) -> list[Resource]:
     return [resource for resource in state.values() if resource["resourceType"] == "Task"]
+
+
+def _consents(state: State, subject: str) -> list[Resource]:
+    """The person's own consents."""
+    consents = [resource for resource in state.values() if resource["resourceType"] == "Consent"]
+    return [consent for consent in consents if consent.get("patient", {}).get("reference") == subject]
 
 
 def _fulfilled_orders(state: State, plan: str) -> set[str]:

@@ -3,6 +3,8 @@
 https://hl7.org/fhir/R4/task.html
 """
 
+from fhir_server.care.parties import Directory, party_of
+from fhir_server.fhir.errors import InvalidWorkflow
 from fhir_server.fhir.json import Resource
 
 TASK_CODES = "http://hl7.org/fhir/CodeSystem/task-code"
@@ -27,3 +29,21 @@ def has_code(task: Resource, code: str) -> bool:
 def focus(task: Resource) -> str:
     """The reference to what the Task works on; empty when it names nothing."""
     return str(task.get("focus", {}).get("reference", ""))
+
+
+def check_sub_task(task: Resource, parent: Resource, directory: Directory) -> None:
+    """Refuse a sub-task that does not ask back: the owner of the parent asks, its requester answers.
+
+    Raises InvalidWorkflow: `sub-task-depth` for a part of a part, `sub-task-parties` when the roles are not reversed.
+    """
+    if "partOf" in parent:
+        raise InvalidWorkflow(
+            "A sub-task has no sub-tasks of its own; make it part of the first Task.", "Task.partOf", "sub-task-depth"
+        )
+    asked_by, asks_of = (party_of(task, element, directory) for element in ("requester", "owner"))
+    if (asked_by, asks_of) != tuple(party_of(parent, element, directory) for element in ("owner", "requester")):
+        raise InvalidWorkflow(
+            "A sub-task is asked by the owner of the Task that it is part of, of that Task's requester.",
+            "Task.owner",
+            "sub-task-parties",
+        )
