@@ -1,0 +1,155 @@
+"""The documents speak of what is there: links resolve, and no page names a thing that is gone."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from fhir_server.cli import main
+from fhir_server.settings import Settings, variable
+
+REPOSITORY = Path(__file__).parents[2]
+NOT_OURS = {".venv", ".venv-lock", ".git", "var", "dist", "node_modules", ".pytest_cache", ".hypothesis"}
+# History may name what is gone.
+HISTORY = {"CHANGELOG.md", "docs/decisions"}
+ROOMS = r"(?:fhir_server|docs|tests|tools|bench|deploy|profiles|mappings|\.ci)/"
+MADE_WHILE_RUNNING = {"deploy/secrets", "deploy/certificates"}
+# Variables of the tests and of the compose file, not of the server.
+OTHER_VARIABLES = {"SAMEN_TEST_R4_EXAMPLES"}
+
+
+def pages() -> Iterator[Path]:
+    """Every document of the repository."""
+    for path in sorted(REPOSITORY.rglob("*.md")):
+        if not NOT_OURS & set(path.relative_to(REPOSITORY).parts):
+            yield path
+
+
+def name_of(page: Path) -> str:
+    """The page as it is called in the repository."""
+    return page.relative_to(REPOSITORY).as_posix()
+
+
+def is_history(page: Path) -> bool:
+    """Whether the page tells of the past."""
+    return any(name_of(page).startswith(part) for part in HISTORY)
+
+
+ALL_PAGES = [pytest.param(page, id=name_of(page)) for page in pages()]
+PRESENT_PAGES = [pytest.param(page, id=name_of(page)) for page in pages() if not is_history(page)]
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as the usual renderers make them."""
+    headings = re.findall(r"^#+ +(.+?) *$", without_examples(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def without_examples(text: str) -> str:
+    """The text without its fenced blocks, where a # is no heading and a bracket no link."""
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def words_of_code(text: str) -> list[str]:
+    """What a page sets as code: between backticks, in fences, or indented by four."""
+    fenced = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    indented = re.findall(r"^ {4,}(.+)$", text, re.MULTILINE)
+    return [*re.findall(r"`([^`\n]+)`", text), *"\n".join(fenced).splitlines(), *indented]
+
+
+def commands(text: str, program: str) -> set[str]:
+    """The commands of `program` that a page's code calls."""
+    called = re.compile(rf"(?:^|[\s/'\"=]){program} +((?!-)[a-z][a-z-]*)")
+    return {found for code in words_of_code(text) for found in called.findall(code)}
+
+
+def make_targets() -> set[str]:
+    """The targets of the Makefile."""
+    return set(re.findall(r"^([a-z][a-z-]*):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_examples(text)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), f"{name_of(page)} links to {target}, which is not there"
+        if anchor and there.suffix == ".md":
+            assert anchor in anchors(there.read_text()), f"{name_of(page)} links to {target}: there is no such heading"
+
+
+@pytest.mark.parametrize("page", PRESENT_PAGES)
+def test_files_that_are_named_exist(page: Path) -> None:
+    for code in re.findall(r"`([^`\n]+)`", page.read_text()):
+        if not re.fullmatch(ROOMS + r"[\w./-]+", code):
+            continue
+        made = any(code.startswith(folder) for folder in MADE_WHILE_RUNNING)
+        assert made or (REPOSITORY / code).exists(), f"{name_of(page)} names {code}, which is not there"
+
+
+@pytest.mark.parametrize("page", PRESENT_PAGES)
+def test_commands_that_are_named_exist(page: Path) -> None:
+    text = page.read_text()
+    assert commands(text, "fhir-server") <= set(main.commands)
+    assert commands(text, "make") <= make_targets()
+
+
+@pytest.mark.parametrize("page", PRESENT_PAGES)
+def test_settings_that_are_named_exist(page: Path) -> None:
+    known = {variable(known.name) for known in fields(Settings)} | OTHER_VARIABLES
+    assert set(re.findall(r"\bSAMEN_[A-Z0-9_]+\b", page.read_text())) <= known
+
+
+def test_commands_that_the_makefile_the_image_and_the_compose_file_call_exist() -> None:
+    called = re.findall(r"fhir-server\s+([a-z][a-z-]+)", (REPOSITORY / "Makefile").read_text())
+    for name in ["Dockerfile", "docker-compose.yml"]:
+        called += re.findall(r"(?i)(?:cmd|command:) \[\"?([a-z-]+)\"?\]", (REPOSITORY / name).read_text())
+        called += re.findall(r"fhir-server, ([a-z-]+)", (REPOSITORY / name).read_text())
+    assert len(called) >= 4
+    assert set(called) <= set(main.commands)
+
+
+def test_makefile_explains_every_target_that_a_person_calls() -> None:
+    text = (REPOSITORY / "Makefile").read_text()
+    called = set(re.findall(r"^\.PHONY: (\S+)", text, re.MULTILINE))
+    explained = set(re.findall(r"^([a-z][a-z-]*):.*## \S", text, re.MULTILINE))
+    assert called == explained == make_targets()
+
+
+def test_every_page_of_docs_can_be_reached_from_the_readme() -> None:
+    reached, waiting = set(), [REPOSITORY / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        targets = (target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()))
+        linked = ((page.parent / target).resolve() for target in targets if target.endswith(".md"))
+        waiting += [there for there in linked if there.exists()]
+    assert {name_of(page) for page in (REPOSITORY / "docs").rglob("*.md")} <= {name_of(page) for page in reached}
+
+
+def test_readme_stays_one_page() -> None:
+    text = (REPOSITORY / "README.md").read_text()
+    assert len(text.splitlines()) <= 80
+    assert len(text.split()) <= 700
+
+
+def test_decisions_are_numbered_without_a_gap_and_listed() -> None:
+    folder = REPOSITORY / "docs" / "decisions"
+    decisions = sorted(path.name for path in folder.glob("[0-9]*.md"))
+    assert [int(name[:4]) for name in decisions] == list(range(1, len(decisions) + 1))
+    index = (folder / "README.md").read_text()
+    assert [name for name in decisions if f"]({name})" not in index] == []
+
+
+def test_decisions_have_their_four_parts() -> None:
+    for decision in (REPOSITORY / "docs" / "decisions").glob("[0-9]*.md"):
+        text = decision.read_text()
+        parts = [part for part in ("Context", "Decision", "Figures", "Consequences") if f"**{part}" in text]
+        assert len(parts) == 4, f"{decision.name} has only {parts}"
