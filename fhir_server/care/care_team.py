@@ -203,7 +203,7 @@ def _participant(member: Member, programme: Programme) -> Resource:
     if member.end is not None:
         period["end"] = instant(member.end)
     return {
-        "role": [programme.roles[role].concept() for role in member.roles],
+        "role": [programme.role(role) for role in member.roles],
         "member": {"reference": member.party},
         "period": period,
     }

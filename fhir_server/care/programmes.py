@@ -69,7 +69,7 @@ class Programme:
     task_table: str
     read_after_end: timedelta
     offer_demographics: tuple[str, ...]
-    roles: Mapping[str, Coding]
+    roles: Mapping[str, tuple[Coding, ...]]
     service_type: Coding
     countries: tuple[str, ...] = ()
     regions: tuple[Region, ...] = ()
@@ -79,6 +79,10 @@ class Programme:
     def title(self, language: str | None = None) -> str:
         """The title in `language`, or in the programme's own."""
         return self.titles.get(language or "", self.titles[self.default_language])
+
+    def role(self, name: str) -> Resource:
+        """The CodeableConcept that `CareTeam.participant.role` carries for a role of `care.care_team.ROLES`."""
+        return {"coding": [coding.element() for coding in self.roles[name]]}
 
     @property
     def versioned(self) -> str:
@@ -148,7 +152,7 @@ class _ProgrammeSchema(Schema):
     task_table = fields.String(required=True, data_key="taskTable", validate=validate.OneOf(sorted(PRESETS)))
     read_after_end_days = fields.Integer(required=True, data_key="readAfterEndDays", validate=validate.Range(min=0))
     offer_demographics = fields.List(fields.String(), required=True, data_key="offerDemographics")
-    roles = fields.Dict(keys=fields.String(), values=fields.Nested(_CodingSchema), required=True)
+    roles = fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(_CodingSchema)), required=True)
     service_type = fields.Nested(_CodingSchema, required=True, data_key="custodianServiceType")
     countries = fields.List(fields.String(), load_default=list)
     regions = fields.List(fields.Nested(_RegionSchema), load_default=list)
@@ -159,9 +163,12 @@ class _ProgrammeSchema(Schema):
     def make(self, data: dict[str, Any], **_: Any) -> Programme:
         if data["default_language"] not in data["titles"]:
             raise ValidationError("The default language has no title.", "titles")
-        missing = {SUBJECT, CUSTODIAN, REQUESTER, OWNER, MEMBER} - data["roles"].keys()
+        missing = {SUBJECT, CUSTODIAN, REQUESTER, OWNER, MEMBER} - {
+            role for role, codes in data["roles"].items() if codes
+        }
         if missing:
             raise ValidationError(f"No code for the roles {', '.join(sorted(missing))}.", "roles")
+        data["roles"] = {role: tuple(codings) for role, codings in data["roles"].items()}
         data["read_after_end"] = timedelta(days=data.pop("read_after_end_days"))
         lists = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
         return Programme(**{**data, **lists})

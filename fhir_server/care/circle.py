@@ -1,0 +1,50 @@
+"""Whom a team lets in: the readers that the members, those who wait and those who left make."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from fhir_server.care.care_team import ACTIVE, ENDED, PENDING, Team
+from fhir_server.care.consents import ConsentState, not_refused, permitted
+from fhir_server.care.intervals import covers
+from fhir_server.care.programmes import Programme
+from fhir_server.search.grant import FOREVER, Reader
+
+
+@dataclass(frozen=True)
+class Admission:
+    """`members` read all of the plan while their period lasts, `former` the plan and the team for a time; `pending`
+
+    are engaged, but wait for the person's consent and read nothing by it.
+    """
+
+    members: tuple[Reader, ...]
+    former: tuple[Reader, ...]
+    pending: tuple[str, ...]
+
+
+def admission(
+    team: Team, consents: Sequence[ConsentState], author: str, programme: Programme, now: datetime
+) -> Admission:
+    """The admission that follows from a team. A member's start is not asked again: it has begun when it is listed, and
+
+    clocks of two servers may differ by more than a request takes.
+    """
+    active, pending = team.parties(ACTIVE), team.parties(PENDING)
+    members = [Reader(m.party, until=m.end or FOREVER) for m in team.members if m.state == ACTIVE]
+    left = [
+        Reader(m.party, until=m.end + programme.read_after_end)
+        for m in team.members
+        if m.state == ENDED and m.end is not None and m.party not in (*active, *pending)
+        if _still_agreed(m.party, consents, author, programme, now)
+    ]
+    latest = {reader.party: reader for reader in sorted(left, key=lambda reader: reader.until)}
+    return Admission(tuple(members), tuple(latest[who] for who in sorted(latest)), pending)
+
+
+def _still_agreed(who: str, consents: Sequence[ConsentState], author: str, programme: Programme, now: datetime) -> bool:
+    """A person who withdrew her consent is read by nobody who only was a member once."""
+    if not programme.consent_required:
+        return True
+    agreed = not_refused(consents, who) if who == author else permitted(consents, who)
+    return covers(agreed, now)
