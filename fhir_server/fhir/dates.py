@@ -45,15 +45,23 @@ def time_range(text: str) -> tuple[datetime, datetime]:
         )
         if parts["fraction"]:
             start += timedelta(microseconds=int(parts["fraction"][:6].ljust(6, "0")))
-            return _utc(start), _utc(start) + timedelta(milliseconds=1) if len(parts["fraction"]) <= 3 else _utc(
-                start
-            ) + timedelta(microseconds=1)
         return _utc(start), _end(start, parts)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is not a date that exists") from error
 
 
 def _end(start: datetime, parts: re.Match[str]) -> datetime:
+    """Where the range ends; what would end after the year 9999 ends with it."""
+    try:
+        return _following(start, parts)
+    except (ValueError, OverflowError):
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def _following(start: datetime, parts: re.Match[str]) -> datetime:
+    if parts["fraction"]:
+        step = timedelta(milliseconds=1) if len(parts["fraction"]) <= 3 else timedelta(microseconds=1)
+        return _utc(start) + step
     if parts["second"]:
         return _utc(start + timedelta(seconds=1))
     if parts["minute"]:
@@ -63,7 +71,7 @@ def _end(start: datetime, parts: re.Match[str]) -> datetime:
     if parts["month"]:
         following = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
         return _utc(following)
-    return _utc(start.replace(year=start.year + 1)) if start.year < 9999 else datetime.max.replace(tzinfo=UTC)
+    return _utc(start.replace(year=start.year + 1))
 
 
 def _zone(text: str | None) -> timezone:

@@ -3,10 +3,8 @@
 https://hl7.org/fhir/R4/search.html
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-
-MISSING_LAST = "\uffff"
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,10 @@ class Include:
 
 @dataclass(frozen=True)
 class Query:
-    """A search of one resource type."""
+    """A search of one resource type.
+
+    `skipped` names the parameters that a lenient search left out; they play no part in what is asked.
+    """
 
     type: str
     clauses: tuple[Clause, ...] = ()
@@ -87,3 +88,4 @@ class Query:
     cursor: str | None = None
     total: str = "none"
     summary: str | None = None
+    skipped: tuple[str, ...] = field(default=(), compare=False)

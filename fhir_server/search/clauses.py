@@ -1,0 +1,127 @@
+"""One search parameter of a request becomes a Clause.
+
+https://hl7.org/fhir/R4/search.html#modifiers
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
+from fhir_server.fhir.errors import MalformedRequest
+from fhir_server.fhir.outcome import Issue
+from fhir_server.search.escaping import split
+from fhir_server.search.extract import OF_THE_STORE
+from fhir_server.search.query import Clause, Value
+from fhir_server.search.types import date, reference, string, token, uri
+
+MODIFIERS: Mapping[str, tuple[str, ...]] = {
+    "token": ("missing", "not"),
+    "reference": ("missing", "identifier"),
+    "date": ("missing",),
+    "string": ("missing", "exact", "contains"),
+    "uri": ("missing",),
+}
+"""The modifiers that are served; a reference also takes the name of a target type."""
+
+_BOOLEANS = {"true": True, "false": False}
+
+
+class NotServed(MalformedRequest):
+    """The request asks for something that this server does not have; a lenient search leaves it out."""
+
+    def __init__(self, diagnostics: str = "", *, issues: list[Issue] | None = None) -> None:
+        super().__init__(issues=issues or [Issue("not-supported", diagnostics)])
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What clauses are read against: the searched type, this server's address, the time for `ap`."""
+
+    type: str
+    base_url: str
+    moment: datetime | None = None
+
+
+def clause(asking: Asking, name: str, text: str) -> Clause:
+    """`name` is a parameter's code with an optional modifier, `text` its alternatives joined by commas.
+
+    Raises NotServed for an unknown parameter or modifier, MalformedRequest for a value that cannot be read.
+    """
+    code, _, modifier = name.partition(":")
+    parameter = _parameter(asking.type, code, name)
+    _check_modifier(parameter, modifier)
+    _check_characters(name, text)
+    if modifier == "missing":
+        return Clause(code, parameter.type, (), missing=_boolean(name, text))
+    parts = split(text, ",")
+    if not all(parts):
+        raise MalformedRequest(f"The search parameter {name!r} needs a value between its commas, it was {text!r}.")
+    read = _READERS[parameter.type]
+    values = tuple(read(part, parameter, modifier, asking) for part in parts)
+    kept = modifier if modifier in {"not", "exact", "contains"} else None
+    return Clause(code, parameter.type, values, kept)
+
+
+def _parameter(type_name: str, code: str, name: str) -> SearchParameter:
+    if "." in name:
+        raise NotServed(f"Chained search parameters such as {name!r} are not served yet.")
+    parameters = parameters_of(type_name)
+    if code not in parameters:
+        raise NotServed(f"{type_name} has no search parameter {code!r}; it has {', '.join(sorted(parameters))}.")
+    return parameters[code]
+
+
+def _check_modifier(parameter: SearchParameter, modifier: str) -> None:
+    served = [each for each in MODIFIERS[parameter.type] if parameter.code not in OF_THE_STORE or each != "missing"]
+    types = parameter.type == "reference" and modifier[:1].isupper() and parameter.may_point_to(modifier)
+    if modifier and modifier not in served and not types:
+        allowed = [f":{each}" for each in served]
+        if parameter.type == "reference":
+            allowed.append(
+                "a target type such as " + (":Patient" if "*" in parameter.targets else f":{parameter.targets[0]}")
+            )
+        raise NotServed(
+            f"The search parameter {parameter.code!r} has no modifier {':' + modifier!r}; "
+            f"it takes {', '.join(allowed) or 'none'}."
+        )
+
+
+def _check_characters(name: str, text: str) -> None:
+    if any(character < " " or "\ud800" <= character <= "\udfff" for character in text):
+        raise MalformedRequest(f"The value of the search parameter {name!r} holds a character that no text may have.")
+
+
+def _boolean(name: str, text: str) -> bool:
+    if text not in _BOOLEANS:
+        raise MalformedRequest(f"{name!r} takes true or false, not {text!r}.")
+    return _BOOLEANS[text]
+
+
+def _token(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
+    return token.parse(text, parameter)
+
+
+def _reference(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
+    return reference.parse(text, parameter, base_url=asking.base_url, modifier=modifier or None)
+
+
+def _date(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
+    return date.parse(text, parameter, moment=asking.moment)
+
+
+def _string(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
+    return string.parse(text, parameter)
+
+
+def _uri(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
+    return uri.parse(text, parameter)
+
+
+_READERS: Mapping[str, Callable[[str, SearchParameter, str, Asking], Value]] = {
+    "token": _token,
+    "reference": _reference,
+    "date": _date,
+    "string": _string,
+    "uri": _uri,
+}

@@ -1,0 +1,47 @@
+"""Where a resource has the values of a search parameter."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fhir_server.definitions.search_parameters import ElementPath, SearchParameter, Step
+from fhir_server.fhir.json import Resource
+
+EXISTENCE = "existence"
+
+
+def values_of(resource: Resource, parameter: SearchParameter) -> list[tuple[str, Any]]:
+    """The values of the parameter in `resource`, each with its datatype."""
+    if parameter.paths[0].datatype == EXISTENCE:
+        return [("boolean", any(value is not False for path in parameter.paths for value in _at(resource, path)))]
+    return [(path.datatype, value) for path in parameter.paths for value in _at(resource, path)]
+
+
+def _at(resource: Resource, path: ElementPath) -> Iterator[Any]:
+    nodes: list[Any] = [resource]
+    for step in path.steps:
+        nodes = [child for node in nodes for child in _children(node, step)]
+    return iter(nodes) if path.only is None else (each for each in nodes if _points_to(path.only, each, resource))
+
+
+def _children(node: Any, step: Step) -> Iterator[Any]:
+    found = node.get(step.name) if isinstance(node, dict) else None
+    for child in found if isinstance(found, list) else (found,):
+        if child is not None and (step.element is None or _has(child, step.element, step.value)):
+            yield child
+
+
+def _has(child: Any, element: str, value: str | None) -> bool:
+    return isinstance(child, dict) and child.get(element) == value
+
+
+def _points_to(type_name: str, reference: Any, resource: Resource) -> bool:
+    """Whether a Reference points to a resource of the type, by its address, its `type` or what is contained."""
+    if not isinstance(reference, dict):
+        return False
+    address = reference.get("reference")
+    if not isinstance(address, str):
+        return reference.get("type") == type_name
+    if address.startswith("#"):
+        contained = [each for each in resource.get("contained", ()) if each.get("id") == address[1:]]
+        return any(each.get("resourceType") == type_name for each in contained)
+    return type_name in address.partition("/_history/")[0].split("/")[-2:-1]

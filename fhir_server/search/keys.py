@@ -1,0 +1,78 @@
+"""Scalar keys by which a database can sort and range over what repeats: the least and the greatest of the values.
+
+A key is `{lo, hi}`: `lo` sorts ascending, `hi` descending. What has no value has MISSING keys, which come last both
+ways. Dates are sorted by their start. References have a key only as `patient`, for the index of a person's chart.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
+from fhir_server.search.types import date, reference, string, token
+
+LAST_TEXT = "\U0010ffff"
+FIRST_TEXT = ""
+LAST_MOMENT = 2 * 10**18
+FIRST_MOMENT = -2 * 10**18
+LONGEST = 100
+
+Key = dict[str, Any]
+
+_MISSING_TEXT: Key = {"lo": LAST_TEXT, "hi": FIRST_TEXT}
+_MISSING_MOMENT: Key = {"lo": LAST_MOMENT, "hi": FIRST_MOMENT}
+
+
+def has_key(parameter: SearchParameter) -> bool:
+    """Whether resources are stored with a key for the parameter."""
+    if parameter.type == "token":
+        return token.is_scalar(parameter)
+    if parameter.type == "reference":
+        return parameter.code == "patient" and parameter.single
+    return parameter.type in {"date", "string"} or parameter.code == "url"
+
+
+def sortable(type_name: str) -> list[str]:
+    """The codes of the parameters by which resources of a type can be sorted."""
+    return [
+        code
+        for code, parameter in parameters_of(type_name).items()
+        if code == "_id" or (has_key(parameter) and parameter.type != "reference")
+    ]
+
+
+def key_of(parameter: SearchParameter, values: Sequence[tuple[str, Any]]) -> Key:
+    """The key of a parameter for the values that a resource has, each with its datatype."""
+    keys = [key for datatype, value in values if (key := _READERS[parameter.type](datatype, value)) not in {None, ""}]
+    if not keys:
+        return dict(_MISSING_MOMENT if parameter.type == "date" else _MISSING_TEXT)
+    return {"lo": min(keys), "hi": max(keys)}
+
+
+def _moment(datatype: str, value: Any) -> int | None:
+    found = date.range_of(datatype, value)
+    return found[0] if found else None
+
+
+def _text(datatype: str, value: Any) -> str | None:
+    return string.sorted_by(datatype, value)[:LONGEST]
+
+
+def _code(datatype: str, value: Any) -> str | None:
+    return next((found.code for found in token.tokens_of(datatype, value)), None)
+
+
+def _address(datatype: str, value: Any) -> str | None:
+    return reference.plain(value.get("reference")) if isinstance(value, dict) else None
+
+
+def _uri(datatype: str, value: Any) -> str | None:
+    return value[:LONGEST] if isinstance(value, str) else None
+
+
+_READERS: Mapping[str, Callable[[str, Any], Any]] = {
+    "date": _moment,
+    "string": _text,
+    "token": _code,
+    "reference": _address,
+    "uri": _uri,
+}

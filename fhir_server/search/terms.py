@@ -1,0 +1,36 @@
+"""The parameter types that compare whole forms of a value: token, reference, uri.
+
+Each value of a resource becomes terms; each asked value becomes terms of which the resource must have one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from fhir_server.definitions.search_parameters import SearchParameter
+from fhir_server.search.query import Clause
+from fhir_server.search.types import reference, token, uri
+
+_STORED: Mapping[str, Callable[[SearchParameter, str, Any], Iterator[str]]] = {
+    "token": token.stored_terms,
+    "reference": reference.stored_terms,
+    "uri": uri.stored_terms,
+}
+
+_ASKED: Mapping[str, Callable[[SearchParameter, Any], Iterator[str]]] = {
+    "token": token.asked_terms,
+    "reference": reference.asked_terms,
+    "uri": uri.asked_terms,
+}
+
+TERM_TYPES = frozenset(_STORED)
+
+
+def stored_terms(parameter: SearchParameter, datatype: str, value: Any) -> Iterator[str]:
+    """The terms of one value of a resource."""
+    return _STORED[parameter.type](parameter, datatype, value)
+
+
+def asked_terms(parameter: SearchParameter, clause: Clause) -> list[str]:
+    """The terms of all values of a clause, without repeats; a resource that has one of them matches."""
+    ask = _ASKED[parameter.type]
+    return list(dict.fromkeys(each for value in clause.values for each in ask(parameter, value)))

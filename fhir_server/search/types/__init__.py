@@ -1,0 +1,1 @@
+"""One module for each type of search parameter: how it is asked, what a resource offers, how the two compare."""

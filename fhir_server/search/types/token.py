@@ -1,0 +1,156 @@
+"""Token parameters: codes, identifiers, booleans.
+
+https://hl7.org/fhir/R4/search.html#token
+
+Case counts in codes that R4 itself defines (`Task.status`), in ids and in UCUM; for all other code systems and for
+identifiers it does not, as R4 advises when in doubt. A system is always compared as it is written.
+
+A value with a system gives the terms `code=SYSTEM|CODE`, `code=CODE` and `code=SYSTEM|`; one without a system
+`code=|CODE` and `code=CODE`. Of a parameter whose values never have a system only `status=|CODE` is kept.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from fhir_server.definitions.search_parameters import SearchParameter
+from fhir_server.fhir.errors import MalformedRequest
+from fhir_server.search.escaping import escape, split, unescape
+from fhir_server.search.query import Token
+from fhir_server.search.types.term import term
+
+_EXACT = frozenset({"boolean", "canonical", "code", "id", "uri"})
+_SYSTEMLESS = _EXACT | {"ContactPoint", "existence", "string"}
+_CASE_SENSITIVE_SYSTEMS = frozenset({"http://unitsofmeasure.org"})
+_TELEPHONE = re.compile(r"\+?[\d\s./()-]+")
+_NOT_DIALLED = re.compile(r"\(0\)|[\s./()-]")
+
+
+def parse(text: str, parameter: SearchParameter) -> Token:
+    """`code`, `system|code`, `|code` or `system|`. Raises MalformedRequest."""
+    parts = [unescape(part) for part in split(text, "|")]
+    if len(parts) > 2 or not any(parts):
+        raise MalformedRequest(
+            f"{text!r} is no token for {parameter.code!r}; write CODE, SYSTEM|CODE, |CODE or SYSTEM|."
+        )
+    token = Token(None, parts[0]) if len(parts) == 1 else Token(parts[0], parts[1] or None)
+    if token.code is None and is_systemless(parameter):
+        raise MalformedRequest(f"The codes of {parameter.code!r} state no system; ask for a code, not for {text!r}.")
+    return token
+
+
+def parse_identifier(text: str, parameter: SearchParameter) -> Token:
+    """The value of the modifier `:identifier`. Raises MalformedRequest."""
+    parts = [unescape(part) for part in split(text, "|")]
+    if len(parts) > 2 or not any(parts):
+        raise MalformedRequest(f"{text!r} is no identifier for {parameter.code!r}; write VALUE or SYSTEM|VALUE.")
+    return Token(None, parts[0]) if len(parts) == 1 else Token(parts[0], parts[1] or None)
+
+
+def is_systemless(parameter: SearchParameter) -> bool:
+    """Whether the values of the parameter never state a system."""
+    return all(path.datatype in _SYSTEMLESS for path in parameter.paths)
+
+
+def is_scalar(parameter: SearchParameter) -> bool:
+    """Whether a resource has at most one value and that is a bare code, such as `Task.status`."""
+    return parameter.single and len(parameter.paths) == 1 and parameter.paths[0].datatype in {"boolean", "code"}
+
+
+def stored_terms(parameter: SearchParameter, datatype: str, value: Any) -> Iterator[str]:
+    """The terms of one value of a resource."""
+    for token in tokens_of(datatype, value):
+        yield from terms_of(parameter.code, token, folded=not _is_exact(parameter), bare=is_systemless(parameter))
+
+
+def asked_terms(parameter: SearchParameter, token: Token) -> Iterator[str]:
+    """The terms of which a resource must have one to match `token`."""
+    folded, system = not _is_exact(parameter), token.system
+    if is_systemless(parameter):
+        system = "" if system in {None, "", parameter.system} else system
+        datatypes = {path.datatype for path in parameter.paths}
+        code = _dialled(token.code or "") if datatypes == {"ContactPoint"} else token.code
+        token = Token(system, code)
+    yield asked_term(parameter.code, token, folded=folded)
+
+
+def tokens_of(datatype: str, value: Any) -> Iterator[Token]:
+    """The system and code of each code that a value of the datatype holds; "" is no system."""
+    for system, code in _READERS[datatype](value):
+        if isinstance(code, str) and code:
+            yield Token(system or "", code)
+        elif system:
+            yield Token(system, None)
+
+
+def terms_of(name: str, token: Token, *, folded: bool, bare: bool = False) -> Iterator[str]:
+    """Every form in which a stored token can be asked for; `bare` keeps only the form without a system."""
+    if token.code is not None:
+        yield asked_term(name, token, folded=folded)
+        if not bare:
+            yield asked_term(name, Token(None, token.code), folded=folded)
+    if token.system:
+        yield asked_term(name, Token(token.system, None), folded=folded)
+
+
+def asked_term(name: str, token: Token, *, folded: bool) -> str:
+    """The one form that `token` asks for."""
+    code = token.code or ""
+    if folded and token.system not in _CASE_SENSITIVE_SYSTEMS:
+        code = code.casefold()
+    return term(name, escape(code) if token.system is None else f"{escape(token.system)}|{escape(code)}")
+
+
+def _is_exact(parameter: SearchParameter) -> bool:
+    return all(path.datatype in _EXACT for path in parameter.paths)
+
+
+_Pairs = Iterator[tuple[str | None, Any]]
+
+
+def _bare(value: Any) -> _Pairs:
+    yield None, value
+
+
+def _boolean(value: Any) -> _Pairs:
+    yield None, str(value).lower()
+
+
+def _coding(value: Any) -> _Pairs:
+    if isinstance(value, dict):
+        yield value.get("system"), value.get("code")
+
+
+def _codings(value: Any) -> _Pairs:
+    if isinstance(value, dict):
+        for coding in value.get("coding", ()):
+            yield from _coding(coding)
+
+
+def _identifier(value: Any) -> _Pairs:
+    if isinstance(value, dict):
+        yield value.get("system"), value.get("value")
+
+
+def _contact_point(value: Any) -> _Pairs:
+    if isinstance(value, dict) and isinstance(value.get("value"), str):
+        yield None, _dialled(value["value"])
+
+
+def _dialled(text: str) -> str:
+    """A telephone number as it is dialled, without the marks that people write in it; anything else as it is."""
+    return _NOT_DIALLED.sub("", text) if _TELEPHONE.fullmatch(text) else text
+
+
+_READERS: Mapping[str, Callable[[Any], _Pairs]] = {
+    "boolean": _boolean,
+    "canonical": _bare,
+    "code": _bare,
+    "CodeableConcept": _codings,
+    "Coding": _coding,
+    "ContactPoint": _contact_point,
+    "id": _bare,
+    "Identifier": _identifier,
+    "string": _bare,
+    "uri": _bare,
+}
