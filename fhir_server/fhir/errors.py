@@ -16,7 +16,7 @@ FhirError
 ├── TooCostly           the search would examine too much                403
 └── Unavailable         the store or the audit store does not answer     503
 
-An error carries issues; the one table of statuses is `rest/errors.py`.
+An error carries issues; the one table of statuses is `interactions/statuses.py`.
 """
 
 from fhir_server.fhir.outcome import Issue

@@ -25,5 +25,5 @@ def vread(interaction: Interaction, actor: Actor, services: Services) -> Answer:
     if version.deleted:
         raise Gone(f"{version.reference} was deleted with version {version.version}.")
     if interaction.if_none_match and matches_etag(interaction.if_none_match, version.version):
-        return Answer("unchanged", None, version, (version,), reason)
+        return Answer("not-modified", None, version, (version,), reason)
     return Answer("ok", version.body, version, (version,), reason)

@@ -1,0 +1,138 @@
+"""The ALS story, steps 1 to 3, told over HTTP by organisations that each authenticate as themselves."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fhir_server.demo.client import FhirClient, Refused
+from fhir_server.demo.directory import CASEMANAGER, HOME, HOSP
+from fhir_server.demo.referral import MIA, NURSING, Person, referral
+from fhir_server.fhir.dates import instant, now
+from fhir_server.fhir.json import Resource
+
+Say = Callable[[str], None]
+Hear = Callable[[str, str], Resource | None]
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The clients of the story, and `hear(party, focus)`: the notification that a party got about a reference."""
+
+    hosp: FhirClient
+    home: FhirClient
+    casemanager: FhirClient
+    out: FhirClient
+    hear: Hear
+
+
+def tell(cast: Cast, say: Say, person: Person = MIA) -> dict[str, str]:
+    """Tell steps 1 to 3; the references of what was made, by type. Raises when the server does not do as it promises."""
+    say(f"1  {HOSP.name} refers {person.given} {person.family}: person, diagnosis, consent, order and Task, as one.")
+    made = cast.hosp.transact(referral(now(), person))
+    task = cast.hosp.read(made["Task"])
+    made["CarePlan"] = task["basedOn"][0]["reference"]
+    plan = cast.hosp.read(made["CarePlan"])
+    made["CareTeam"] = plan["careTeam"][0]["reference"]
+    say(
+        f"   The server opened {made['CarePlan']} ({plan['status']}) with {made['CareTeam']}: {_members(cast.hosp, made)}."
+    )
+    _hear(cast, say, "home", HOME.name, made["Task"])
+    say(f"2  {HOME.name} may read the Task and the order, not yet the chart: {_sees(cast.home, made)}.")
+    say(f"   An organisation outside sees: {_sees(cast.out, made)}.")
+    for status in ("received", "accepted"):
+        _move(cast.home, made["Task"], status)
+    say(
+        f"   It accepts. In the same commit it is in the team: {_members(cast.hosp, made)}; it sees {_sees(cast.home, made)}."
+    )
+    _move(cast.home, made["Task"], "in-progress")
+    procedure = _record_visit(cast.home, made)
+    say(
+        f"3  {HOME.name} works, and records {procedure} and an observation; then it completes the Task with its output."
+    )
+    _move(cast.home, made["Task"], "completed", output=_output(procedure))
+    _hear(cast, say, "hosp", HOSP.name, made["Task"])
+    say(f"   Its part ends: {_sees(cast.home, made)}.")
+    cast.hosp.change(made["ServiceRequest"], status="completed")
+    say(
+        f"   {HOSP.name} completes the order. {CASEMANAGER.name} still follows the plan: {_sees(cast.casemanager, made)}."
+    )
+    for refusal in _refusals(cast, made):
+        say(f"   Refused: {refusal}")
+    return made
+
+
+def _move(client: FhirClient, task: str, status: str, **elements: object) -> None:
+    client.change(task, status=status, lastModified=instant(now()), **elements)
+
+
+def _record_visit(home: FhirClient, made: dict[str, str]) -> str:
+    moment = now()
+    procedure = home.create(
+        {
+            "resourceType": "Procedure",
+            "basedOn": [{"reference": made["ServiceRequest"]}],
+            "status": "completed",
+            "code": {"coding": [NURSING]},
+            "subject": {"reference": made["Patient"]},
+            "performedPeriod": {"start": instant(moment - timedelta(minutes=40)), "end": instant(moment)},
+            "performer": [{"actor": {"reference": HOME.reference}}],
+        }
+    )
+    home.create(
+        {
+            "resourceType": "Observation",
+            "basedOn": [{"reference": made["ServiceRequest"]}],
+            "status": "final",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7", "display": "Body weight"}]},
+            "subject": {"reference": made["Patient"]},
+            "effectiveDateTime": instant(moment),
+            "performer": [{"reference": HOME.reference}],
+            "valueQuantity": {"value": 61.50, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"},
+        }
+    )
+    return f"Procedure/{procedure['id']}"
+
+
+def _output(procedure: str) -> list[Resource]:
+    return [{"type": {"text": "Verrichte zorg"}, "valueReference": {"reference": procedure}}]
+
+
+def _refusals(cast: Cast, made: dict[str, str]) -> Iterator[str]:
+    """What must not be possible, tried."""
+    tries: list[tuple[str, Callable[[], object]]] = [
+        ("a completed Task back in progress", lambda: _move(cast.home, made["Task"], "in-progress")),
+        ("the hospital moving the nurses' Task", lambda: _move(cast.hosp, made["Task"], "accepted")),
+        ("a stranger reading it", lambda: cast.out.read(made["Task"])),
+    ]
+    for told, attempt in tries:
+        try:
+            attempt()
+        except Refused as refused:
+            yield f"{told} ({refused})"
+        else:
+            raise RuntimeError(f"the server allowed {told}")
+
+
+def _members(client: FhirClient, made: dict[str, str]) -> str:
+    team = client.read(made["CareTeam"])
+    active = [p["member"]["reference"] for p in team["participant"] if "end" not in p.get("period", {})]
+    return ", ".join(_name(client, reference) for reference in active)
+
+
+def _name(client: FhirClient, reference: str) -> str:
+    resource = client.read(reference)
+    name = resource.get("name", reference)
+    return (
+        name if isinstance(name, str) else f"{' '.join(name[0].get('given', []))} {name[0].get('family', '')}".strip()
+    )
+
+
+def _sees(client: FhirClient, made: dict[str, str]) -> str:
+    kinds = ("Task", "ServiceRequest", "CarePlan", "CareTeam", "Patient", "Condition")
+    return ", ".join(f"{kind} {'yes' if client.status_of(made[kind]) == 200 else 'no'}" for kind in kinds)
+
+
+def _hear(cast: Cast, say: Say, party: str, name: str, focus: str) -> None:
+    if cast.hear(party, focus) is None:
+        raise RuntimeError(f"{name} was not notified about {focus}")
+    say(f"   {name} was notified about {focus}: only its address, no content.")

@@ -1,0 +1,75 @@
+"""The CapabilityStatement: generated from the tables of addresses, types and search parameters, so it cannot lie.
+
+https://hl7.org/fhir/R4/capabilitystatement.html
+"""
+
+from fhir_server.access.policy import client_may
+from fhir_server.access.types import TYPES, VERSIONED_UPDATE
+from fhir_server.definitions.search_parameters import parameters_of
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.dates import instant
+from fhir_server.fhir.json import Resource, encode
+from fhir_server.interactions.addressing import ADDRESSES
+from fhir_server.interactions.words import Answer, Interaction, Services
+
+_WRITES = frozenset({"create", "update", "delete"})
+
+
+def capabilities(interaction: Interaction, actor: Actor | None, services: Services) -> Answer:
+    """The statement, as bytes."""
+    return Answer("ok", encode(statement(services)), reason="open to every signed-in party")
+
+
+def statement(services: Services) -> Resource:
+    """What this server does: every type with its interactions, versioning, references and search parameters."""
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": instant(services.clock()),
+        "kind": "instance",
+        "software": {"name": "Samen", "version": services.software_version},
+        "implementation": {"description": "Samen: one shared care plan", "url": services.base_url},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "rest": [
+            {
+                "mode": "server",
+                "security": {
+                    "service": [
+                        {
+                            "coding": [
+                                {
+                                    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                                    "code": "OAuth",
+                                }
+                            ]
+                        }
+                    ],
+                    "description": "Bearer tokens for organisations and persons; nothing is open without one. "
+                    "Who may read what follows from the care team of each plan.",
+                },
+                "resource": [_resource(type_name) for type_name in sorted(TYPES)],
+                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+            }
+        ],
+    }
+
+
+def _resource(type_name: str) -> Resource:
+    on_type = sorted({address.interaction for address in ADDRESSES if "{type}" in address.path})
+    offered = [name for name in on_type if name not in _WRITES or client_may(type_name, name)]
+    parameters = parameters_of(type_name)
+    return {
+        "type": type_name,
+        "interaction": [{"code": name} for name in offered],
+        "versioning": "versioned-update" if type_name in VERSIONED_UPDATE else "versioned",
+        "readHistory": True,
+        "updateCreate": False,
+        "conditionalCreate": "create" in offered,
+        "conditionalRead": "not-match",
+        "conditionalUpdate": False,
+        "conditionalDelete": "not-supported",
+        "referencePolicy": ["literal", "local"],
+        "searchInclude": sorted(f"{type_name}:{p.code}" for p in parameters.values() if p.type == "reference"),
+        "searchParam": [{"name": p.code, "type": p.type} for p in sorted(parameters.values(), key=lambda p: p.code)],
+    }

@@ -1,0 +1,97 @@
+"""The workflow's own checks of one change, by type: `care/` decides, this table says which decision is asked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fhir_server.care import order_states, plans, task_states
+from fhir_server.care.asking import check_requester
+from fhir_server.care.chart import Situation
+from fhir_server.care.consents import check_recorder
+from fhir_server.care.elements import check_elements
+from fhir_server.care.parties import roles_towards
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.change import Change
+from fhir_server.fhir.json import Resource
+from fhir_server.search.grant import Reader
+from fhir_server.store.contract import Circle
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the checks know: the situation before the write, the circle before it, the Tasks as they will be."""
+
+    situation: Situation
+    circle: Circle
+    actor: Actor
+    author: str | None
+    tasks: tuple[Resource, ...]
+    present: tuple[Reader, ...]
+
+    def roles(self, resource: Resource) -> frozenset[str]:
+        """The roles in which the actor stands towards a resource; a custodian that waits for consent has none."""
+        members = [reader.party for reader in self.present]
+        author = self.author if resource["resourceType"] == "Consent" and self.author else self.circle.author
+        return roles_towards(
+            resource,
+            self.actor.parties,
+            self.situation.directory,
+            custodian=self.circle.custodian if self.circle.custodian in members else None,
+            members=members,
+            author=author,
+        )
+
+
+Check = Callable[[Change, Facts], None]
+
+
+def check_change(change: Change, facts: Facts) -> None:
+    """Raise Forbidden or InvalidWorkflow unless the workflow allows `change`."""
+    before = change.before
+    if before is not None and change.after is not None:
+        check_elements(change, facts.roles(before), facts.situation.directory)
+    check = _CHECKS.get(change.type)
+    if check is not None and change.after is not None:
+        check(change, facts)
+
+
+def _task(change: Change, facts: Facts) -> None:
+    task = change.after or {}
+    table = task_states.PRESETS[facts.situation.programme.task_table]
+    if change.before is None:
+        plans.check_open(facts.situation.plan)
+        plans.check_same_subject(facts.situation.plan, task)
+        check_requester(task, facts.actor.parties, facts.situation.directory)
+    earlier = change.before or task
+    task_states.check_move(
+        table,
+        change.before["status"] if change.before else None,
+        task["status"],
+        facts.roles(earlier),
+        task_states.has_reason(task),
+        sub_task="partOf" in task,
+    )
+
+
+def _order(change: Change, facts: Facts) -> None:
+    order = change.after or {}
+    if change.before is None:
+        plans.check_open(facts.situation.plan)
+        check_requester(order, facts.actor.parties, facts.situation.directory)
+    earlier = change.before or order
+    status = change.before["status"] if change.before else None
+    order_states.check_move(status, order["status"], facts.roles(earlier))
+    if status is not None and status != order["status"]:
+        order_states.check_closing(change.reference, order["status"], facts.tasks)
+
+
+def _plan(change: Change, facts: Facts) -> None:
+    if change.before is not None and change.after is not None:
+        plans.check_move(change.before["status"], change.after["status"], facts.roles(change.before), facts.tasks)
+
+
+def _consent(change: Change, facts: Facts) -> None:
+    if change.before is None and change.after is not None:
+        check_recorder(facts.roles(change.after))
+
+
+_CHECKS: Mapping[str, Check] = {"Task": _task, "ServiceRequest": _order, "CarePlan": _plan, "Consent": _consent}

@@ -1,0 +1,218 @@
+"""The write gate: well formed, may they, what follows, all kept as one or nothing.
+
+Rules are pure; when another writer was first, the whole gate runs again on the new state.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fhir_server.access.plan_scope import patient_of, plans_of
+from fhir_server.access.policy import check_create, check_delete, check_update
+from fhir_server.access.types import COORDINATION, TYPES, VERSIONED_UPDATE
+from fhir_server.audit.events import Occurrence, audit_event
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.errors import FhirError, Forbidden, InvalidResource, InvalidWorkflow, NotFound, VersionConflict
+from fhir_server.fhir.json import Resource
+from fhir_server.fhir.outcome import Issue
+from fhir_server.interactions.asks import Ask, check_structure, resolve
+from fhir_server.interactions.conditions import check_if_match, etag
+from fhir_server.interactions.coordination import Coordination
+from fhir_server.interactions.keeping import keep
+from fhir_server.interactions.references import contained_issues, reference_issues
+from fhir_server.interactions.words import Services
+from fhir_server.interactions.working_set import Pending, WorkingSet
+from fhir_server.search.grant import Stamp
+from fhir_server.store.contract import Stored, Transaction
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of one ask: created, updated, unchanged, existing or deleted, and the version that now stands."""
+
+    ask: Ask
+    outcome: str
+    stored: Stored
+
+
+def commit(asks: Sequence[Ask], actor: Actor, services: Services) -> list[Written]:
+    """Make all of `asks` and what follows from them, as one; or raise and keep nothing."""
+    check_structure(asks, services)
+    return services.store.transact(lambda tx: Gate(tx, actor, services).write(asks))
+
+
+class Gate:
+    """One attempt at one write."""
+
+    def __init__(self, tx: Transaction, actor: Actor, services: Services) -> None:
+        self.tx = tx
+        self.actor = actor
+        self.services = services
+        self.working = WorkingSet(tx, actor, services.clock(), services.max_circles)
+        self.reasons: dict[str, str] = {}
+        self.unchanged: dict[str, Stored] = {}
+
+    def write(self, asks: Sequence[Ask]) -> list[Written]:
+        """The steps, in their order."""
+        settled = resolve(asks, self.working, self.services)
+        for ask in settled:
+            self._each(ask, self._take_in)
+        for ask in settled:
+            self._each(ask, self._check_references)
+        for ask in settled:
+            self._each(ask, self._place)
+        for ask in settled:
+            self._each(ask, self._authorise)
+        coordination = Coordination(self.working, self.actor, self.services)
+        if not self.actor.imports:
+            coordination.follow({ask.reference: ask.place for ask in settled if ask.place})
+        kept = keep(self.working, coordination, self.services)
+        written = [self._written(ask, kept) for ask in settled]
+        self._tell(written, kept)
+        return written
+
+    def _each(self, ask: Ask, step: Callable[[Ask], None]) -> None:
+        if ask.existing is not None or ask.reference in self.unchanged:
+            return
+        try:
+            step(ask)
+        except FhirError as error:
+            raise ask.located(error) from error
+
+    def _take_in(self, ask: Ask) -> None:
+        """Put the ask into the working set, on the state that it is based on."""
+        if ask.interaction == "create":
+            after = {**_with_id(ask.resource or {}, ask.id)}
+            self.working.put(ask.reference, Pending(None, after, (), self.actor.author, "POST"))
+            return
+        stored = self.working.stored(ask.reference)
+        if stored is None and ask.interaction == "update" and self.actor.imports:
+            self.working.put(ask.reference, Pending(None, ask.resource, (), self.actor.author, "PUT"))
+            return
+        before = self._before(ask, stored)
+        check_if_match(ask.if_match, before)
+        if ask.interaction == "delete":
+            self.working.put(ask.reference, Pending(before, None, before.stamp.plans, before.stamp.author, "DELETE"))
+            return
+        content = ask.resource or {}
+        self._check_base_version(ask, content, before)
+        if not before.deleted and _same_content(content, before.resource()):
+            self.unchanged[ask.reference] = before
+            return
+        self.working.put(ask.reference, Pending(before, content, before.stamp.plans, before.stamp.author, "PUT"))
+
+    def _before(self, ask: Ask, stored: Stored | None) -> Stored:
+        """The readable state that an update or delete starts from."""
+        if stored is None:
+            raise NotFound
+        reason = self.working.sight.reason_to_read(stored)
+        if reason is None:
+            raise NotFound
+        if stored.deleted and ask.interaction == "delete":
+            raise NotFound
+        return stored
+
+    def _check_base_version(self, ask: Ask, content: Resource, before: Stored) -> None:
+        """Coordination is versioned-update: a change says which version it is based on."""
+        if ask.type not in VERSIONED_UPDATE or ask.if_match is not None or self.actor.imports:
+            return
+        stated = content.get("meta", {}).get("versionId")
+        if stated is None:
+            raise VersionConflict(
+                f"Say which version of {before.reference} you changed: send If-Match: {etag(before.version)} "
+                "or leave meta.versionId in the body.",
+                f"{ask.type}.meta.versionId",
+                "version-required",
+            )
+        check_if_match(str(stated), before)
+
+    def _check_references(self, ask: Ask) -> None:
+        pending = self.working.pending[ask.reference]
+        if pending.after is None:
+            return
+        before = pending.before.resource() if pending.before and not pending.before.deleted else None
+        issues = reference_issues(
+            pending.after, before, self.working.readable, self.services.base_url, existence=not self.actor.imports
+        )
+        issues += contained_issues(pending.after)
+        if before is not None and patient_of(before) != patient_of(pending.after):
+            issues.append(
+                Issue("business-rule", "The person that a resource is about never changes.", ask.type, "subject")
+            )
+        if issues:
+            raise InvalidResource(issues=issues)
+
+    def _place(self, ask: Ask) -> None:
+        """Decide which plans a new resource belongs to; what lies in none takes turns with the opening of one."""
+        pending = self.working.pending[ask.reference]
+        if pending.after is None or pending.plans or self.actor.imports:
+            return
+        plans = plans_of(pending.after, pending.author or "", self.working)
+        if len(plans) > 1 and TYPES[ask.type].kind == COORDINATION:
+            told = f"A {ask.type} belongs to one plan; its references lead to {len(plans)}."
+            raise InvalidWorkflow(told, f"{ask.type}.basedOn", "one-plan")
+        patient = patient_of(pending.after)
+        if not plans and patient:
+            self.tx.guard(patient)
+        for plan in plans:
+            circle = self.tx.circle(plan)
+            if circle and patient and circle.patient != patient:
+                raise InvalidResource(
+                    f"CarePlan/{plan} is about another person.", f"{ask.type}.basedOn", "another-person"
+                )
+        self.working.place(ask.reference, plans)
+
+    def _authorise(self, ask: Ask) -> None:
+        """May they: judged on the state before the write."""
+        pending = self.working.pending[ask.reference]
+        if self.actor.imports and any(self.tx.circle(plan) for plan in pending.plans):
+            raise Forbidden(
+                "The import scope does not write into a plan that the server governs.", ask.type, "governed"
+            )
+        if ask.interaction == "delete":
+            reason = check_delete(self.actor, ask.type, pending.author)
+        elif pending.before is None:
+            circles = self.working.sight.circles(plans=pending.plans)
+            reason = check_create(self.actor, pending.after or {}, pending.plans, [circle.plan for circle in circles])
+        else:
+            reason = check_update(self.actor, pending.after or {}, pending.author)
+        self.reasons[ask.reference] = reason
+
+    def _written(self, ask: Ask, kept: dict[str, Stored]) -> Written:
+        if ask.existing is not None:
+            return Written(ask, "existing", ask.existing)
+        if ask.reference in self.unchanged:
+            return Written(ask, "unchanged", self.unchanged[ask.reference])
+        stored = kept[ask.reference]
+        outcome = "deleted" if stored.deleted else "created" if stored.version == 1 else "updated"
+        return Written(ask, outcome, stored)
+
+    def _tell(self, written: Sequence[Written], kept: dict[str, Stored]) -> None:
+        """One AuditEvent for each ask, in the same commit; the first also names what the server made follow."""
+        asked = {each.stored.reference for each in written}
+        followed = [reference for reference in kept if reference not in asked]
+        for position, each in enumerate(written):
+            entities = [f"{each.stored.reference}/_history/{each.stored.version}", *(followed if position == 0 else ())]
+            occurrence = Occurrence(
+                each.ask.interaction,
+                entities,
+                each.stored.stamp.patient,
+                reason=self.reasons.get(each.stored.reference, each.outcome),
+            )
+            event = audit_event(self.services.new_id(), self.working.moment, self.actor, occurrence)
+            self.tx.record([event], Stamp(patient=each.stored.stamp.patient, plans=each.stored.stamp.plans))
+
+
+def _with_id(resource: Resource, id: str | None) -> Resource:
+    """The resource with its id behind the type, whatever id the client chose for it."""
+    rest = {name: value for name, value in resource.items() if name not in {"resourceType", "id"}}
+    return {"resourceType": resource["resourceType"], "id": id, **rest}
+
+
+def _same_content(content: Resource, before: Resource) -> bool:
+    return _comparable(content) == _comparable(before)
+
+
+def _comparable(resource: Resource) -> Resource:
+    meta = {name: value for name, value in resource.get("meta", {}).items() if name not in {"versionId", "lastUpdated"}}
+    rest = {name: value for name, value in resource.items() if name != "meta"}
+    return {**rest, "meta": meta}

@@ -1,0 +1,124 @@
+"""Care's part of the gate: plans open, rules follow in each plan touched, and the readers of all that this changes."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from fhir_server.access.stamps import readers, widest
+from fhir_server.access.types import COORDINATION, TYPES
+from fhir_server.care.unplanned import check_unplanned
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.errors import FhirError
+from fhir_server.interactions.following import Followed, Following
+from fhir_server.interactions.opening import Opening
+from fhir_server.interactions.words import Services
+from fhir_server.interactions.working_set import Pending, WorkingSet
+from fhir_server.search.grant import Reader, Stamp
+from fhir_server.store.contract import Circle, Stored
+
+
+class Coordination:
+    """What one write means for plans, teams and readers."""
+
+    def __init__(self, working: WorkingSet, actor: Actor, services: Services) -> None:
+        self.working = working
+        self.actor = actor
+        self.services = services
+        self.followed: dict[str, Followed] = {}
+        self._about: dict[str, list[Circle]] = {}
+
+    def follow(self, places: dict[str, str]) -> None:
+        """Open plans, then follow in each plan that a coordination resource of this write lies in."""
+        opening = Opening(self.working, self.actor, self.services)
+        for reference, pending in self._new_tasks():
+            with _located(places.get(reference)):
+                opening.place(reference, pending)
+        for reference, pending in self._without_plan():
+            with _located(places.get(reference)):
+                check_unplanned(pending.change(), self.actor.parties, self.working.resource)
+        for plan in sorted(self._touched()):
+            following = Following(plan, opening.opened.get(plan), self.working, self.actor, self.services)
+            self.followed[plan] = following.follow(places)
+
+    def _new_tasks(self) -> list[tuple[str, Pending]]:
+        """New Tasks, those that name a plan first, so that the others find it."""
+        new = [(r, p) for r, p in self.working.pending.items() if r.startswith("Task/") and p.before is None]
+        return sorted(new, key=lambda item: not item[1].plans)
+
+    def _without_plan(self) -> list[tuple[str, Pending]]:
+        return [(r, p) for r, p in self.working.pending.items() if not p.plans and _is_coordination(r)]
+
+    def _touched(self) -> set[str]:
+        return {plan for r, p in self.working.pending.items() if _is_coordination(r) for plan in p.plans}
+
+    def readers(self, reference: str, stamp: Stamp) -> tuple[Reader, ...]:
+        """Whom a stamped resource admits after this write."""
+        type_name = reference.partition("/")[0]
+        if type_name == "Patient":
+            return self._of_patient(reference, stamp.author)
+        found: list[Reader] = []
+        for plan in stamp.plans:
+            followed = self.followed[plan]
+            circle = followed.circle
+            found += readers(
+                type_name,
+                reference,
+                stamp.author,
+                circle.members,
+                circle.former,
+                followed.offers,
+                followed.read_after_end,
+            )
+        return widest(found)
+
+    def restamp(self, kept: Mapping[str, Stored]) -> None:
+        """Give the readers that a team change makes to what has no new version: workflow resources and the Patient."""
+        for followed in self.followed.values():
+            circle = followed.circle
+            unchanged = [stored for stored in followed.stored if stored.reference not in kept]
+            unchanged += self._plan_and_team(circle, kept)
+            for stored in unchanged:
+                self._restamp(stored, replace(stored.stamp, readers=self.readers(stored.reference, stored.stamp)))
+            self._restamp_patient(circle, kept)
+
+    def _plan_and_team(self, circle: Circle, kept: Mapping[str, Stored]) -> Iterable[Stored]:
+        for reference in (f"CarePlan/{circle.plan}", f"CareTeam/{circle.team}"):
+            stored = self.working.stored(reference) if reference not in kept else None
+            if stored is not None:
+                yield stored
+
+    def _restamp_patient(self, circle: Circle, kept: Mapping[str, Stored]) -> None:
+        stored = self.working.stored(circle.patient) if circle.patient not in kept else None
+        if stored is not None:
+            plans = tuple(sorted({each.plan for each in self._circles_about(circle.patient)}))
+            found = self._of_patient(circle.patient, stored.stamp.author)
+            self._restamp(stored, replace(stored.stamp, plans=plans, readers=found))
+
+    def _restamp(self, stored: Stored, stamp: Stamp) -> None:
+        if stamp != stored.stamp:
+            self.working.tx.restamp(stored.type, stored.id, stamp)
+
+    def _of_patient(self, patient: str, author: str | None) -> tuple[Reader, ...]:
+        members = [reader for circle in self._circles_about(patient) for reader in circle.members]
+        return widest([*([Reader(author)] if author else []), *members])
+
+    def _circles_about(self, patient: str) -> list[Circle]:
+        """Every circle about the patient, those of this write as they will be."""
+        if patient not in self._about:
+            new = {plan: followed.circle for plan, followed in self.followed.items()}
+            stored = [circle for circle in self.working.tx.circles_about(patient) if circle.plan not in new]
+            self._about[patient] = stored + [circle for circle in new.values() if circle.patient == patient]
+        return self._about[patient]
+
+
+@contextmanager
+def _located(place: str | None) -> Iterator[None]:
+    """Names the Bundle entry in whatever is refused inside."""
+    try:
+        yield
+    except FhirError as error:
+        raise (error.below(f"{place}.resource") if place else error) from error
+
+
+def _is_coordination(reference: str) -> bool:
+    return TYPES[reference.partition("/")[0]].kind == COORDINATION

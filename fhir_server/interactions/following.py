@@ -1,0 +1,172 @@
+"""What follows in one plan: the workflow's checks, the rules' consequences, the team anew, and the circle it makes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from fhir_server.access.stamps import Offer
+from fhir_server.care.chart import Situation
+from fhir_server.care.circle import admission
+from fhir_server.care.consents import consent_state
+from fhir_server.care.move_log import moves_of
+from fhir_server.care.moves import Move, from_document, to_document
+from fhir_server.care.parties import SERVER, party_of
+from fhir_server.care.plans import OPEN as OPEN_PLAN
+from fhir_server.care.rules import consequences, current_team
+from fhir_server.care.tasks import focus
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.change import Change
+from fhir_server.fhir.dates import time_range
+from fhir_server.fhir.errors import FhirError, Forbidden
+from fhir_server.fhir.json import Resource
+from fhir_server.interactions.care_checks import Facts, check_change
+from fhir_server.interactions.words import Services
+from fhir_server.interactions.working_set import Pending, WorkingSet
+from fhir_server.store.contract import Circle, Stored
+
+WORKFLOW = ("Task", "ServiceRequest", "Consent", "Goal")
+_SERVER = Actor(organization=SERVER)
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A plan after this write: its circle, what its Tasks offer, and its stored workflow resources."""
+
+    circle: Circle
+    offers: tuple[Offer, ...]
+    stored: tuple[Stored, ...]
+    read_after_end: timedelta
+
+
+class Following:
+    """One plan in one write."""
+
+    def __init__(self, plan: str, opened: Circle | None, working: WorkingSet, actor: Actor, services: Services) -> None:
+        self.working = working
+        self.actor = actor
+        self.plan = plan
+        self.opened = opened
+        working.tx.guard(plan)
+        circle = opened or working.tx.circle(plan)
+        if circle is None:
+            raise Forbidden("This plan was imported; the server does not govern it.", "CarePlan", "not-governed")
+        self.circle = circle
+        self.programme = services.programmes[circle.programme]
+        self.stored = {name: tuple(s for s in working.tx.in_plan(plan, name) if not s.deleted) for name in WORKFLOW}
+
+    def follow(self, places: dict[str, str]) -> Followed:
+        """Check, let follow, compute the team, keep the circle and the log. Raises what the workflow refuses."""
+        asked = [pending.change() for _, pending in self.working.changes_in(self.plan)]
+        new = self._moves(asked)
+        situation = self._situation(new)
+        self._check(asked, situation, places)
+        net = consequences(asked, situation, self.working.moment)
+        made = self._take_in(net, asked)
+        by_rule = moves_of(made, _SERVER, self.working.moment, situation.directory)
+        self.working.tx.log_moves([to_document(move) for move in (*new, *by_rule)])
+        situation = replace(situation, moves=(*situation.moves, *by_rule))
+        circle = self._circle(net, situation)
+        self.working.tx.save_circle(circle)
+        offers = tuple(self._offers(net, situation))
+        workflow = tuple(stored for name in WORKFLOW for stored in self.stored[name])
+        return Followed(circle, offers, workflow, self.programme.read_after_end)
+
+    def _moves(self, asked: Sequence[Change]) -> list[Move]:
+        """The moves that were asked; a plan that opens also takes up the author's orders and consents as they stand."""
+        changed = {change.reference for change in asked}
+        taken = [s.resource() for name in WORKFLOW for s in self.stored[name] if s.reference not in changed]
+        return moves_of(asked, self.actor, self.working.moment, self.working.resource, taken if self.opened else ())
+
+    def _situation(self, new: Sequence[Move]) -> Situation:
+        plan = self._first(f"CarePlan/{self.plan}")
+        known = [from_document(document) for document in self.working.tx.moves(self.plan)]
+        return Situation(
+            plan=plan,
+            team=self._first(f"CareTeam/{self.circle.team}"),
+            programme=self.programme,
+            author=self.circle.author,
+            custodian=self.circle.custodian,
+            subject=self.circle.patient,
+            started=time_range(plan["period"]["start"])[0],
+            directory=self.working.resource,
+            moves=(*known, *new),
+            tasks=self._resources("Task"),
+            orders=self._resources("ServiceRequest"),
+            consents=self._resources("Consent"),
+        )
+
+    def _first(self, reference: str) -> Resource:
+        """The state before this write, or as this write opens it."""
+        stored = self.working.stored(reference)
+        return stored.resource() if stored else self.working.pending[reference].change().resource
+
+    def _resources(self, type_name: str) -> tuple[Resource, ...]:
+        return tuple(stored.resource() for stored in self.stored[type_name])
+
+    def _check(self, asked: Sequence[Change], situation: Situation, places: dict[str, str]) -> None:
+        state = situation.after(asked)
+        tasks = tuple(resource for resource in state.values() if resource["resourceType"] == "Task")
+        moment = self.working.moment
+        present = tuple(reader for reader in self.circle.members if reader.start <= moment < reader.until)
+        for change in asked:
+            pending = self.working.pending[change.reference]
+            if pending.consequence:
+                continue
+            try:
+                facts = Facts(situation, self.circle, self.actor, pending.author, tasks, present)
+                check_change(change, facts)
+            except FhirError as error:
+                place = places.get(change.reference)
+                raise (error.below(f"{place}.resource") if place else error) from error
+
+    def _take_in(self, net: Iterable[Change], asked: Sequence[Change]) -> list[Change]:
+        """Put what follows into the working set; the changes that the rules made or altered."""
+        known = {change.reference: change.after for change in asked}
+        made = []
+        for change in net:
+            if change.after is None or known.get(change.reference) == change.after:
+                continue
+            made.append(change)
+            if change.reference in self.working.pending:
+                self.working.rewrite(change.reference, change.after)
+                continue
+            before = self.working.stored(change.reference)
+            author = before.stamp.author if before else None
+            pending = Pending(before, change.after, (self.plan,), author, "PUT", consequence=True)
+            self.working.put(change.reference, pending)
+        return [
+            change for change in made if change.type in {"Task", "ServiceRequest"} and change.reference not in known
+        ]
+
+    def _circle(self, net: Sequence[Change], situation: Situation) -> Circle:
+        team = current_team(net, situation, self.working.moment)
+        state = situation.after(net)
+        consents = [
+            consent_state(resource, situation.moves, situation.directory)
+            for resource in state.values()
+            if resource["resourceType"] == "Consent"
+        ]
+        admitted = admission(team, consents, self.circle.author, self.programme, self.working.moment)
+        is_open = state[f"CarePlan/{self.plan}"]["status"] in OPEN_PLAN
+        return replace(
+            self.circle,
+            members=admitted.members,
+            former=admitted.former,
+            pending=admitted.pending,
+            open=is_open,
+        )
+
+    def _offers(self, net: Sequence[Change], situation: Situation) -> Iterable[Offer]:
+        ended = {move.item: move.at for move in sorted(situation.moves, key=lambda move: (move.version, move.at))}
+        for reference, resource in situation.after(net).items():
+            if resource["resourceType"] != "Task":
+                continue
+            order = focus(resource)
+            owner = party_of(resource, "owner", situation.directory)
+            yield Offer(
+                reference,
+                order if order.startswith("ServiceRequest/") else None,
+                owner,
+                resource["status"],
+                ended.get(reference),
+            )

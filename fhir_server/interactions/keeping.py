@@ -1,0 +1,100 @@
+"""The last step of the gate: versions with their stamps, what the store is told to keep, who is to hear of it."""
+
+from dataclasses import replace
+from typing import Any
+
+from fhir_server.access.plan_scope import patient_of
+from fhir_server.access.types import DEFINITION, DIRECTORY, TYPES, stamped_with_readers
+from fhir_server.fhir.dates import instant
+from fhir_server.fhir.errors import InvalidResource, TooLarge
+from fhir_server.fhir.json import Resource, encode
+from fhir_server.interactions.coordination import Coordination
+from fhir_server.interactions.words import Services
+from fhir_server.interactions.working_set import Pending, WorkingSet
+from fhir_server.search.grant import Reader, Stamp
+from fhir_server.store.contract import Stored
+
+ANNOUNCED = frozenset({"Task", "CarePlan", "CareTeam"})
+
+
+def keep(working: WorkingSet, coordination: Coordination, services: Services) -> dict[str, Stored]:
+    """Save every pending change with its stamp, restamp what a team change touches, announce; the new versions."""
+    kept: dict[str, Stored] = {}
+    for reference, pending in working.pending.items():
+        if pending.consequence and pending.after is not None:
+            _check_consequence(pending.after, services)
+        kept[reference] = _version(reference, pending, working, coordination, services)
+    for stored in kept.values():
+        working.tx.save(stored)
+    coordination.restamp(kept)
+    working.tx.announce(_announcements(kept, working, services))
+    return kept
+
+
+def _version(
+    reference: str, pending: Pending, working: WorkingSet, coordination: Coordination, services: Services
+) -> Stored:
+    type_name, _, id = reference.partition("/")
+    version = pending.before.version + 1 if pending.before else 1
+    stamp = _stamp(reference, pending, coordination)
+    body = b""
+    if pending.after is not None:
+        body = encode(_with_meta(pending.after, version, instant(working.moment)))
+        if len(body) > services.max_stored:
+            raise TooLarge(
+                f"{reference} would be {len(body)} bytes; {services.max_stored} are stored at most.", type_name
+            )
+    return Stored(type_name, id, version, working.moment, body, stamp, pending.after is None, pending.method)
+
+
+def _stamp(reference: str, pending: Pending, coordination: Coordination) -> Stamp:
+    type_name = reference.partition("/")[0]
+    author = None if pending.consequence and pending.before is None else pending.author
+    if pending.after is None and pending.before is not None:
+        return pending.before.stamp
+    patient = patient_of(pending.after) if pending.after else None
+    audience = "everyone" if TYPES[type_name].kind in {DIRECTORY, DEFINITION} else "circle"
+    stamp = Stamp(patient, pending.plans, (), author, audience)
+    if stamped_with_readers(type_name):
+        own = (Reader(author),) if author else ()
+        return replace(stamp, readers=coordination.readers(reference, stamp) if pending.plans else own)
+    return stamp
+
+
+def _with_meta(resource: Resource, version: int, moment: str) -> Resource:
+    """The resource with the server's version and time in its meta; the order of the elements stays."""
+    meta = {**resource.get("meta", {}), "versionId": str(version), "lastUpdated": moment}
+    if "meta" in resource:
+        return {**resource, "meta": meta}
+    head = {name: resource[name] for name in ("resourceType", "id")}
+    return {**head, "meta": meta, **{name: value for name, value in resource.items() if name not in head}}
+
+
+def _check_consequence(resource: Resource, services: Services) -> None:
+    issues = services.validator.check(resource)
+    if issues:
+        raise InvalidResource(issues=issues)
+
+
+def _announcements(kept: dict[str, Stored], working: WorkingSet, services: Services) -> list[dict[str, Any]]:
+    """An outbox entry for each changed Task, plan and team: parties admitted before or after hear of it."""
+    commit = services.new_id()
+    return [
+        {
+            "at": working.moment,
+            "commit": commit,
+            "focus": reference,
+            "type": stored.type,
+            "version": stored.version,
+            "event": "delete" if stored.deleted else "create" if stored.version == 1 else "update",
+            "plan": stored.stamp.plans[0] if stored.stamp.plans else None,
+            "recipients": _recipients(stored, working.pending[reference].before, working),
+        }
+        for reference, stored in kept.items()
+        if stored.type in ANNOUNCED and not working.actor.imports
+    ]
+
+
+def _recipients(stored: Stored, before: Stored | None, working: WorkingSet) -> list[str]:
+    readers = stored.stamp.readers + (before.stamp.readers if before else ())
+    return sorted({reader.party for reader in readers if reader.start <= working.moment < reader.until})

@@ -1,0 +1,85 @@
+"""The one entrance of the hall: an interaction and an actor in, an answer out, and its AuditEvent kept first."""
+
+from collections.abc import Callable
+
+from fhir_server.audit.events import REFUSED, Occurrence, audit_event
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.errors import FhirError, Unavailable
+from fhir_server.interactions.capabilities import capabilities
+from fhir_server.interactions.create import create
+from fhir_server.interactions.delete import delete
+from fhir_server.interactions.history import history
+from fhir_server.interactions.read import read
+from fhir_server.interactions.search import search
+from fhir_server.interactions.transaction import transaction
+from fhir_server.interactions.update import update
+from fhir_server.interactions.vread import vread
+from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.search.grant import Stamp
+
+Performer = Callable[[Interaction, Actor, Services], Answer]
+
+
+def perform(interaction: Interaction, actor: Actor, services: Services) -> Answer:
+    """The answer to `interaction`. A read, a search and a refusal are recorded before they are answered;
+
+    a write's AuditEvent is in its own commit. Raises a FhirError when refused, Unavailable when it cannot be recorded.
+    """
+    try:
+        answer = PERFORMERS[interaction.name](interaction, actor, services)
+    except Unavailable:
+        raise
+    except FhirError as error:
+        record_refusal(interaction, actor, services, error)
+        raise
+    if not answer.audited:
+        _record(interaction, actor, services, answer)
+    return answer
+
+
+def record_refusal(interaction: Interaction, actor: Actor | None, services: Services, error: FhirError) -> None:
+    """Keep the AuditEvent of a refusal: what was asked of which address and the rule, never the body."""
+    place = "/".join(part for part in (interaction.type, interaction.id) if part)
+    rules = sorted({issue.rule or issue.code for issue in error.issues})
+    occurrence = Occurrence(
+        interaction.name,
+        [place] if interaction.id and interaction.type else (),
+        query=_asked(interaction),
+        outcome=REFUSED,
+        description=f"refused: {', '.join(rules)}",
+    )
+    services.store.record_reading(audit_event(services.new_id(), services.clock(), actor, occurrence), Stamp())
+
+
+def _record(interaction: Interaction, actor: Actor, services: Services, answer: Answer) -> None:
+    patients = sorted({stored.stamp.patient for stored in answer.disclosed if stored.stamp.patient})
+    plans = sorted({plan for stored in answer.disclosed for plan in stored.stamp.plans})
+    one = patients[0] if len(patients) == 1 else None
+    occurrence = Occurrence(
+        interaction.name, [stored.reference for stored in answer.disclosed], one, answer.query, reason=answer.reason
+    )
+    event = audit_event(services.new_id(), services.clock(), actor, occurrence)
+    services.store.record_reading(event, Stamp(patient=one, plans=tuple(plans)))
+
+
+def _asked(interaction: Interaction) -> str | None:
+    if not interaction.parameters:
+        return None
+    return "&".join(f"{name}={value}" for name, value in interaction.parameters)
+
+
+def _bundle(interaction: Interaction, actor: Actor, services: Services) -> Answer:
+    return transaction(interaction, actor, services, perform)
+
+
+PERFORMERS: dict[str, Performer] = {
+    "capabilities": capabilities,
+    "read": read,
+    "vread": vread,
+    "history-instance": history,
+    "search-type": search,
+    "create": create,
+    "update": update,
+    "delete": delete,
+    "transaction": _bundle,
+}

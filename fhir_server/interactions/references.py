@@ -1,0 +1,72 @@
+"""References that a write brings: they must be relative, and point to what exists and the writer may read.
+
+A check on an invisible reference answers as on an absent one.
+"""
+
+from collections.abc import Callable
+
+from fhir_server.access.types import DEFINITION, DIRECTORY, TYPES
+from fhir_server.fhir.json import Resource
+from fhir_server.fhir.outcome import Issue
+from fhir_server.fhir.reference import parse_reference, references_in
+
+_FREE_TO_CONTAIN = frozenset({DEFINITION, DIRECTORY})
+
+
+def local(reference: str, base_url: str) -> str:
+    """An absolute reference to this server made relative; any other as it is."""
+    return reference.removeprefix(f"{base_url}/")
+
+
+def reference_issues(
+    resource: Resource,
+    before: Resource | None,
+    readable: Callable[[str], bool],
+    base_url: str,
+    *,
+    existence: bool = True,
+) -> list[Issue]:
+    """What is wrong with the references of `resource` that `before` did not have."""
+    known = {reference for _, reference in references_in(before)} if before else set()
+    issues = []
+    for path, reference in references_in(resource, resource["resourceType"]):
+        if reference.startswith("#") or reference in known:
+            continue
+        wrong = _what_is_wrong(local(reference, base_url), readable, existence=existence)
+        if wrong:
+            issues.append(Issue("not-found" if "no such" in wrong else "value", wrong, path, "reference"))
+    return issues
+
+
+def _what_is_wrong(reference: str, readable: Callable[[str], bool], *, existence: bool) -> str | None:
+    if reference.startswith("urn:"):
+        return None if not existence else f"{reference} is no fullUrl of an entry of this Bundle."
+    parsed = parse_reference(reference)
+    if parsed is None:
+        return f"{reference!r} is not a reference to this server; write it as Type/id, without query or parent steps."
+    if parsed.type not in TYPES:
+        return f"This server stores no resources of the type {parsed.type}."
+    if existence and not readable(str(parsed)):
+        return f"There is no such resource: {parsed}, or you may not read it."
+    return None
+
+
+def contained_issues(resource: Resource) -> list[Issue]:
+    """A Task or an order is shown before acceptance: it must not carry a person or clinical content inside."""
+    if resource["resourceType"] not in {"Task", "ServiceRequest"}:
+        return []
+    return [
+        Issue(
+            "business-rule",
+            f"A {resource['resourceType']} is read before it is accepted; it contains no {inner.get('resourceType')}. "
+            "Store that resource by itself and refer to it.",
+            f"{resource['resourceType']}.contained[{position}]",
+            "contained-clinical",
+        )
+        for position, inner in enumerate(resource.get("contained", []))
+        if not _free_to_contain(inner.get("resourceType"))
+    ]
+
+
+def _free_to_contain(type_name: str | None) -> bool:
+    return type_name in TYPES and TYPES[type_name].kind in _FREE_TO_CONTAIN

@@ -1,0 +1,111 @@
+"""The state that a write works on: the store, covered by what the write changes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from fhir_server.access.plan_scope import patient_of
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.change import Change
+from fhir_server.fhir.json import Resource
+from fhir_server.fhir.reference import parse_reference
+from fhir_server.interactions.sight import Sight
+from fhir_server.store.contract import Stored, Transaction
+
+
+@dataclass(frozen=True)
+class Pending:
+    """One resource on its way: stored state before, content after (None deletes), the plans it will lie in."""
+
+    before: Stored | None
+    after: Resource | None
+    plans: tuple[str, ...]
+    author: str | None
+    method: str
+    consequence: bool = False
+
+    def change(self) -> Change:
+        """The change in the words of the rules."""
+        return Change(self.before.resource() if self.before and not self.before.deleted else None, self.after)
+
+
+class WorkingSet:
+    """Net changes by reference, and the questions that the rules ask; what was read once is kept for the attempt."""
+
+    def __init__(self, tx: Transaction, actor: Actor, moment: datetime, max_circles: int) -> None:
+        self.tx = tx
+        self.actor = actor
+        self.moment = moment
+        self.sight = Sight(actor, tx, moment, max_circles)
+        self.pending: dict[str, Pending] = {}
+        self._read: dict[str, Stored | None] = {}
+
+    def stored(self, reference: str) -> Stored | None:
+        """The stored state of `Type/id` before this write."""
+        if reference not in self._read:
+            parsed = parse_reference(reference)
+            self._read[reference] = self.tx.read(parsed.type, parsed.id) if parsed else None
+        return self._read[reference]
+
+    def resource(self, reference: str) -> Resource | None:
+        """The content of `Type/id` as it will be after this write; None when absent or deleted."""
+        if reference in self.pending:
+            return self.pending[reference].after
+        stored = self.stored(reference)
+        return stored.resource() if stored and not stored.deleted else None
+
+    def put(self, reference: str, pending: Pending) -> None:
+        """State what will become of `reference`."""
+        self.pending[reference] = pending
+
+    def place(self, reference: str, plans: tuple[str, ...]) -> None:
+        """State which plans a changed resource lies in."""
+        self.pending[reference] = replace(self.pending[reference], plans=plans)
+
+    def rewrite(self, reference: str, after: Resource) -> None:
+        """Replace the content of a changed resource by what the rules made of it."""
+        self.pending[reference] = replace(self.pending[reference], after=after)
+
+    def changes_in(self, plan: str) -> Iterator[tuple[str, Pending]]:
+        """What changes in a plan."""
+        return ((reference, pending) for reference, pending in self.pending.items() if plan in pending.plans)
+
+    def net_in_plan(self, plan: str, type_name: str) -> dict[str, Resource]:
+        """The resources of a type in the plan as they will be, by reference."""
+        found = {
+            stored.reference: stored.resource() for stored in self.tx.in_plan(plan, type_name) if not stored.deleted
+        }
+        for reference, pending in self.pending.items():
+            if reference.partition("/")[0] != type_name:
+                continue
+            found.pop(reference, None)
+            if pending.after is not None and plan in pending.plans:
+                found[reference] = pending.after
+        return found
+
+    def readable(self, reference: str) -> bool:
+        """Whether the actor may refer to `Type/id`: it creates it in this write, or may read it."""
+        if reference in self.pending and self.pending[reference].after is not None:
+            return True
+        stored = self.stored(reference)
+        return stored is not None and not stored.deleted and self.sight.reason_to_read(stored) is not None
+
+    def plans_of_stored(self, reference: str) -> tuple[str, ...]:
+        """The plans that a resource lies in, changed or stored."""
+        if reference in self.pending:
+            return self.pending[reference].plans
+        stored = self.stored(reference)
+        return stored.stamp.plans if stored else ()
+
+    def active_plans(self, author: str, patient: str) -> Sequence[str]:
+        """The open plans about the patient in whose circle the author is a member now."""
+        if author not in self.actor.parties:
+            return ()
+        return [circle.plan for circle in self.sight.circles(patient=patient) if circle.open]
+
+    def take_up(self, plan: str, patient: str, author: str) -> None:
+        """Let a new plan take up what this write creates about its person and what lies in no plan yet."""
+        for reference, pending in list(self.pending.items()):
+            about = pending.after is not None and patient_of(pending.after) == patient
+            if about and not pending.plans and pending.author == author:
+                self.place(reference, (plan,))

@@ -1,0 +1,1 @@
+"""The FHIR door: HTTP to interactions and back. The only reader of HTTP for FHIR."""

@@ -1,0 +1,82 @@
+"""Binds the address table to Flask: one entrance, authenticated first, every refusal an OperationOutcome."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+
+from flask import Blueprint, Request, Response, request
+
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.errors import FhirError, Unauthenticated
+from fhir_server.interactions.addressing import Place, methods, resolve
+from fhir_server.interactions.perform import perform, record_refusal
+from fhir_server.interactions.words import Interaction, Services
+from fhir_server.rest.requests import check_acceptable, interaction_of
+from fhir_server.rest.responses import failure_of, refusal_of, response_of
+
+log = logging.getLogger("samen.request")
+
+Authenticate = Callable[[str | None], Actor]
+
+
+def fhir_routes(services: Services, authenticate: Authenticate, max_body: int) -> Blueprint:
+    """The blueprint of the FHIR base; `authenticate` turns the Authorization header into an Actor or raises."""
+    blueprint = Blueprint("fhir", __name__)
+
+    @blueprint.route("/", defaults={"path": ""}, methods=methods(), provide_automatic_options=False)
+    @blueprint.route("/<path:path>", methods=methods(), provide_automatic_options=False)
+    def answer(path: str) -> Response:
+        started = time.perf_counter()
+        actor, response = _answer(request, f"/{path}".rstrip("/") or "/", services, authenticate, max_body)
+        _log(path, actor, response, started)
+        return response
+
+    return blueprint
+
+
+def _answer(
+    asked: Request, path: str, services: Services, authenticate: Authenticate, max_body: int
+) -> tuple[Actor | None, Response]:
+    actor: Actor | None = None
+    known = False
+    try:
+        try:
+            actor = authenticate(asked.headers.get("Authorization"))
+            place = resolve(asked.method, path)
+            check_acceptable(asked)
+            interaction = interaction_of(asked, place, max_body)
+            known = True
+            return actor, response_of(asked, perform(interaction, actor, services), services.base_url)
+        except FhirError as error:
+            if not known:
+                _record_at_the_door(asked, path, actor, services, error)
+            return actor, refusal_of(error)
+    except FhirError as error:
+        return actor, refusal_of(error)
+    except Exception:
+        support_id = uuid.uuid4().hex[:12]
+        log.exception("failed", extra={"support_id": support_id})
+        return actor, failure_of(support_id)
+
+
+def _record_at_the_door(asked: Request, path: str, actor: Actor | None, services: Services, error: FhirError) -> None:
+    """Record a refusal that came before the interaction was understood; a stranger's address is not kept."""
+    try:
+        place = resolve(asked.method, path)
+    except FhirError:
+        place = Place("unknown")
+    told = Interaction(place.interaction, place.type, None if isinstance(error, Unauthenticated) else place.id)
+    record_refusal(told, actor, services, error)
+
+
+def _log(path: str, actor: Actor | None, response: Response, started: float) -> None:
+    """One line per request: no query and no names, for both may tell of a person."""
+    log.info(
+        "%s %s %s %s %.1fms",
+        request.method,
+        "/".join(path.split("/")[:2]),
+        response.status_code,
+        (actor.client_id or actor.organization or actor.person) if actor else "-",
+        (time.perf_counter() - started) * 1000,
+    )
