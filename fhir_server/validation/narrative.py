@@ -27,12 +27,11 @@ _ATTRIBUTES = frozenset(
 _ADDRESSES = frozenset({"href", "src", "cite", "longdesc"})
 _XML_LANG = "http://www.w3.org/XML/1998/namespace lang"
 _IMAGE = re.compile(r"data:image/(png|gif|jpeg|webp)[;,]", re.IGNORECASE)
-_SAFE_SCHEMES = frozenset({"http", "https", "mailto", "tel", "urn", "cid"})
+_SAFE_SCHEMES = frozenset({"http", "https", "ftp", "mailto", "tel", "urn", "cid"})
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _INVISIBLE = re.compile(r"[\x00-\x20]+")
-_ACTIVE_STYLE = re.compile(
-    r"expression\s*\(|javascript:|behaviou?r\s*:|-moz-binding|@import|url\s*\(|\\", re.IGNORECASE
-)
+_STYLE_ADDRESS = re.compile(r"url\s*\(\s*['\"]?(?P<address>[^)]*)", re.IGNORECASE)
+_ACTIVE_STYLE = re.compile(r"expression\s*\(|javascript:|behaviou?r\s*:|-moz-binding|@import|\\", re.IGNORECASE)
 
 
 def check_xhtml(value: Any, _: Locals) -> Findings:
@@ -103,9 +102,9 @@ def _refuse_active(attribute: str, content: str) -> None:
     if attribute not in _ATTRIBUTES and attribute != _XML_LANG:
         raise _Refused(f"The attribute {quoted(attribute)} may not stand in a narrative.")
     if attribute in _ADDRESSES and not _is_harmless(content):
-        raise _Refused(f"{attribute} in a narrative must be a relative, http, https, mailto or tel address.")
-    if attribute == "style" and _ACTIVE_STYLE.search(content):
-        raise _Refused("style in a narrative may not load or run anything.")
+        raise _Refused(f"{attribute} in a narrative must be a relative, http, https, ftp, mailto or tel address.")
+    if attribute == "style" and not _is_plain_style(content):
+        raise _Refused("style in a narrative may not run anything, nor load it from another place.")
 
 
 def _is_harmless(address: str) -> bool:
@@ -113,3 +112,10 @@ def _is_harmless(address: str) -> bool:
     bare = _INVISIBLE.sub("", address)
     scheme = _SCHEME.match(bare)
     return scheme is None or scheme[1].lower() in _SAFE_SCHEMES or bool(_IMAGE.match(bare))
+
+
+def _is_plain_style(style: str) -> bool:
+    """Colours, borders and the like; a background may only be an image beside the narrative, or spelt out in it."""
+    addresses = [_INVISIBLE.sub("", found["address"]) for found in _STYLE_ADDRESS.finditer(style)]
+    near = all(_IMAGE.match(a) or not (_SCHEME.match(a) or a.startswith("//")) for a in addresses)
+    return near and not _ACTIVE_STYLE.search(style)

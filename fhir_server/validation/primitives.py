@@ -104,7 +104,7 @@ def _integer(name: str, lowest: int, highest: int) -> Check:
 
 
 def _text(pattern: str, expected: str) -> Check:
-    matches = re.compile(pattern).fullmatch
+    matches = re.compile(pattern, re.ASCII).fullmatch
 
     def check(value: Any, _: Locals) -> Findings:
         if type(value) is not str:

@@ -57,22 +57,28 @@ def local_findings(resource: Resource, local: Locals) -> Iterator[Finding]:
     """What is wrong with references into `contained` (ref-1), and contained resources that nothing uses (dom-3)."""
     contained = resource.get("contained", ())
     types = {"#" + c["id"]: c["resourceType"] for c in contained if "id" in c} | {"#": resource["resourceType"]}
-    for literal, targets in dict.fromkeys(local):
-        if literal not in types:
-            text = f"{quoted(literal)} must be the id of a contained resource."
-            yield from _at_each(resource, literal, finding("invariant", text, "ref-1"))
-        elif targets and types[literal] not in targets:
-            yield from _at_each(resource, literal, _wrong_target(types[literal], targets))
-    for position, unused in enumerate(contained):
-        if "id" in unused and not _is_used(resource, unused):
+    broken = {literal: found for literal, targets in local if (found := _local_target(types.get(literal), targets))}
+    for path, literal in references_in(resource) if broken else ():
+        yield from below("." + path, broken.get(literal, NONE))
+    unused = set(types) - {"#"} - {literal for literal, _ in local}
+    if unused:
+        yield from _unused_findings(resource, unused)
+
+
+def _local_target(pointed: str | None, targets: frozenset[str]) -> Findings:
+    if pointed is None:
+        return finding("invariant", "This must be # and the id of a contained resource.", "ref-1")
+    return _wrong_target(pointed, targets) if targets and pointed not in targets else NONE
+
+
+def _unused_findings(resource: Resource, unused: set[str]) -> Iterator[Finding]:
+    """dom-3, beyond References: canonicals and uris may name a contained resource, so any string `#id` counts."""
+    named = {text for text in _strings(resource) if text[0] == "#"}
+    for position, contained in enumerate(resource["contained"]):
+        anchor = "#" + contained.get("id", "")
+        if anchor in unused and anchor not in named and "#" not in _strings(contained):
             text = "A contained resource must be referenced from the resource around it, or refer to it."
             yield from below(f".contained[{position}]", finding("invariant", text, "dom-3"))
-
-
-def _is_used(resource: Resource, contained: Resource) -> bool:
-    """dom-3. Any string that is `#id` counts, because canonicals and uris may name a contained resource, too."""
-    anchor = "#" + contained["id"]
-    return any(text == anchor for text in _strings(resource)) or any(text == "#" for text in _strings(contained))
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -81,12 +87,6 @@ def _strings(value: Any) -> Iterator[str]:
     elif isinstance(value, (dict, list)):
         for child in value.values() if isinstance(value, dict) else value:
             yield from _strings(child)
-
-
-def _at_each(resource: Resource, literal: str, found: Findings) -> Iterator[Finding]:
-    for path, text in references_in(resource):
-        if text == literal:
-            yield from below("." + path, found)
 
 
 def _type_findings(

@@ -8,6 +8,7 @@ from fhir_server.validation.findings import Finding, quoted
 from fhir_server.validation.invariants import INVARIANTS
 from fhir_server.validation.structure import Compiler
 
+CHECKED_TYPES = RESOURCE_TYPES | MESSAGE_TYPES
 DEEPEST = 100
 MOST_ISSUES = 200
 
@@ -26,7 +27,7 @@ class Validator:
         is clean. After 200 issues the rest are counted, not listed. The resource is never changed.
         """
         type_name = resource.get("resourceType") if isinstance(resource, dict) else None
-        if isinstance(type_name, str) and type_name not in RESOURCE_TYPES | MESSAGE_TYPES:
+        if isinstance(type_name, str) and type_name not in CHECKED_TYPES:
             text = f"{quoted(type_name)} must be a resource type that this server supports."
             return [Issue("value", text, "resourceType")]
         if _depth(resource) > DEEPEST:

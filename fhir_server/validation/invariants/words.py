@@ -63,6 +63,8 @@ def in_order(first: str | None, second: str | None) -> bool:
     """False when `first` is certainly after `second`; dates of different precision are compared as far as both go."""
     if first is None or second is None:
         return True
+    if len(first) == len(second) and first[19:] == second[19:]:
+        return first <= second
     if "T" in first and "T" in second:
         return time_range(first)[0] <= time_range(second)[0]
     common = min(len(first), len(second), len("YYYY-MM-DD"))
