@@ -4,15 +4,19 @@ import logging
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
+from uuid import uuid4
+
+from pymongo.database import Database
 
 from fhir_server.fhir.dates import now
 from fhir_server.store.contract import Store
 from fhir_server.store.mongo.deliveries import Deliveries, Waiting
-from fhir_server.store.mongo.outbox import BATCH, Outbox
+from fhir_server.store.mongo.outbox import BATCH, Document, Outbox
 from fhir_server.subscriptions.delivery import Delivery, MayRead
 from fhir_server.subscriptions.rest_hook import rest_hook
 from fhir_server.subscriptions.topics import subscribes
@@ -20,17 +24,28 @@ from fhir_server.subscriptions.topics import subscribes
 logger = logging.getLogger(__name__)
 
 POLL = 0.3
-THREADS = 8
-# An endpoint that took longer than this, or failed, takes its next turn in the slow lane.
-SLOW = 1.0
+CROWDED = 0.02
 LONGEST_REST = 10.0
+# An endpoint that takes longer than this, or failed, is slow: it counts among the slow ones from then on.
+SLOW = 1.0
+QUICK_TURNS = 16
+MOST_TURNS = 64
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A turn under way; `slow` when its endpoint was known to be slow or failing."""
+
+    future: Future[int]
+    started: float
+    slow: bool
 
 
 class Worker:
     """Sequences and delivers.
 
-    Endpoints that were slow or failed share a lane of threads of their own, so that however many of them there are,
-    the others find theirs free. `poll` is the rest in seconds when there is nothing to do.
+    Of the `most` turns that may be under way at once, `quick` are kept for endpoints that answer quickly: however many
+    others hang, these find room. `poll` is the rest in seconds when there is nothing to do.
     """
 
     def __init__(
@@ -41,40 +56,45 @@ class Worker:
         *,
         clock: Callable[[], datetime] = now,
         poll: float = POLL,
-        threads: int = THREADS,
+        quick: int = QUICK_TURNS,
+        most: int = MOST_TURNS,
     ) -> None:
         self._outbox, self._deliveries, self._delivery = outbox, deliveries, delivery
-        self._clock, self._poll, self._threads = clock, poll, threads
+        self._clock, self._poll, self._quick, self._most = clock, poll, quick, most
+        self._turns: dict[str, _Turn] = {}
         self._slow: set[str] = set()
         self._resting: dict[str, float] = {}
-        self._turns: dict[str, Future[int]] = {}
 
     def run_once(self) -> int:
         """Number everything, give each waiting Subscription one turn, wait for the end; how many were told."""
         while self._sequence():
             pass
-        with ThreadPoolExecutor(self._threads) as lane:
-            turns = [lane.submit(self._turn, w.subscription, threading.Event()) for w in self._waiting()]
+        with ThreadPoolExecutor(self._quick) as threads:
+            turns = [threads.submit(self._turn, each.subscription, threading.Event()) for each in self._waiting()]
             wait(turns)
         return sum(turn.result() for turn in turns)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; then finish the deliveries that are under way."""
-        quick, slow = (ThreadPoolExecutor(self._threads, f"deliver-{lane}") for lane in ("quick", "slow"))
-        rest = self._poll
-        try:
+        failures = 0
+        with ThreadPoolExecutor(self._most, "deliver") as threads:
             while not stop.is_set():
-                try:
-                    full = self._sequence() >= BATCH
-                    self._give_turns(self._waiting(), quick, slow, stop)
-                    rest = 0.0 if full else self._poll
-                except Exception as error:  # a worker outlives whatever happens to its database
-                    rest = min(max(rest, self._poll) * 2, LONGEST_REST)
-                    logger.error("The worker met %s; it looks again in %.1f s.", _place(error), rest)
-                stop.wait(rest)
-        finally:
-            for lane in (quick, slow):
-                lane.shutdown(wait=True, cancel_futures=True)
+                rests = [self._guarded(step) for step in (self._number_some, lambda: self._give_turns(threads, stop))]
+                failures = failures + 1 if None in rests else 0
+                rest = min(rest for rest in (*rests, self._poll) if rest is not None)
+                stop.wait(rest if not failures else min(self._poll * 2**failures, LONGEST_REST))
+
+    def _guarded(self, step: Callable[[], float]) -> float | None:
+        """The rest in seconds that a step asks for, None when it failed: a worker outlives its database's bad days,
+        and a queue that cannot be numbered does not keep what is numbered from being delivered."""
+        try:
+            return step()
+        except Exception as error:
+            logger.error("The worker met %s", _place(error))
+            return None
+
+    def _number_some(self) -> float:
+        return 0.0 if self._sequence() >= BATCH else self._poll
 
     def _sequence(self) -> int:
         moment = self._clock()
@@ -83,14 +103,26 @@ class Worker:
     def _waiting(self) -> list[Waiting]:
         return self._deliveries.waiting(self._clock())
 
-    def _give_turns(
-        self, waiting: Sequence[Waiting], quick: ThreadPoolExecutor, slow: ThreadPoolExecutor, stop: threading.Event
-    ) -> None:
-        self._turns = {id: turn for id, turn in self._turns.items() if not turn.done()}
-        for each in waiting:
-            if each.subscription not in self._turns and self._resting.get(each.subscription, 0) < monotonic():
-                lane = slow if each.failing or each.subscription in self._slow else quick
-                self._turns[each.subscription] = lane.submit(self._turn, each.subscription, stop)
+    def _give_turns(self, threads: ThreadPoolExecutor, stop: threading.Event) -> float:
+        """Start the turns that there is room for."""
+        self._turns = {id: turn for id, turn in self._turns.items() if not turn.future.done()}
+        crowded = False
+        for each in self._waiting():
+            id, moment = each.subscription, monotonic()
+            if id in self._turns or self._resting.get(id, 0) > moment:
+                continue
+            slow = each.failing or id in self._slow
+            if self._has_room(slow, moment):
+                self._turns[id] = _Turn(threads.submit(self._turn, id, stop), moment, slow)
+            else:
+                crowded = crowded or not slow
+        return CROWDED if crowded else self._poll
+
+    def _has_room(self, slow: bool, moment: float) -> bool:
+        held = sum(turn.slow or moment - turn.started > SLOW for turn in self._turns.values())
+        if slow:
+            return held < self._most - self._quick
+        return len(self._turns) - held < self._quick and len(self._turns) < self._most
 
     def _turn(self, subscription: str, stop: threading.Event) -> int:
         """One turn; what goes wrong in it is logged without any content, and stays with this Subscription."""
@@ -118,25 +150,29 @@ def _place(error: Exception) -> str:
 
 def main(
     store: Store,
-    outbox: Outbox,
-    deliveries: Deliveries,
+    database: Database[Document],
     *,
     base_url: str,
     may_read: MayRead,
     http_endpoints: bool,
     stop: threading.Event | None = None,
 ) -> None:
-    """Run a worker until SIGTERM or SIGINT; deliveries under way are finished first (10 s at most).
-
-    `stop` ends it as well; where it is given, the signals stay with the caller.
+    """Run a worker on the queue in `database` until SIGTERM or SIGINT; deliveries under way are finished first (10 s
+    at most). `stop` ends it as well; where it is given, the signals stay with the caller.
     """
     if stop is None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_, ended=stop: ended.set())
-    outbox.prepare()
-    post = rest_hook(http_endpoints=http_endpoints)
+    owner = uuid4().hex
+    outbox, deliveries = Outbox(database, owner), Deliveries(database, owner)
     delivery = Delivery(
-        store, deliveries, base_url=base_url, may_read=may_read, post=post, http_endpoints=http_endpoints
+        store,
+        deliveries,
+        base_url=base_url,
+        may_read=may_read,
+        post=rest_hook(http_endpoints=http_endpoints),
+        http_endpoints=http_endpoints,
     )
+    outbox.prepare()
     Worker(outbox, deliveries, delivery).run(stop)

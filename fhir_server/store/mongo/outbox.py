@@ -34,7 +34,7 @@ Subscribes: TypeAlias = Callable[[Resource, Mapping[str, Any]], bool]
 
 BATCH = 200
 _SEQUENCER = "sequencer"
-_LIMIT = 30.0
+_SECONDS = 10.0
 _KEPT = ("focus", "type", "version", "event", "plan", "at")
 
 
@@ -86,7 +86,7 @@ class Outbox:
         return claimed(self._database, "leases", free, self._owner, moment + self._lease) is not None
 
     def _transact(self, work: Callable[[ClientSession], int]) -> int:
-        with pymongo.timeout(_LIMIT), self._database.client.start_session() as session:
+        with self._database.client.start_session() as session:
             return session.with_transaction(
                 work,
                 read_concern=ReadConcern("snapshot"),
@@ -200,9 +200,10 @@ def durable(database: Database[Document]) -> Database[Document]:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Raise Unavailable for what the driver raises."""
+    """Raise Unavailable for what the driver raises, and for what takes too long."""
     try:
-        yield
+        with pymongo.timeout(_SECONDS):
+            yield
     except PyMongoError as error:
         raise Unavailable("The queue of notifications does not answer; try again later.") from error
 
