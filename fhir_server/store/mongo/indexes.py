@@ -1,0 +1,103 @@
+"""The indexes of each collection of current versions, and their making at start-up.
+
+Three kinds. Worklists: `{readers.p, status, due, _id}`, one range for each party whatever its caseload; only the
+coordination types and Patient carry readers. The chart of a person: `{k.patient.lo, k.date.hi, _id}`, newest first.
+Everything else: `{t, _id}`, one range for any code, reference or uri. MongoDB allows one array in an index, so `t`,
+`readers` and `plans` never share one, and what stands beside them are the scalar keys of `search/keys.py`.
+Every index ends in `_id`, so that a page can begin after any document.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import TypeAlias
+
+from pymongo import ASCENDING, IndexModel
+from pymongo.database import Database
+
+from fhir_server.definitions.search_parameters import parameters_of
+from fhir_server.search.keys import has_key
+from fhir_server.store.mongo.documents import Document
+
+Fields: TypeAlias = tuple[str, ...]
+
+FINGERPRINTS = "index_fingerprints"
+
+STATUS_OF = {
+    "Task": "status",
+    "ServiceRequest": "status",
+    "CarePlan": "status",
+    "CareTeam": "status",
+    "Consent": "status",
+    "Goal": "lifecycle-status",
+}
+"""The coordination types, each with the parameter that its worklists narrow first."""
+
+_STAMPED = frozenset({*STATUS_OF, "Patient"})
+_CASELOAD = "readers.p"
+
+
+def keyed(type_name: str) -> frozenset[str]:
+    """The parameters of a type whose scalar keys stand in an index, so that queries ask the key."""
+    return frozenset(field.split(".")[1] for fields in _fields_of(type_name) for field in fields if field[:2] == "k.")
+
+
+def indexes_of(type_name: str) -> list[IndexModel]:
+    """The indexes that the collection of a type has beside that on `_id`."""
+    return [IndexModel([(field, ASCENDING) for field in fields]) for fields in _fields_of(type_name)]
+
+
+def ensure_indexes(database: Database[Document], type_names: Sequence[str]) -> None:
+    """Make the indexes that are missing; quick when nothing changed.
+
+    A fingerprint of each type's declaration is kept, so a start that changes nothing asks one question. Indexes that
+    are no longer declared stay, because another version of this server may be running on the same database.
+    """
+    wanted = {type_name: _fingerprint(type_name) for type_name in type_names}
+    kept = {each["_id"]: each["fields"] for each in database[FINGERPRINTS].find({"_id": {"$in": list(wanted)}})}
+    for type_name, fingerprint in wanted.items():
+        if kept.get(type_name) != fingerprint:
+            database[type_name].create_indexes(indexes_of(type_name))
+            database[FINGERPRINTS].replace_one({"_id": type_name}, {"fields": fingerprint}, upsert=True)
+
+
+@cache
+def _fields_of(type_name: str) -> tuple[Fields, ...]:
+    fields: list[Fields] = [("t", "_id"), ("plans", "_id")]
+    if type_name in _STAMPED:
+        fields += _worklists(type_name)
+    else:
+        fields.append(("lu", "_id"))
+    if type_name not in {*_STAMPED, "AuditEvent"}:
+        fields += [("author", "_id"), ("patient", "_id"), *_chart(type_name)]
+    return (*fields, *_names(type_name))
+
+
+def _chart(type_name: str) -> list[Fields]:
+    """A person's resources of the type, newest first."""
+    parameters = parameters_of(type_name)
+    if "patient" not in parameters or not has_key(parameters["patient"]):
+        return []
+    return [("k.patient.lo", "k.date.hi", "_id") if "date" in parameters else ("k.patient.lo", "_id")]
+
+
+def _names(type_name: str) -> list[Fields]:
+    parameters = parameters_of(type_name)
+    searched: list[Fields] = [(f"s.{code}.f", "_id") for code in ("name", "family") if code in parameters]
+    sorts = "name" in parameters and type_name not in _STAMPED
+    return [*searched, ("k.name.lo", "_id")] if sorts else searched
+
+
+def _worklists(type_name: str) -> list[Fields]:
+    fields: list[Fields] = [(_CASELOAD, "_id"), (_CASELOAD, "lu", "_id")]
+    if type_name == "Patient":
+        return [*fields, (_CASELOAD, "k.name.lo", "_id"), ("k.birthdate.lo", "_id")]
+    status = f"k.{STATUS_OF[type_name]}.lo"
+    if type_name == "Task":
+        return [*fields, (_CASELOAD, status, "k.due.lo", "_id"), (_CASELOAD, "k.due.lo", "_id")]
+    return [*fields, (_CASELOAD, status, "lu", "_id")]
+
+
+def _fingerprint(type_name: str) -> str:
+    return hashlib.sha256(json.dumps(_fields_of(type_name)).encode()).hexdigest()

@@ -1,0 +1,181 @@
+"""A Query and grants as MongoDB filters over the fields that `search/extract.py` describes.
+
+The same question asked of one resource in memory is `search/match.py`; property tests hold the two equal.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
+from fhir_server.search.grant import Grant
+from fhir_server.search.keys import LAST_TEXT
+from fhir_server.search.query import Clause, Moment, Query, Target, Text, Token
+from fhir_server.search.terms import TERM_TYPES, asked_terms
+from fhir_server.search.types import date, token
+from fhir_server.store.mongo.documents import admitted
+from fhir_server.store.mongo.indexes import keyed
+from fhir_server.store.mongo.patterns import beginning, containing
+
+Filter: TypeAlias = dict[str, Any]
+
+NOTHING: Filter = {"_id": {"$in": []}}
+
+_HI_OF_A_POINT = {"le": "$lt", "gt": "$gte"}
+_OPERATORS = {"lt": "$lt", "le": "$lte", "gt": "$gt", "ge": "$gte"}
+
+_NARROWER: Mapping[str, tuple[date.Comparison, ...]] = {
+    "eq": (("lo", "lt", "end"), ("hi", "ge", "start")),
+    "lt": (("lo", "lt", "start"),),
+    "le": (("lo", "lt", "end"),),
+    "sa": (("hi", "ge", "end"),),
+    "eb": (("lo", "lt", "start"),),
+    "ap": (("lo", "lt", "end"),),
+}
+"""What follows for the least and greatest start when a range meets a prefix: the bounds that an index can use."""
+
+
+def query_filter(query: Query) -> Filter:
+    """The documents that the query asks for, whoever asks; tombstones never match."""
+    return both(
+        {"del": False}, *(condition for clause in query.clauses for condition in _conditions(query.type, clause))
+    )
+
+
+def grant_filter(grants: Sequence[Grant], moment: datetime) -> Filter:
+    """The documents that some grant admits at `moment`, as `search/grant.py` says; no grants admit nothing."""
+    return either([_admitted(grant, moment) for grant in grants])
+
+
+def both(*conditions: Filter) -> Filter:
+    """All of the conditions."""
+    return conditions[0] if len(conditions) == 1 else {"$and": list(conditions)}
+
+
+def either(alternatives: Sequence[Filter]) -> Filter:
+    """Any of the alternatives; of none, nothing."""
+    if not alternatives:
+        return NOTHING
+    return alternatives[0] if len(alternatives) == 1 else {"$or": list(alternatives)}
+
+
+def _admitted(grant: Grant, moment: datetime) -> Filter:
+    if grant.readers:
+        return {"readers": admitted(list(grant.readers), moment)}
+    if grant.plans:
+        return {"plans": {"$in": list(grant.plans)}}
+    if grant.authors:
+        return {"author": {"$in": list(grant.authors)}}
+    return {"audience": "everyone"} if grant.everyone else NOTHING
+
+
+def _conditions(type_name: str, clause: Clause) -> list[Filter]:
+    """The conditions of one clause: what decides, and what an index can use beside it."""
+    parameter = parameters_of(type_name)[clause.parameter]
+    if clause.missing is not None:
+        return [{"has": {"$ne": parameter.code} if clause.missing else parameter.code}]
+    if parameter.code == "_id":
+        return [{"_id": {_membership(clause): [value.code for value in clause.values if isinstance(value, Token)]}}]
+    if parameter.code == "_lastUpdated":
+        return [either([_updated(value) for value in clause.values if isinstance(value, Moment)])]
+    if clause.type in TERM_TYPES:
+        return [_term(parameter, clause, keyed(type_name))]
+    if clause.type == "date":
+        return [
+            _dated(parameter, clause),
+            *(_narrowed(parameter, clause) if parameter.code in keyed(type_name) else ()),
+        ]
+    return [either([_texts(parameter, clause.modifier, value) for value in clause.values if isinstance(value, Text)])]
+
+
+def _membership(clause: Clause) -> str:
+    return "$nin" if clause.modifier == "not" else "$in"
+
+
+def _term(parameter: SearchParameter, clause: Clause, keys: frozenset[str]) -> Filter:
+    asked = _asked_keys(parameter, clause) if parameter.code in keys else None
+    if asked is None:
+        return {"t": {_membership(clause): asked_terms(parameter, clause)}}
+    if clause.modifier == "not":
+        others = [code for code in parameter.codes if code not in asked]
+        return {f"k.{parameter.code}.lo": {"$in": [*others, LAST_TEXT]} if parameter.codes else {"$nin": asked}}
+    return {f"k.{parameter.code}.lo": {"$in": asked}}
+
+
+def _asked_keys(parameter: SearchParameter, clause: Clause) -> list[str] | None:
+    """The keys that say the same as the asked values; None when only the terms can."""
+    keys = [_KEY_READERS[parameter.type](parameter, value) for value in clause.values]
+    return None if None in keys else [each for found in keys if found for each in found]
+
+
+def _code_key(parameter: SearchParameter, value: Any) -> list[str] | None:
+    plain = isinstance(value, Token) and value.system in {None, "", parameter.system} and token.is_scalar(parameter)
+    return [value.code] if plain and value.code else None
+
+
+def _address_key(parameter: SearchParameter, value: Any) -> list[str] | None:
+    if not isinstance(value, Target) or value.identifier or value.id or "/_history/" in (value.reference or ""):
+        return None
+    return [address for address in (value.reference, value.url) if address]
+
+
+def _no_key(parameter: SearchParameter, value: Any) -> list[str] | None:
+    return None
+
+
+_KEY_READERS: Mapping[str, Callable[[SearchParameter, Any], list[str] | None]] = {
+    "token": _code_key,
+    "reference": _address_key,
+    "uri": _no_key,
+}
+
+
+def _updated(asked: Moment) -> Filter:
+    """`lu` is one millisecond long, and what is asked of it lies on whole milliseconds."""
+    edges = {"start": asked.start, "end": asked.end}
+    return either(
+        [
+            both(
+                *(
+                    {"lu": {(_HI_OF_A_POINT if bound == "hi" else _OPERATORS)[compare]: edges[edge]}}
+                    for bound, compare, edge in together
+                )
+            )
+            for together in date.PREFIXES[asked.prefix]
+        ]
+    )
+
+
+def _dated(parameter: SearchParameter, clause: Clause) -> Filter:
+    return either(
+        [
+            {
+                f"d.{parameter.code}": {
+                    "$elemMatch": {bound: {op: edge} for bound, op, edge in _compared(asked, together)}
+                }
+            }
+            for asked in clause.values
+            if isinstance(asked, Moment)
+            for together in date.PREFIXES[asked.prefix]
+        ]
+    )
+
+
+def _narrowed(parameter: SearchParameter, clause: Clause) -> list[Filter]:
+    asked = clause.values[0]
+    if len(clause.values) > 1 or not isinstance(asked, Moment):
+        return []
+    narrower = _compared(asked, _NARROWER.get(asked.prefix, ()))
+    return [{f"k.{parameter.code}.{bound}": {op: edge}} for bound, op, edge in narrower]
+
+
+def _compared(asked: Moment, together: Sequence[date.Comparison]) -> list[tuple[str, str, int]]:
+    edges = {"start": date.microseconds(asked.start), "end": date.microseconds(asked.end)}
+    return [(bound, _OPERATORS[compare], edges[edge]) for bound, compare, edge in together]
+
+
+def _texts(parameter: SearchParameter, modifier: str | None, asked: Text) -> Filter:
+    if modifier == "exact":
+        return {f"s.{parameter.code}.x": asked.asked}
+    found = containing(asked.folded) if modifier == "contains" else beginning(asked.folded)
+    return {f"s.{parameter.code}.f": found}
