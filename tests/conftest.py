@@ -23,6 +23,7 @@ from fhir_server.store.folder_lock import FolderLock
 
 if TYPE_CHECKING:
     from fhir_server.store.mongo.store import MongoStore
+    from tests.world import World
 
 FOLDER = "SAMEN_TEST_MONGO_FOLDER"
 TESTS = Path(__file__).parent
@@ -152,3 +153,15 @@ def failing_command(
             lock.release()
 
     return failing
+
+
+@pytest.fixture(scope="session")
+def world(mongo_url: str, mongo_client: MongoClient[dict[str, Any]], database_name: str) -> Iterator["World"]:
+    """The whole application, as the doors see it; parties are made fresh by each test."""
+    from tests.world import World
+
+    name = f"{database_name}_w"
+    made = World(mongo_url, name)
+    yield made
+    made.close()
+    mongo_client.drop_database(name)

@@ -63,7 +63,7 @@ class Following:
         net = consequences(asked, situation, self.working.moment)
         made = self._take_in(net, asked)
         by_rule = moves_of(made, _SERVER, self.working.moment, situation.directory)
-        self.working.tx.log_moves([to_document(move) for move in (*new, *by_rule)])
+        self.working.tx.log_moves([to_document(move) for move in (*new, *by_rule)], self.plan)
         situation = replace(situation, moves=(*situation.moves, *by_rule))
         circle = self._circle(net, situation)
         self.working.tx.save_circle(circle)
@@ -101,7 +101,12 @@ class Following:
         return stored.resource() if stored else self.working.pending[reference].change().resource
 
     def _resources(self, type_name: str) -> tuple[Resource, ...]:
-        return tuple(stored.resource() for stored in self.stored[type_name])
+        """The plan's resources of a type as they are stored, and those that this write adds to it."""
+        found = {stored.reference: stored.resource() for stored in self.stored[type_name]}
+        for reference, pending in self.working.changes_in(self.plan):
+            if reference.startswith(f"{type_name}/") and pending.after is not None:
+                found.setdefault(reference, pending.after)
+        return tuple(found.values())
 
     def _check(self, asked: Sequence[Change], situation: Situation, places: dict[str, str]) -> None:
         state = situation.after(asked)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from fhir_server.access.scopes import check_scope
 from fhir_server.audit.events import REFUSED, Occurrence, audit_event
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, Unavailable
@@ -26,6 +27,7 @@ def perform(interaction: Interaction, actor: Actor, services: Services) -> Answe
     a write's AuditEvent is in its own commit. Raises a FhirError when refused, Unavailable when it cannot be recorded.
     """
     try:
+        check_scope(actor, interaction.name, interaction.type)
         answer = PERFORMERS[interaction.name](interaction, actor, services)
     except Unavailable:
         raise

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/http.html#transaction
 from collections.abc import Callable
 from typing import Any
 
+from fhir_server.access.scopes import check_scope
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import instant
 from fhir_server.fhir.errors import FhirError, MalformedRequest
@@ -31,6 +32,8 @@ def transaction(interaction: Interaction, actor: Actor, services: Services, perf
     if kind == "batch":
         return _batch(raw, actor, services, perform)
     entries = [read_entry(entry, position, services) for position, entry in enumerate(raw)]
+    for entry in entries:
+        _check_scope(entry, actor)
     writes = sorted((e for e in entries if e.interaction.name in _ORDER), key=lambda e: _ORDER[e.interaction.name])
     asks = [_ask(entry) for entry in writes]
     written = dict(zip((entry.place for entry in writes), commit(asks, actor, services) if asks else [], strict=True))
@@ -41,6 +44,13 @@ def transaction(interaction: Interaction, actor: Actor, services: Services, perf
         for entry in entries
     ]
     return Answer("ok", response_bundle("transaction-response", responses), audited=True)
+
+
+def _check_scope(entry: Entry, actor: Actor) -> None:
+    try:
+        check_scope(actor, entry.interaction.name, entry.interaction.type)
+    except FhirError as error:
+        raise error.below(entry.place) from error
 
 
 def _batch(raw: list[Any], actor: Actor, services: Services, perform: Perform) -> Answer:

@@ -1,5 +1,6 @@
 """Words to HTTP: status, ETag, Last-Modified, Location, body by preference."""
 
+from datetime import UTC
 from email.utils import format_datetime
 
 import msgspec
@@ -32,7 +33,7 @@ def response_of(request: Request, answer: Answer, base_url: str) -> Response:
     if answer.stored is not None:
         stored = answer.stored
         response.headers["ETag"] = etag(stored.version)
-        response.headers["Last-Modified"] = format_datetime(stored.last_updated, usegmt=True)
+        response.headers["Last-Modified"] = format_datetime(stored.last_updated.astimezone(UTC), usegmt=True)
         if answer.outcome in _WRITTEN:
             response.headers["Location"] = f"{base_url}/{stored.reference}/_history/{stored.version}"
     return response

@@ -133,8 +133,8 @@ class Transaction(Reading, Protocol):
     def save_circle(self, circle: Circle) -> None:
         """Create or replace a circle."""
 
-    def log_moves(self, moves: Sequence[Resource]) -> None:
-        """Append to the log of moves."""
+    def log_moves(self, moves: Sequence[Resource], plan: str) -> None:
+        """Append to the plan's log of moves."""
 
     def take_up(self, plan: str, patient: str, author: str, type_names: Sequence[str]) -> None:
         """Let the plan take up the author's chart of the patient that lies in no plan yet."""

@@ -1,7 +1,7 @@
 """The questions of the contract, asked of MongoDB; in a transaction they see its snapshot and its own writes."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from pymongo import ASCENDING, DESCENDING
@@ -82,10 +82,24 @@ class MongoReading:
         shows_current = before is None or current.version < before
         return [current, *past][:count] if shows_current else past
 
-    def search(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Page:
-        """The query AND any grant, decided inside the database."""
+    def search(
+        self,
+        query: Query,
+        grants: Sequence[Grant],
+        moment: datetime,
+        grants_for: Callable[[str], Sequence[Grant]] | None = None,
+    ) -> Page:
+        """The query AND any grant, decided inside the database; `grants_for(type)` judges what is included."""
         with asking(self._seconds):
-            return searching.search(self._database, query, grants, moment, secret=self._secret, session=self._session)
+            return searching.search(
+                self._database,
+                query,
+                grants,
+                moment,
+                secret=self._secret,
+                grants_for=grants_for,
+                session=self._session,
+            )
 
     def in_plan(self, plan: str, type_name: str) -> list[Stored]:
         """Current resources of a type that lie in the plan, by id."""
@@ -115,6 +129,12 @@ class MongoReading:
         with asking(self._seconds):
             found = self._database[CIRCLES].find(condition, session=self._session, limit=limit)
             return [circle_from(document) for document in found.sort("_id", ASCENDING)]
+
+    def circles_about(self, patient: str) -> list[Circle]:
+        """Every circle about the patient, by plan."""
+        with asking(self._seconds):
+            documents = list(self._database[CIRCLES].find({"patient": patient}, session=self._session).sort("_id"))
+        return [circle_from(document) for document in documents]
 
     def moves(self, plan: str) -> list[Resource]:
         """The plan's log of moves, oldest first, as they were given, with `plan` and their `seq`."""

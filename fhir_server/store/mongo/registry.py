@@ -17,7 +17,7 @@ from fhir_server.fhir.errors import Unavailable
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import Document
 
-_SECONDS = 10.0
+_SECONDS = 5.0
 
 
 @dataclass(frozen=True)

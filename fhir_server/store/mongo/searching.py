@@ -127,7 +127,9 @@ def _value(document: Document, field: str) -> Any:
     value: Any = document
     for name in field.split("."):
         value = value[name]
-    return (value - _EPOCH) // _MILLISECOND if field == _LAST_UPDATED else value
+    if field == _LAST_UPDATED:
+        return (value - _EPOCH) // _MILLISECOND
+    return int(value) if isinstance(value, int) else value  # the driver reads a long as its own kind of int
 
 
 def _times(keys: SortKeys, values: list[Any]) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Literal
 import pymongo
 from pymongo import ASCENDING, IndexModel
 from pymongo.client_session import ClientSession
-from pymongo.errors import CollectionInvalid, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 
 from fhir_server.fhir.errors import VersionConflict
@@ -25,6 +25,7 @@ from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain, au
 _OWN_COLLECTIONS = (CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX)
 _OWN_INDEXES = {
     CIRCLES: [
+        IndexModel([("patient", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("members.p", ASCENDING), ("patient", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("members.p", ASCENDING), ("_id", ASCENDING)]),
     ],
@@ -32,6 +33,7 @@ _OWN_INDEXES = {
 }
 _PREPARE_SECONDS = 300.0
 _WRITE_CONFLICT = 112
+_NAMESPACE_EXISTS = 48
 _LONGEST_PAUSE = 0.25
 
 
@@ -69,6 +71,8 @@ class MongoStore(MongoReading):
 
     def prepare(self, type_names: Sequence[str]) -> None:
         """Create what is missing of the collections and indexes; quick when nothing is. For the start of a server."""
+        with asking(self._seconds):
+            self._database.command("ping")  # nobody there shows soon; making indexes may take long
         with asking(_PREPARE_SECONDS):
             present = set(self._database.list_collection_names())
             for name in {*type_names, AUDIT_EVENTS, *_OWN_COLLECTIONS} - present:
@@ -119,9 +123,10 @@ class MongoStore(MongoReading):
 
     def _create_collection(self, name: str) -> None:
         try:
-            self._database.create_collection(name)
-        except CollectionInvalid:
-            return  # another process was first
+            self._database.create_collection(name, check_exists=False)
+        except OperationFailure as error:
+            if error.code != _NAMESPACE_EXISTS:  # else another process was first
+                raise
 
 
 def _commit(session: ClientSession) -> None:

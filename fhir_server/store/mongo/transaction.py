@@ -4,7 +4,7 @@ So a Bundle of 300 creates costs a few commands, not 600.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -62,6 +62,7 @@ class MongoTransaction(MongoReading):
         self._circles: dict[str, Circle] = {}
         self._appends: dict[str, list[Document]] = defaultdict(list)
         self._turns: dict[str, int] = {}
+        self._logged = 0
 
     def guard(self, key: str) -> None:
         """Take the next turn at `key`; who took one at the same time starts again."""
@@ -109,8 +110,9 @@ class MongoTransaction(MongoReading):
         for move in moves:
             of = plan if plan is not None else str(move["plan"])
             self.guard(of)
-            waiting = self._appends[MOVES]
-            waiting.append({**move, "plan": of, "seq": self._turns[of] * _MOVES_PER_TURN + len(waiting)})
+            self._logged += 1
+            number = self._turns[of] * _MOVES_PER_TURN + self._logged
+            self._appends[MOVES].append({**move, "plan": of, "seq": number})
 
     def take_up(self, plan: str, patient: str, author: str, type_names: Sequence[str]) -> None:
         """Let the plan take up the author's chart of the patient that lies in no plan yet."""
@@ -155,10 +157,16 @@ class MongoTransaction(MongoReading):
         self.flush()
         return super().history(type_name, id, before, count)
 
-    def search(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Page:
-        """The query AND any grant, decided inside the database."""
+    def search(
+        self,
+        query: Query,
+        grants: Sequence[Grant],
+        moment: datetime,
+        grants_for: Callable[[str], Sequence[Grant]] | None = None,
+    ) -> Page:
+        """The query AND any grant, decided inside the database; `grants_for(type)` judges what is included."""
         self.flush()
-        return super().search(query, grants, moment)
+        return super().search(query, grants, moment, grants_for)
 
     def in_plan(self, plan: str, type_name: str) -> list[Stored]:
         """Current resources of a type that lie in the plan, by id."""
@@ -182,6 +190,11 @@ class MongoTransaction(MongoReading):
         self._send_if(bool(self._circles))
         return super().circles(parties=parties, patient=patient, plans=plans, moment=moment, limit=limit)
 
+    def circles_about(self, patient: str) -> list[Circle]:
+        """Every circle about the patient, by plan."""
+        self._send_if(bool(self._circles))
+        return super().circles_about(patient)
+
     def moves(self, plan: str) -> list[Resource]:
         """The plan's log of moves, oldest first, as they were given, with `plan` and their `seq`."""
         self._send_if(MOVES in self._appends)
@@ -204,7 +217,7 @@ class MongoTransaction(MongoReading):
                     ],
                     session=self._session,
                 )
-        for collection, documents in appends.items():
+        for collection, documents in ((name, found) for name, found in appends.items() if found):
             with asking(self._seconds):
                 self._database[collection].insert_many(documents, session=self._session)
 

@@ -1,0 +1,34 @@
+"""What the scopes of a token allow: SMART v2 system scopes, by type and interaction.
+
+https://hl7.org/fhir/smart-app-launch/STU2.1/scopes-and-launch-context.html
+"""
+
+import re
+
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.errors import Forbidden
+
+_SCOPE = re.compile(r"(?:system|user)/(\*|[A-Z][A-Za-z]{1,63})\.(c?r?u?d?s?)")
+_LETTERS = {
+    "create": "c",
+    "read": "r",
+    "vread": "r",
+    "history-instance": "r",
+    "update": "u",
+    "delete": "d",
+    "search-type": "s",
+}
+
+
+def check_scope(actor: Actor, interaction: str, type_name: str | None) -> None:
+    """Raise Forbidden unless a scope of the actor's token allows the interaction on the type."""
+    letter = _LETTERS.get(interaction)
+    if letter is None or type_name is None:
+        return
+    for scope in actor.scopes:
+        match = _SCOPE.fullmatch(scope)
+        if match and match[1] in {"*", type_name} and letter in match[2]:
+            return
+    raise Forbidden(
+        f"Your token does not allow this; it needs the scope system/{type_name}.{letter}.", type_name, "scope"
+    )

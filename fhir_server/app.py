@@ -1,0 +1,173 @@
+"""The composition root: settings -> store, programmes, services -> the Flask application and the delivery worker."""
+
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from flask import Flask, Response, jsonify
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from fhir_server.access.types import TYPES
+from fhir_server.auth.authenticator import Authenticator, Trust
+from fhir_server.auth.jwks import KeyRing, fetch_jwks
+from fhir_server.auth.local_issuer import LocalIssuer
+from fhir_server.auth.routes import token_routes
+from fhir_server.auth.sessions import Sessions
+from fhir_server.care.programmes import Programme, programme_from
+from fhir_server.fhir import dates
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.errors import FhirError
+from fhir_server.fhir.json import decode
+from fhir_server.fhir.reference import parse_reference
+from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.words import Services
+from fhir_server.rest.routes import fhir_routes
+from fhir_server.settings import Settings
+from fhir_server.shipped import programme_packs
+from fhir_server.store.mongo.connection import Connection
+from fhir_server.store.mongo.registry import Registry
+from fhir_server.store.mongo.store import MongoStore
+from fhir_server.subscriptions import worker
+from fhir_server.subscriptions.topics import check_subscription
+from fhir_server.validation.validator import Validator
+# from fhir_server.viewer.routes import viewer_routes
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an application is made of; a test or a command may use the parts without the web."""
+
+    settings: Settings
+    store: MongoStore
+    registry: Registry
+    services: Services
+    issuer: LocalIssuer
+    authenticator: Authenticator
+    sessions: Sessions
+
+
+def build(settings: Settings) -> Parts:
+    """The parts, on the database that `settings.mongodb_url` names; collections and indexes are made when missing."""
+    registry = Registry(Connection(settings.mongodb_url, settings.database))
+    registry.prepare()
+    secret = registry.secret("cursors", os.urandom(32))
+    store = MongoStore(
+        settings.mongodb_url,
+        settings.database,
+        secret=secret,
+        reading_audit="journaled" if settings.audit_reads == "journaled" else "acknowledged",
+    )
+    store.prepare(sorted(TYPES))
+    issuer = LocalIssuer(
+        registry, issuer=settings.origin, audience=settings.public_url, lifetime=settings.token_life, clock=dates.now
+    )
+    services = Services(
+        store=store,
+        validator=Validator(),
+        programmes=programmes(),
+        base_url=settings.public_url,
+        secret=secret,
+        clock=dates.now,
+        new_id=lambda: str(uuid.uuid4()),
+        check_subscription=lambda resource: check_subscription(resource, http_endpoints=settings.http_endpoints),
+        software_version=version("samen"),
+    )
+    return Parts(
+        settings,
+        store,
+        registry,
+        services,
+        issuer,
+        Authenticator(_trusted(settings, issuer), dates.now),
+        Sessions(registry, lifetime=settings.session_life, clock=dates.now),
+    )
+
+
+def programmes() -> Mapping[str, Programme]:
+    """The programme packs that travel with the code, by id."""
+    packs = [programme_from(decode((pack / "programme.json").read_bytes())) for pack in programme_packs()]
+    return {programme.id: programme for programme in packs}
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI application: FHIR, the token endpoint, the viewer, and two addresses that say how the server is."""
+    return web(build(settings or Settings.read(os.environ)))
+
+
+def web(parts: Parts) -> Flask:
+    """The Flask application of `parts`."""
+    settings = parts.settings
+    app = Flask("fhir_server", static_folder=None)
+    app.url_map.strict_slashes = False
+    # One byte more than is allowed, so that a chunked body over the limit is seen and not cut.
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]
+    base_path = settings.public_url.removeprefix(settings.origin)
+    app.register_blueprint(token_routes(parts.registry, parts.issuer))
+    app.register_blueprint(
+        fhir_routes(parts.services, parts.authenticator.authenticate, settings.max_body), url_prefix=base_path
+    )
+    # viewer_routes(app, parts.services, parts.sessions, settings)
+    _add_health(app, parts)
+    return app
+
+
+def run_worker(settings: Settings, stop: threading.Event | None = None) -> None:
+    """Deliver notifications until told to end."""
+    parts = build(settings)
+    worker.main(
+        parts.store,
+        Connection(settings.mongodb_url, settings.database).database,
+        base_url=settings.public_url,
+        may_read=lambda party, reference: may_read(parts.services, party, reference),
+        http_endpoints=settings.http_endpoints,
+        stop=stop,
+    )
+
+
+def may_read(services: Services, party: str, reference: str) -> bool:
+    """Whether a party may read `Type/id` at this moment; asked again for each notification that is delivered."""
+    parsed = parse_reference(reference)
+    if parsed is None:
+        return False
+    actor = Actor(organization=party if party.startswith("Organization/") else None, person=_person(party))
+    stored = services.store.read(parsed.type, parsed.id)
+    if stored is None:
+        return False
+    sight = Sight(actor, services.store, services.clock(), services.max_circles)
+    return sight.reason_to_read(stored) is not None
+
+
+def _person(party: str) -> str | None:
+    return None if party.startswith("Organization/") else party
+
+
+def _trusted(settings: Settings, issuer: LocalIssuer) -> dict[str, Trust]:
+    trusted = {issuer.issuer: issuer.trust()}
+    for other in settings.issuers:
+        ring = KeyRing(lambda url=other.jwks_url: fetch_jwks(url), dates.now, name=other.issuer)  # type: ignore[misc]
+        trusted[other.issuer] = Trust(other, ring)
+    return trusted
+
+
+def _add_health(app: Flask, parts: Parts) -> None:
+    """`/livez` says that the process answers, `/readyz` that its database does too."""
+
+    @app.get("/livez")
+    def livez() -> Response:
+        return jsonify({"status": "here"})
+
+    @app.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        try:
+            parts.store.read("Organization", "readiness")
+        except FhirError:
+            return jsonify({"status": "the database does not answer"}), 503
+        return jsonify({"status": "ready"}), 200
