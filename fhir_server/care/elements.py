@@ -35,11 +35,14 @@ class ElementRule:
     terminal: frozenset[str] = field(default_factory=frozenset)
     appended_when_ended: frozenset[str] = frozenset()
 
-    def elements(self, status: str | None) -> Mapping[str, frozenset[str]]:
-        """What each role may change while the resource has `status`."""
+    def elements(self, status: str | None, moves: bool) -> Mapping[str, frozenset[str]]:
+        """What each role may change while the resource has `status`; the reason of an end only when it `moves` on."""
         if status == "draft" and self.drafted is not None:
             return self.drafted
-        return self.ended if self.ended is not None and status in self.terminal else self.changed
+        if status not in self.terminal or self.ended is None:
+            return self.changed
+        kept = frozenset() if moves else _WITH_THE_STATUS
+        return {role: elements - kept for role, elements in self.ended.items()}
 
 
 def _words(text: str) -> frozenset[str]:
@@ -126,11 +129,9 @@ def check_elements(change: Change, roles: frozenset[str], directory: Directory) 
         return
     before, after = change.before, change.after
     changed = changed_elements(before, after)
-    by_role = rule.elements(before.get("status"))
+    by_role = rule.elements(before.get("status"), "status" in changed)
     _check_party(change.type, by_role, roles)
     own = frozenset[str]().union(*(by_role.get(role, frozenset()) for role in roles))
-    if before.get("status") in rule.terminal and "status" not in changed:
-        own -= _WITH_THE_STATUS
     refused = [
         _forbidden(change.type, element, by_role, roles) for element in changed if _others(element, by_role, own)
     ]

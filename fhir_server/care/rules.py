@@ -33,14 +33,16 @@ class Unsettled(RuntimeError):
     """The rules kept changing the same resources: a mistake in a rule, never in a request."""
 
 
-def consequences(changes: Sequence[Change], situation: Situation, now: datetime) -> list[Change]:
+def consequences(
+    changes: Sequence[Change], situation: Situation, now: datetime, rules: Sequence[Rule] | None = None
+) -> list[Change]:
     """`changes` and everything that follows from them, as one net set: each resource once, with its first `before`.
 
     Raises Unsettled when the rules do not come to rest.
     """
     net = {change.reference: change for change in changes}
     for _ in range(ROUNDS):
-        following = _following(list(net.values()), situation, now)
+        following = _following(list(net.values()), situation, now, RULES if rules is None else rules)
         if not following:
             return list(net.values())
         for resource in following:
@@ -90,11 +92,11 @@ def keep_team(state: State, situation: Situation, now: datetime) -> list[Resourc
 RULES: tuple[Rule, ...] = (cancel_as_agreed, hold_order, keep_team)
 
 
-def _following(changes: list[Change], situation: Situation, now: datetime) -> list[Resource]:
+def _following(changes: list[Change], situation: Situation, now: datetime, rules: Sequence[Rule]) -> list[Resource]:
     """What the first rule that has something to add wants changed."""
     state = situation.after(changes)
     moved = replace(situation, moves=(*situation.moves, *_moves_by_rule(state, situation, now)))
-    for rule in RULES:
+    for rule in rules:
         wanted = [resource for resource in rule(state, moved, now) if resource != state.get(reference_to(resource))]
         if wanted:
             return wanted

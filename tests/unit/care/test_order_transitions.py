@@ -1,0 +1,61 @@
+"""Which moves of an order are allowed, and that no order ends while work on it is open."""
+
+import itertools
+
+import pytest
+from als_case import order, task
+
+from fhir_server.care.order_states import STATUSES, check_closing, check_move
+from fhir_server.care.task_states import OPEN, TERMINAL
+from fhir_server.fhir.errors import Forbidden, InvalidWorkflow
+
+PLACER = frozenset({"requester"})
+DESIGNED = {
+    "draft": {"active", "revoked"},
+    "active": {"on-hold", "completed", "revoked"},
+    "on-hold": {"active", "revoked"},
+    "revoked": set(),
+    "completed": set(),
+    "unknown": set(),
+    "entered-in-error": set(),
+}
+
+
+@pytest.mark.parametrize(("from_status", "to_status"), list(itertools.product(STATUSES, STATUSES)))
+def test_the_placer_moves_an_order_as_designed(from_status: str, to_status: str) -> None:
+    to_error = to_status == "entered-in-error"
+
+    if from_status == to_status or to_status in DESIGNED[from_status] or to_error:
+        check_move(from_status, to_status, PLACER)
+    else:
+        with pytest.raises(InvalidWorkflow, match=f"from {from_status} to {to_status}") as refused:
+            check_move(from_status, to_status, PLACER)
+        assert refused.value.issues[0].path == "ServiceRequest.status"
+
+
+@pytest.mark.parametrize("roles", [{"owner"}, {"custodian"}, {"member"}, set()])
+def test_nobody_but_the_placer_completes_an_order(roles: set[str]) -> None:
+    with pytest.raises(Forbidden, match="requester"):
+        check_move("active", "completed", frozenset(roles))
+
+
+@pytest.mark.parametrize("status", ["completed", "revoked", "entered-in-error"])
+@pytest.mark.parametrize("of_task", sorted(OPEN))
+def test_an_order_does_not_end_while_a_task_on_it_is_open(status: str, of_task: str) -> None:
+    tasks = [task("done", "completed"), task("running", of_task)]
+
+    with pytest.raises(InvalidWorkflow, match="Task/running") as refused:
+        check_closing("ServiceRequest/order", status, tasks)
+
+    assert "Task/done" not in str(refused.value)
+
+
+def test_an_order_ends_when_all_its_tasks_have_ended() -> None:
+    ended = [task(status, status) for status in sorted(TERMINAL)]
+    elsewhere = task("other", "in-progress", focus={"reference": "ServiceRequest/another"})
+
+    check_closing("ServiceRequest/order", "completed", [*ended, elsewhere])
+
+
+def test_an_order_may_be_put_on_hold_while_work_is_open() -> None:
+    check_closing("ServiceRequest/" + order()["id"], "on-hold", [task(status="in-progress")])

@@ -1,0 +1,115 @@
+"""Packs say whom a programme takes in; a pack with a mistake is refused with every finding."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from als_case import als, order
+
+from fhir_server.care.care_team import ROLES
+from fhir_server.care.programmes import UnreadableProgramme, enrols, programme_from
+from fhir_server.care.task_states import PRESETS
+from fhir_server.fhir.json import Resource
+from fhir_server.shipped import folder, programme_packs
+
+PACKS = programme_packs()
+ALS = {"coding": [{"system": "http://snomed.info/sct", "code": "86044005"}]}
+
+
+def document() -> dict[str, Any]:
+    (pack,) = (pack for pack in PACKS if pack.name == "als-be")
+    read: dict[str, Any] = json.loads((pack / "programme.json").read_text("utf-8"))
+    return read
+
+
+def condition(code: Resource = ALS, clinical: str | None = "active", verified: str | None = "confirmed") -> Resource:
+    stated = {"clinicalStatus": clinical, "verificationStatus": verified}
+    statuses = {name: {"coding": [{"code": word}]} for name, word in stated.items() if word}
+    return {"resourceType": "Condition", "code": code, **statuses}
+
+
+def test_an_active_condition_of_the_programme_enrols() -> None:
+    assert enrols(als(), [condition()], [])
+    assert enrols(als(), [condition(clinical="relapse", verified=None)], [])
+
+
+@pytest.mark.parametrize(
+    "unlike",
+    [
+        condition({"coding": [{"system": "http://snomed.info/sct", "code": "24700007"}]}),
+        condition({"coding": [{"system": "http://other", "code": "86044005"}]}),
+        condition({"text": "ALS"}),
+        condition(clinical="resolved"),
+        condition(clinical=None),
+        condition(verified="refuted"),
+        condition(verified="entered-in-error"),
+    ],
+)
+def test_no_other_condition_enrols(unlike: Resource) -> None:
+    assert not enrols(als(), [unlike], [order()])
+
+
+def test_the_reason_of_an_order_enrols_unless_the_order_was_withdrawn() -> None:
+    assert enrols(als(), [], [order(reasonCode=[{"text": "?"}, ALS])])
+    assert not enrols(als(), [], [order(status="revoked", reasonCode=[ALS])])
+    assert not enrols(als(), [], [order(status="entered-in-error", reasonCode=[ALS])])
+
+
+@pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.name)
+def test_a_pack_is_whole(pack: Any) -> None:
+    programme = programme_from(json.loads((pack / "programme.json").read_text("utf-8")))
+    definition = json.loads((pack / f"PlanDefinition-{programme.id}.json").read_text("utf-8"))
+    package = json.loads((pack / "package.json").read_text("utf-8"))
+
+    assert f"{definition['url']}|{definition['version']}" == programme.versioned
+    assert package["version"] == programme.version
+    assert programme.task_table in PRESETS
+    assert set(programme.roles) == set(ROLES)
+    assert set(programme.titles) >= {"nl", "fr", "de", "en"}
+    assert definition["experimental"] is True
+    assert "not signed off" in (pack / "README.md").read_text("utf-8").lower()
+
+
+@pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.name)
+def test_goals_and_actions_of_a_pack_belong_together_and_are_translated(pack: Any) -> None:
+    definition = json.loads((pack / f"PlanDefinition-{pack.name}.json").read_text("utf-8"))
+    goals, actions = definition["goal"], definition["action"]
+    titled = [definition["_title"], *(g["description"]["_text"] for g in goals), *(a["_title"] for a in actions)]
+
+    assert {goal for action in actions for goal in action["goalId"]} == {goal["id"] for goal in goals}
+    for translated in titled:
+        languages = [
+            part["valueCode"] for e in translated["extension"] for part in e["extension"] if part["url"] == "lang"
+        ]
+        assert sorted(languages) == ["de", "fr", "nl"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"enrolment": []}, "enrolment"),
+        ({"taskTable": "anything"}, "taskTable"),
+        ({"roles": {"owner": []}}, "roles"),
+        ({"defaultLanguage": "it"}, "titles"),
+        ({"consentRequired": None}, "consentRequired"),
+        ({"unheard": 1}, "unheard"),
+        ({"readAfterEndDays": -1}, "readAfterEndDays"),
+        ({"canonical": "als|1"}, "canonical"),
+        ({"regions": [{"code": "BE-BRU", "ranges": [[2, 1]]}]}, "ranges"),
+        ({"custodianServiceType": {"code": "x"}}, "custodianServiceType"),
+    ],
+)
+def test_a_pack_with_a_mistake_is_refused_with_its_place(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(UnreadableProgramme, match=re.escape(told)):
+        programme_from({**document(), **change})
+
+
+def test_a_folder_that_did_not_travel_is_told() -> None:
+    with pytest.raises(FileNotFoundError, match="pictures"):
+        folder("pictures")
+
+
+def test_the_title_follows_the_language_and_falls_back_to_the_packs_own() -> None:
+    assert als().title("fr") == "Plan de soins SLA"
+    assert als().title("it") == als().title() == "Zorgplan ALS"
