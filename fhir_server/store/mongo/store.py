@@ -12,7 +12,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 
-from fhir_server.fhir.errors import VersionConflict
+from fhir_server.fhir.errors import Unavailable, VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Result, Transaction
@@ -32,8 +32,15 @@ _OWN_INDEXES = {
     MOVES: [IndexModel([("plan", ASCENDING), ("seq", ASCENDING)], unique=True)],
 }
 _PREPARE_SECONDS = 300.0
-_WRITE_CONFLICT = 112
+_ENDING_SECONDS = 5.0
+_SHORTEST = 0.001  # the driver reads 0 as no limit
+_MOST_ATTEMPTS = 1_000
 _NAMESPACE_EXISTS = 48
+# WriteConflict; NoSuchTransaction, which follows it when the first one was not heeded; LockTimeout.
+_RACES = {112, 251, 24}
+
+_BUSY = "Others are changing the same plan all the time, and this change never had its turn. Try again in a while."
+_UNKNOWN = "The database stopped answering while it was storing this. Read it again before you repeat the change."
 _LONGEST_PAUSE = 0.25
 
 
@@ -88,18 +95,23 @@ class MongoStore(MongoReading):
         never gets through, Unavailable when the database does not answer.
         """
         deadline = time.monotonic() + self._write_seconds
-        with pymongo.timeout(self._write_seconds):
-            with asking(self._write_seconds):
-                session = self._connection.client.start_session(causal_consistency=False)
-            with session:
-                for attempt in range(1_000):
-                    try:
-                        return self._attempt(session, work)
-                    except (PyMongoError, StartAgain) as error:
-                        if not _worth_another(error) or time.monotonic() > deadline:
-                            raise _gave_up(error) from error
-                    time.sleep(_pause(attempt))
-        raise VersionConflict(_BUSY)
+        lost: PyMongoError | StartAgain | None = None
+        with self._connection.client.start_session(causal_consistency=False) as session:
+            for attempt in range(_MOST_ATTEMPTS):
+                try:
+                    return self._attempt(session, work, deadline)
+                except (PyMongoError, StartAgain) as error:
+                    if not _worth_another(error):
+                        raise refusal(error) from error
+                    lost = error
+                except Unavailable:
+                    if lost is None or time.monotonic() < deadline:
+                        raise
+                pause = _pause(attempt)
+                if time.monotonic() + pause > deadline:
+                    break
+                time.sleep(pause)
+        raise _gave_up(lost) from lost
 
     def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
         """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""
@@ -107,16 +119,19 @@ class MongoStore(MongoReading):
         with asking(self._seconds):
             events.insert_one(audit_document(audit_event, stamp))
 
-    def _attempt(self, session: ClientSession, work: Callable[[Transaction], Result]) -> Result:
-        """Do it once. Raises the driver's error that says whether to start again."""
+    def _attempt(self, session: ClientSession, work: Callable[[Transaction], Result], deadline: float) -> Result:
+        """Do it once. Raises the driver's error, or StartAgain, when the transaction had no effect."""
         session.start_transaction(ReadConcern("snapshot"), DURABLE)
         try:
-            transaction = MongoTransaction(self._connection, session, secret=self._secret, seconds=self._seconds)
-            result = work(transaction)
-            transaction.flush()
+            with pymongo.timeout(max(deadline - time.monotonic(), _SHORTEST)):
+                transaction = MongoTransaction(self._connection, session, secret=self._secret, seconds=self._seconds)
+                result = work(transaction)
+                transaction.flush()
         except BaseException:
+            # With time of its own: a transaction that is left open holds its plan until the server gives it up.
             if session.in_transaction:
-                session.abort_transaction()
+                with pymongo.timeout(_ENDING_SECONDS):
+                    session.abort_transaction()
             raise
         _commit(session)
         return result
@@ -130,13 +145,20 @@ class MongoStore(MongoReading):
 
 
 def _commit(session: ClientSession) -> None:
-    """Commit; ask again while the answer is lost, which is harmless: a commit that happened is only confirmed."""
+    """Commit; ask again while the answer is lost, which is harmless: a commit that happened is only confirmed.
+
+    Raises the driver's error when nothing was kept, Unavailable when that stays unknown.
+    """
+    deadline = time.monotonic() + _ENDING_SECONDS
     while True:
         try:
-            session.commit_transaction()
+            with pymongo.timeout(max(deadline - time.monotonic(), _SHORTEST)):
+                session.commit_transaction()
         except PyMongoError as error:
-            if error.timeout or not error.has_error_label("UnknownTransactionCommitResult"):
+            if not error.has_error_label("UnknownTransactionCommitResult"):
                 raise
+            if time.monotonic() > deadline:
+                raise Unavailable(_UNKNOWN) from error
             time.sleep(_pause(3))
         else:
             return
@@ -149,13 +171,11 @@ def _worth_another(error: PyMongoError | StartAgain) -> bool:
     return may_start_again(error) and not isinstance(error, ServerSelectionTimeoutError)
 
 
-def _gave_up(error: PyMongoError | StartAgain) -> Exception:
-    if isinstance(error, StartAgain) or getattr(error, "code", None) == _WRITE_CONFLICT:
+def _gave_up(lost: PyMongoError | StartAgain | None) -> Exception:
+    """What to tell when the attempts are over: the others were always first, or nobody answered."""
+    if lost is None or isinstance(lost, StartAgain) or getattr(lost, "code", None) in _RACES:
         return VersionConflict(_BUSY)
-    return refusal(error)
-
-
-_BUSY = "Others are changing the same plan all the time, and this change never had its turn. Try again in a while."
+    return refusal(lost)
 
 
 def _pause(attempt: int) -> float:

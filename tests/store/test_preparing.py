@@ -1,0 +1,66 @@
+"""Starting a server: collections and indexes are made once, by whoever is first."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from fhir_server.search.grant import Stamp
+from fhir_server.store.mongo.store import MongoStore
+
+TYPES = ["Task", "Patient"]
+
+
+@pytest.fixture
+def name(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    mongo_client.drop_database(name)
+
+
+def test_every_collection_is_there_before_the_first_write(
+    mongo_url: str, mongo_client: MongoClient[dict[str, Any]], name: str
+) -> None:
+    with MongoStore(mongo_url, name, secret=b"s") as store:
+        store.prepare(TYPES)
+    expected = {"Task", "Patient", "AuditEvent", "history", "circles", "guards", "moves", "outbox"}
+    assert expected <= set(mongo_client[name].list_collection_names())
+
+
+def test_the_second_start_is_quick(mongo_url: str, name: str) -> None:
+    with MongoStore(mongo_url, name, secret=b"s") as store:
+        store.prepare(TYPES)
+        start = time.perf_counter()
+        store.prepare(TYPES)
+    assert time.perf_counter() - start < 0.5
+
+
+def test_two_servers_may_start_at_the_same_time(mongo_url: str, name: str) -> None:
+    def start() -> None:
+        with MongoStore(mongo_url, name, secret=b"s") as store:
+            store.prepare(TYPES)
+
+    with ThreadPoolExecutor(4) as servers:
+        for started in [servers.submit(start) for _ in range(4)]:
+            started.result()
+
+
+def test_a_closed_store_opens_again_when_it_is_asked(mongo_url: str, name: str) -> None:
+    with MongoStore(mongo_url, name, secret=b"s") as store:
+        assert store.read("Task", "1") is None
+        store.close()
+        assert store.read("Task", "1") is None
+
+
+@pytest.mark.parametrize("kept", ["journaled", "acknowledged"])
+def test_a_reading_is_recorded_either_way(mongo_url: str, name: str, kept: Any) -> None:
+    event = {"resourceType": "AuditEvent", "id": "1", "recorded": "2026-05-01T12:00:00.000Z", "action": "R"}
+    with MongoStore(mongo_url, name, secret=b"s", reading_audit=kept) as store:
+        store.record_reading(event, Stamp(patient="Patient/1"))
+        stored = store.read("AuditEvent", "1")
+    assert stored is not None
+    assert (stored.resource(), stored.stamp.patient) == (event, "Patient/1")
