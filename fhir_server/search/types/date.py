@@ -73,11 +73,12 @@ def parse(text: str, parameter: SearchParameter, *, moment: datetime | None = No
 
 
 def range_of(datatype: str, value: Any) -> Range | None:
-    """The range of time that a stored value stands for; None when it states none."""
+    """The range of time that a stored value stands for; None when it states none, or one that ends before it starts."""
     try:
-        return _READERS[datatype](value)
+        found = _READERS[datatype](value)
     except (ValueError, TypeError):
         return None
+    return found if found and found[0] < found[1] else None
 
 
 def meets(asked: Moment, lo: int, hi: int) -> bool:

@@ -25,6 +25,7 @@ ACKNOWLEDGED = WriteConcern(w=1)
 _DUPLICATE_KEY = 11000
 _OBJECT_TOO_LARGE = 10334
 _SELECTION_MS = 5_000
+_SOCKET_MS = 15_000
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class Connection:
                     tz_aware=True,
                     serverSelectionTimeoutMS=_SELECTION_MS,
                     connectTimeoutMS=_SELECTION_MS,
+                    socketTimeoutMS=_SOCKET_MS,
                 )
                 self._made = (os.getpid(), client)
             return self._made

@@ -27,6 +27,7 @@ from fhir_server.store.mongo.documents import Document, stored_from
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter, query_filter
 
 GrantsFor: TypeAlias = Callable[[str], Sequence[Grant]]
+Within: TypeAlias = dict[str, Any]
 SortKeys: TypeAlias = Sequence[tuple[str, int]]
 
 MAX_TIME_MS = 5_000
@@ -56,13 +57,14 @@ def search(
     Raises MalformedRequest for a foreign cursor, TooCostly when the database needs longer than `max_time_ms`.
     """
     condition = both(query_filter(query), grant_filter(grants, moment))
-    with _bounded(query, max_time_ms):
-        total = _total(database, query, condition, session)
+    within: Within = {"session": session, "max_time_ms": max_time_ms}
+    with _costly(query):
+        total = _total(database, query, condition, within)
         if query.summary == "count":
             return Page((), total=total)
-        documents = _page(database, query, condition, secret, session)
+        documents = _page(database, query, condition, secret, within)
         shown = documents[: query.count]
-        included = _included(database, query, shown, grants_for, moment, session)
+        included = _included(database, query, shown, grants_for, moment, within)
     matches = tuple(stored_from(query.type, each["_id"], each) for each in shown)
     more = len(documents) > query.count
     return Page(matches, included, _cursor(query, shown[-1], secret) if more else None, total)
@@ -100,21 +102,22 @@ def _direction(descending: bool) -> int:
     return DESCENDING if descending else ASCENDING
 
 
-def _total(database: Database[Document], query: Query, condition: Filter, session: ClientSession | None) -> int | None:
+def _total(database: Database[Document], query: Query, condition: Filter, within: Within) -> int | None:
     if query.total != "accurate" and query.summary != "count":
         return None
-    return database[query.type].count_documents(condition, session=session)
+    limit = {"maxTimeMS": within["max_time_ms"]}
+    return database[query.type].count_documents(condition, session=within["session"], **limit)
 
 
 def _page(
-    database: Database[Document], query: Query, condition: Filter, secret: bytes, session: ClientSession | None
+    database: Database[Document], query: Query, condition: Filter, secret: bytes, within: Within
 ) -> list[Document]:
     """The documents of the page and one more, which says that there is a next page."""
     keys = sort_keys(query)
     if query.cursor is not None:
         condition = both(condition, after(keys, _times(keys, cursors.read(query, secret))))
     kept = _NOT_SENT if query.includes else {**_NOT_SENT, "t": 0}
-    found = database[query.type].find(condition, kept, session=session, sort=list(keys), limit=query.count + 1)
+    found = database[query.type].find(condition, kept, sort=list(keys), limit=query.count + 1, **within)
     return list(found)
 
 
@@ -146,7 +149,7 @@ def _included(
     matches: Sequence[Document],
     grants_for: GrantsFor | None,
     moment: datetime,
-    session: ClientSession | None,
+    within: Within,
 ) -> tuple[Stored, ...]:
     """What the matches refer to and a grant admits, without the matches themselves, in the order of mention."""
     if grants_for is None or not query.includes:
@@ -158,7 +161,7 @@ def _included(
         admitted = grant_filter(grants_for(type_name), moment)
         if admitted != NOTHING:
             condition = both({"_id": {"$in": ids}}, {"del": False}, admitted)
-            for document in database[type_name].find(condition, {**_NOT_SENT, "t": 0}, session=session):
+            for document in database[type_name].find(condition, {**_NOT_SENT, "t": 0}, **within):
                 found[f"{type_name}/{document['_id']}"] = stored_from(type_name, document["_id"], document)
     return tuple(found[reference] for reference in wanted if reference in found)
 
@@ -183,10 +186,14 @@ def _by_type(references: Iterable[Reference]) -> Mapping[str, list[str]]:
 
 
 @contextmanager
-def _bounded(query: Query, max_time_ms: int) -> Iterator[None]:
-    """Let the database work on the search for so long, all its questions together."""
+def _costly(query: Query) -> Iterator[None]:
+    """What the database gives up becomes TooCostly.
+
+    The driver's own limit is taken off inside: it ends at the same instant as the server's, so that the client would
+    often hang up before it hears why. The client's socket timeout stays.
+    """
     try:
-        with pymongo.timeout(max_time_ms / 1000):
+        with pymongo.timeout(None):
             yield
     except OperationFailure as error:
         if error.code not in {_TIME_IS_UP, _SORTS_TOO_MUCH}:

@@ -1,0 +1,279 @@
+"""One Query, two interpreters: the database and the memory answer every question alike."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from fhir_server.fhir.json import Resource, encode
+from fhir_server.search.grant import Grant, Reader, Stamp, admits
+from fhir_server.search.match import matches
+from fhir_server.search.parse import parse
+from fhir_server.store.contract import Stored
+from fhir_server.store.mongo.documents import current_document
+from fhir_server.store.mongo.queries import grant_filter, query_filter
+
+BASE_URL = "https://here.example/fhir"
+MOMENT = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+often = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.fixture(scope="module")
+def apart(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[Database[dict[str, Any]]]:
+    """A database of these tests alone: they ask whole collections."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield mongo_client[name]
+    mongo_client.drop_database(name)
+
+
+texts = st.sampled_from(
+    [
+        "Peeters",
+        "peeters",
+        "Pëeters",
+        "Van den Berg",
+        "van-den-berg",
+        "O'Brien",
+        "OBRIEN",
+        "Straße",
+        "a.b*c",
+        "Ω",
+        "x^y$",
+    ]
+) | st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6)
+codes = st.sampled_from(["a", "A", "b", "a|b", "x,y", "mg", "MG", "\\"])
+systems = st.sampled_from(["http://one", "http://two", "http://unitsofmeasure.org", "http://a|b"])
+ids = st.sampled_from(["1", "2", "3"])
+dates = st.sampled_from(
+    [
+        "2026",
+        "2026-02",
+        "2026-02-01",
+        "2026-02-28",
+        "2025-12-31",
+        "2026-01-31T23:30:00Z",
+        "2026-02-01T00:30:00+01:00",
+        "2026-02-01T10:00:00.123Z",
+        "2026-02-01T10:00:00.123456Z",
+        "0001-01-01",
+        "9999-12-31",
+    ]
+)
+
+
+def optional(**elements: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=elements)
+
+
+codings = optional(system=systems, code=codes)
+concepts = optional(coding=st.lists(codings, max_size=2), text=texts)
+identifiers = optional(system=systems, value=codes)
+addresses = st.builds("{}/{}".format, st.sampled_from(["Patient", "Organization", "Group"]), ids) | st.sampled_from(
+    ["Patient/1/_history/2", f"{BASE_URL}/Patient/1", "https://there.example/Patient/1", "#p", "urn:uuid:1"]
+)
+references = optional(reference=addresses, identifier=identifiers, type=st.sampled_from(["Patient", "Group"]))
+periods = optional(start=dates, end=dates)
+metas = st.fixed_dictionaries(
+    {
+        "lastUpdated": st.sampled_from(
+            ["2026-01-31T23:30:00.000Z", "2026-02-01T10:00:00.123Z", "2026-03-01T00:00:00.000Z"]
+        )
+    },
+    optional={"tag": st.lists(codings, max_size=2), "profile": st.lists(st.sampled_from(["http://p", "http://p|1"]))},
+)
+tasks = st.fixed_dictionaries(
+    {"resourceType": st.just("Task"), "meta": metas, "status": st.sampled_from(["requested", "accepted", "completed"])},
+    optional={
+        "priority": st.sampled_from(["urgent", "routine"]),
+        "identifier": st.lists(identifiers, max_size=2),
+        "code": concepts,
+        "owner": references,
+        "for": references,
+        "focus": references,
+        "contained": st.just([{"resourceType": "Patient", "id": "p"}]),
+        "authoredOn": dates,
+        "executionPeriod": periods,
+        "restriction": st.fixed_dictionaries({"period": periods}),
+    },
+)
+observations = st.fixed_dictionaries(
+    {"resourceType": st.just("Observation"), "meta": metas, "status": st.sampled_from(["final", "amended"])},
+    optional={
+        "code": concepts,
+        "subject": references,
+        "effectiveDateTime": dates,
+        "effectivePeriod": periods,
+        "effectiveTiming": optional(event=st.lists(dates, max_size=3), repeat=optional(boundsPeriod=periods)),
+        "valueString": texts,
+        "valueCodeableConcept": concepts,
+    },
+)
+patients = st.fixed_dictionaries(
+    {"resourceType": st.just("Patient"), "meta": metas},
+    optional={
+        "active": st.booleans(),
+        "deceasedBoolean": st.booleans(),
+        "deceasedDateTime": dates,
+        "name": st.lists(optional(family=texts, given=st.lists(texts, max_size=2), text=texts), max_size=2),
+        "telecom": st.lists(
+            optional(system=st.sampled_from(["phone", "email"]), value=st.sampled_from(["+32 2 123", "a@b.be"])),
+            max_size=2,
+        ),
+        "address": st.lists(optional(city=texts, line=st.lists(texts, max_size=2)), max_size=1),
+        "birthDate": dates,
+    },
+)
+
+
+def escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace(",", "\\,").replace("|", "\\|").replace("$", "\\$")
+
+
+def several(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.lists(values, min_size=1, max_size=3).map(",".join)
+
+
+asked_codes = codes.map(escaped)
+asked_systems = systems.map(escaped)
+asked_tokens = asked_codes | st.one_of(
+    st.builds("{}|{}".format, asked_systems, asked_codes),
+    asked_codes.map("|{}".format),
+    asked_systems.map("{}|".format),
+)
+asked_dates = st.builds(
+    "{}{}".format, st.sampled_from(["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]), dates
+)
+asked_texts = texts.filter(lambda text: any(character.isalnum() for character in text)).map(escaped)
+missing = st.sampled_from(["true", "false"])
+
+
+def pairs(names: list[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, str]]:
+    return st.tuples(st.sampled_from(names), several(values))
+
+
+def parameters(*kinds: st.SearchStrategy[tuple[str, str]]) -> st.SearchStrategy[list[tuple[str, str]]]:
+    shared = (
+        pairs(["_id", "_id:not"], ids),
+        pairs(["_lastUpdated"], asked_dates),
+        pairs(["_tag", "_tag:not"], asked_tokens),
+        pairs(["_profile"], st.sampled_from(["http://p", "http://p|1", "http://q"])),
+    )
+    return st.lists(st.one_of(*kinds, *kinds, *shared), min_size=1, max_size=3)
+
+
+QUESTIONS = {
+    "Task": (
+        tasks,
+        parameters(
+            pairs(
+                ["status", "status:not"],
+                st.sampled_from(["requested", "http://hl7.org/fhir/task-status|accepted", "x"]),
+            ),
+            pairs(["priority", "priority:not"], st.sampled_from(["urgent", "|routine", "http://other|urgent"])),
+            pairs(["identifier", "code", "code:not", "owner:identifier"], asked_tokens),
+            pairs(["owner", "owner:Organization", "focus"], ids),
+            pairs(
+                ["patient", "subject"], st.sampled_from(["Patient/1", "Patient/1/_history/2", f"{BASE_URL}/Patient/1"])
+            ),
+            pairs(["subject"], st.sampled_from(["Group/2", "https://there.example/Patient/1", "urn:uuid:1"])),
+            pairs(["due", "period", "authored-on"], asked_dates),
+            st.tuples(
+                st.sampled_from(["due:missing", "owner:missing", "priority:missing", "patient:missing"]), missing
+            ),
+        ),
+    ),
+    "Observation": (
+        observations,
+        parameters(
+            pairs(["code", "value-concept", "code:not"], asked_tokens),
+            pairs(["patient"], st.sampled_from(["1", "2", "Patient/1/_history/2", f"{BASE_URL}/Patient/1"])),
+            pairs(["date"], asked_dates),
+            pairs(["value-string", "value-string:exact", "value-string:contains"], asked_texts),
+            st.tuples(st.sampled_from(["date:missing", "value-string:missing"]), missing),
+        ),
+    ),
+    "Patient": (
+        patients,
+        parameters(
+            pairs(
+                ["name", "name:exact", "name:contains", "family", "given", "address", "address-city:contains"],
+                asked_texts,
+            ),
+            pairs(["birthdate", "death-date"], asked_dates),
+            pairs(["deceased", "active", "active:not"], st.sampled_from(["true", "false"])),
+            pairs(["phone", "telecom"], st.sampled_from(["+322123", "+32 2/123", "A@B.be"])),
+            st.tuples(st.sampled_from(["name:missing", "deceased:missing", "email:missing"]), missing),
+        ),
+    ),
+}
+
+
+def documents(resources: list[Resource], stamps: list[Stamp] | None = None) -> list[dict[str, Any]]:
+    stored = []
+    for position, resource in enumerate(resources):
+        updated = datetime.fromisoformat(resource["meta"]["lastUpdated"])
+        stamp = stamps[position] if stamps else Stamp()
+        kept = Stored(resource["resourceType"], resource["id"], 1, updated, encode(resource), stamp)
+        stored.append(current_document(kept))
+    return stored
+
+
+@pytest.mark.parametrize("type_name", QUESTIONS)
+@often
+@given(data=st.data())
+def test_the_database_and_the_memory_agree(
+    apart: Database[dict[str, Any]], type_name: str, data: st.DataObject
+) -> None:
+    makes, asks = QUESTIONS[type_name]
+    resources = [
+        {**resource, "id": str(position)} for position, resource in enumerate(data.draw(st.lists(makes, max_size=6)), 1)
+    ]
+    questions = data.draw(st.lists(asks, min_size=1, max_size=6))
+    apart[type_name].delete_many({})
+    if resources:
+        apart[type_name].insert_many(documents(resources))
+    for question in questions:
+        query = parse(type_name, question, base_url=BASE_URL, moment=MOMENT)
+        in_database = {each["_id"] for each in apart[type_name].find(query_filter(query), {"_id": 1})}
+        in_memory = {resource["id"] for resource in resources if matches(query, resource)}
+        event("some match" if in_memory else "none matches")
+        assert in_database == in_memory, question
+
+
+parties = st.sampled_from(["Organization/1", "Organization/2", "Practitioner/3"])
+near = st.sampled_from(
+    [MOMENT - timedelta(days=1), MOMENT, MOMENT + timedelta(milliseconds=1), MOMENT + timedelta(days=1)]
+)
+stamps_of_all_kinds = st.builds(
+    Stamp,
+    plans=st.lists(ids, max_size=2).map(tuple),
+    readers=st.lists(st.builds(Reader, parties) | st.builds(Reader, parties, near, near), max_size=3).map(tuple),
+    author=st.none() | parties,
+    audience=st.sampled_from(["circle", "everyone"]),
+)
+grants_of_all_kinds = st.one_of(
+    st.builds(Grant, st.just("reader"), readers=st.lists(parties, min_size=1, max_size=2).map(tuple)),
+    st.builds(Grant, st.just("plan"), plans=st.lists(ids, min_size=1, max_size=2).map(tuple)),
+    st.builds(Grant, st.just("author"), authors=st.lists(parties, min_size=1, max_size=2).map(tuple)),
+    st.builds(Grant, st.just("everyone"), everyone=st.booleans()),
+)
+
+
+@often
+@given(stamps=st.lists(stamps_of_all_kinds, min_size=1, max_size=6), grants=st.lists(grants_of_all_kinds, max_size=3))
+def test_the_database_and_the_memory_agree_on_grants(
+    apart: Database[dict[str, Any]], stamps: list[Stamp], grants: list[Grant]
+) -> None:
+    resource = {"resourceType": "Flag", "meta": {"lastUpdated": "2026-01-01T00:00:00.000Z"}}
+    apart["Flag"].delete_many({})
+    apart["Flag"].insert_many(documents([{**resource, "id": str(each)} for each in range(len(stamps))], stamps))
+    in_database = {each["_id"] for each in apart["Flag"].find(grant_filter(grants, MOMENT), {"_id": 1})}
+    in_memory = {str(at) for at, stamp in enumerate(stamps) if any(admits(grant, stamp, MOMENT) for grant in grants)}
+    assert in_database == in_memory
