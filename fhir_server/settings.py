@@ -64,7 +64,7 @@ def _mongodb_url(text: str) -> str:
 def _time_zone(name: str) -> str:
     try:
         return ZoneInfo(name).key
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise ValidationError("must be a time zone such as Europe/Brussels") from error
 
 

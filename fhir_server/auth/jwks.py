@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import requests
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
+from urllib3.exceptions import HTTPError
 
 from fhir_server.auth.addresses import is_private_channel
 from fhir_server.fhir.json import NotJson, decode
@@ -30,6 +31,7 @@ _LARGEST_RSA_KEY = 8192
 _LARGEST_KEY_SET = 256 * 1024
 _LONGEST_FETCH = 10.0
 _TIMEOUTS = (3.05, 5.0)
+_PIECE = 16 * 1024
 
 
 class KeysUnavailable(Exception):
@@ -45,7 +47,7 @@ def fetch_jwks(url: str) -> list[Jwk]:
         raise KeysUnavailable("its address is neither https nor on loopback")
     try:
         keys = decode(_download(url)).get("keys")
-    except (requests.RequestException, NotJson, AttributeError) as error:
+    except (requests.RequestException, HTTPError, NotJson, AttributeError) as error:
         raise KeysUnavailable(type(error).__name__) from error
     if not isinstance(keys, list):
         raise KeysUnavailable("the answer has no list of keys")
@@ -66,7 +68,8 @@ def _download(url: str) -> bytes:
     ) as answer:
         if answer.status_code != 200:
             raise KeysUnavailable(f"status {answer.status_code}")
-        for chunk in answer.iter_content(16 * 1024):
+        # read1 returns what has come; iter_content would wait for a full piece from whoever sends byte by byte.
+        while chunk := answer.raw.read1(_PIECE, decode_content=True):
             body += chunk
             if len(body) > _LARGEST_KEY_SET or time.monotonic() > deadline:
                 raise KeysUnavailable("the answer is too large or too slow")

@@ -278,6 +278,6 @@ def test_tokens_signed_after_a_rotation_are_believed(
 def test_a_registry_that_does_not_answer_is_told_as_temporary(
     web: FlaskClient, client: tuple[str, str], failing_command: Callable[..., AbstractContextManager[None]]
 ) -> None:
-    with failing_command("find", "clients", errorCode=91):
+    with failing_command("find", "clients", errorCode=50):
         answer = ask(web, GRANT, basic(*client))
     assert_refused(answer, 503, "temporarily_unavailable")

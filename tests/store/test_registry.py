@@ -318,9 +318,9 @@ def test_expired_sessions_and_counters_are_removed_by_the_database(
 def test_a_registry_that_does_not_answer_is_unavailable(
     registry: Registry, failing_command: Callable[..., AbstractContextManager[None]]
 ) -> None:
-    with failing_command("find", "clients", errorCode=91), pytest.raises(Unavailable):
+    with failing_command("find", "clients", errorCode=50), pytest.raises(Unavailable):
         registry.client("client-1")
-    with failing_command("insert", "sessions", errorCode=91), pytest.raises(Unavailable):
+    with failing_command("insert", "sessions", errorCode=50), pytest.raises(Unavailable):
         registry.add_session(Session(uuid.uuid4().hex, "els", NOW, NOW))
 
 
