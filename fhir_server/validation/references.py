@@ -73,7 +73,7 @@ def _local_target(pointed: str | None, targets: frozenset[str]) -> Findings:
 
 def _unused_findings(resource: Resource, unused: set[str]) -> Iterator[Finding]:
     """dom-3, beyond References: canonicals and uris may name a contained resource, so any string `#id` counts."""
-    named = {text for text in _strings(resource) if text[0] == "#"}
+    named = {text for text in _strings(resource) if text.startswith("#")}
     for position, contained in enumerate(resource["contained"]):
         anchor = "#" + contained.get("id", "")
         if anchor in unused and anchor not in named and "#" not in _strings(contained):

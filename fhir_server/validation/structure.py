@@ -22,6 +22,8 @@ CONTAINED_MAY_NOT: tuple[tuple[str, str, Callable[[Resource], bool], str], ...] 
     ("dom-5", ".meta.security", lambda c: "security" in c.get("meta", ()), "Security labels belong to the container."),
 )
 
+_EMPTY = finding("structure", "An element must have a value or children.", "ele-1")
+
 
 class Compiler:
     """Makes the checks of resources from the tables of R4 and the invariants of each path."""
@@ -120,6 +122,8 @@ def _object_check(parts: _Parts) -> Check:
     def check(value: Any, local: Locals) -> Findings:
         if type(value) is not dict:
             return wrong_type(value, "an object")
+        if not value:
+            return _EMPTY
         found: list[Finding] = []
         for name, child in value.items():
             check_child = checks.get(name)
@@ -133,8 +137,8 @@ def _object_check(parts: _Parts) -> Check:
         for element, names in choices:
             if not names.isdisjoint(value):
                 found += _choice_findings(element, names, value)
-        if parts.is_element and (not value or (len(value) == 1 and "id" in value)):
-            found += finding("structure", "An element must have a value or children.", "ele-1")
+        if parts.is_element and len(value) == 1 and "id" in value:
+            found += _EMPTY
         if found:
             return found
         for invariant in parts.invariants:
@@ -167,8 +171,15 @@ def _sibling_findings(parts: _Parts, name: str, value: dict[str, Any], local: Lo
         advice = _KNOWN.get(name, "R4 has no such element here; use an extension for what it does not define.")
         return below("." + quoted(name)[1:-1], finding("structure", f"Unknown element {quoted(name)}: {advice}"))
     if not repeats:
-        return below("." + name, parts.element(value[name], local))
+        return below("." + name, _sibling(parts.element, value[name], value.get(name[1:]), local))
     return below("." + name, _array_sibling(parts.element, value[name], value.get(name[1:]), local))
+
+
+def _sibling(element: Check, sibling: Any, value: Any, local: Locals) -> Findings:
+    """Beside a value an id alone is enough; without one there must be extensions."""
+    if value is not None and type(sibling) is dict and sibling.keys() == {"id"}:
+        return [found for found in element(sibling, local) if found.rule != "ele-1"]
+    return element(sibling, local)
 
 
 def _array_sibling(element: Check, sibling: Any, values: Any, local: Locals) -> list[Finding]:
@@ -182,9 +193,11 @@ def _array_sibling(element: Check, sibling: Any, values: Any, local: Locals) -> 
             finding("structure", f"This must not be longer than its {len(values)} values; fill them with null.")
         )
     found: list[Finding] = []
+    beside = values if type(values) is list else []
     for position, item in enumerate(sibling):
         if item is not None:
-            found += below(f"[{position}]", element(item, local))
+            value = beside[position] if position < len(beside) else None
+            found += below(f"[{position}]", _sibling(element, item, value, local))
         elif values is None:
             found += below(f"[{position}]", wrong_type(item, "an element: there is no value beside it"))
     return found
