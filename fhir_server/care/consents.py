@@ -19,6 +19,7 @@ PERMIT = "permit"
 DENY = "deny"
 RECORDERS = (SUBJECT, AUTHOR, CUSTODIAN, MEMBER)
 EVERYONE = None
+_WIDENERS = (SUBJECT, CUSTODIAN, MEMBER)
 _SCOPES = "http://terminology.hl7.org/CodeSystem/consentscope"
 _NARROWER_THAN_THE_CHART = ("class", "code", "data", "dataPeriod", "securityLabel")
 
@@ -62,9 +63,9 @@ def decisions(consent: Resource, directory: Directory) -> dict[str | None, str]:
 
 
 def consent_state(consent: Resource, moves: Iterable[Move], directory: Directory) -> ConsentState:
-    """What the Consent decided over time: from the log of its moves, or, where the log does not know it, as it stands
+    """What the Consent decided over time, from the log of its moves; its `provision.period` bounds every permit.
 
-    now since its own `dateTime`. Its `provision.period` bounds every permit.
+    Where the log does not know it, as it stands now, since its own `dateTime`.
     """
     item = reference_to(consent)
     logged = sorted((move for move in moves if move.item == item), key=lambda move: (move.version, move.at))
@@ -82,9 +83,9 @@ def permitted(consents: Sequence[ConsentState], who: str) -> Intervals:
 
 
 def not_refused(consents: Sequence[ConsentState], who: str) -> Intervals:
-    """When `who` may stay that needed no consent to begin with: until the first refusal or withdrawal, and
+    """When a party may stay that needs no consent to begin with.
 
-    whenever a consent permits.
+    Until the first refusal or withdrawal, and whenever a consent permits.
     """
     permits = permitted(consents, who)
     denies = joined((d.start, d.end) for d in _speaking_of(consents, who, DENY))
@@ -94,9 +95,9 @@ def not_refused(consents: Sequence[ConsentState], who: str) -> Intervals:
 
 
 def check_recorder(roles: frozenset[str]) -> None:
-    """Refuse a Consent from whoever would let itself in: only the person, the plan's author, its custodian and its
+    """Refuse a Consent from whoever would let itself in. Raises Forbidden (`consent-recorder`).
 
-    active members record one. Raises Forbidden (`consent-recorder`).
+    Only the person, the plan's author, its custodian and its active members record one.
     """
     if not roles.intersection(RECORDERS):
         raise Forbidden(
@@ -104,6 +105,27 @@ def check_recorder(roles: frozenset[str]) -> None:
             "Consent.patient",
             "consent-recorder",
         )
+
+
+def check_widening(before: Resource, after: Resource, roles: frozenset[str], directory: Directory) -> None:
+    """Refuse a change that lets in more than the Consent did, unless it is made by the person or somebody who is in.
+
+    Whoever recorded a Consent may always narrow or withdraw it. Raises Forbidden (`consent-recorder`).
+    """
+    if _lets_in_more(before, after, directory) and not roles.intersection(_WIDENERS):
+        raise Forbidden(
+            "Only the person, the plan's custodian or an active member lets in more than this consent did; "
+            "you may narrow or withdraw it.",
+            "Consent.provision",
+            "consent-recorder",
+        )
+
+
+def _lets_in_more(before: Resource, after: Resource, directory: Directory) -> bool:
+    old, new = decisions(before, directory), decisions(after, directory)
+    permits = any(word == PERMIT and old.get(who) != PERMIT for who, word in new.items())
+    lifted = any(word == DENY and new.get(who) != DENY for who, word in old.items())
+    return permits or lifted or (PERMIT in new.values() and _period(before) != _period(after))
 
 
 def _about_privacy(consent: Resource) -> bool:
@@ -148,10 +170,14 @@ def _spans(who: str | None, logged: Sequence[Move], recorded: datetime) -> list[
     ]
 
 
-def _bounded(consent: Resource, found: Iterable[Decision]) -> ConsentState:
+def _period(consent: Resource) -> tuple[datetime, datetime]:
     period = consent.get("provision", {}).get("period", {})
     start = time_range(period["start"])[0] if "start" in period else BEGINNING
-    end = time_range(period["end"])[1] if "end" in period else FOREVER
+    return start, time_range(period["end"])[1] if "end" in period else FOREVER
+
+
+def _bounded(consent: Resource, found: Iterable[Decision]) -> ConsentState:
+    start, end = _period(consent)
     kept = [
         Decision(d.party, d.word, first, last)
         for d in found

@@ -112,6 +112,9 @@ ELEMENTS: Mapping[str, ElementRule] = MappingProxyType(
         "Goal": ElementRule(changed={MEMBER: _GOAL_CONTENT, CUSTODIAN: _GOAL_CONTENT, AUTHOR: _GOAL_CONTENT}),
         "Consent": ElementRule(
             changed={SUBJECT: _CONSENT_CONTENT, AUTHOR: _CONSENT_CONTENT, CUSTODIAN: _CONSENT_CONTENT},
+            # A withdrawn or refused consent is not revived: what is agreed anew is recorded anew.
+            ended={SUBJECT: frozenset(), AUTHOR: frozenset(), CUSTODIAN: frozenset()},
+            terminal=_words("inactive rejected entered-in-error"),
         ),
     }
 )

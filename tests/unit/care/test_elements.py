@@ -156,6 +156,13 @@ def test_a_consent_keeps_its_person_and_its_scope() -> None:
     assert isinstance(refusal(change(consent(), status="inactive"), "member"), Forbidden)
 
 
+@pytest.mark.parametrize("ended", ["inactive", "rejected", "entered-in-error"])
+def test_a_consent_that_ended_is_not_revived(ended: str) -> None:
+    error = refusal(change(consent(status=ended), status="active"), "subject", "author", "custodian")
+
+    assert error.issues[0].path == "Consent.status"
+
+
 def test_all_findings_are_told_at_once() -> None:
     error = refusal(change(task(), focus="x", intent="y", basedOn="z"), "owner")
 
