@@ -93,6 +93,7 @@ class Found:
     single: bool = True
     required: bool = True
     value_set: str | None = None
+    targets: frozenset[str] = frozenset()
     only: str | None = None
 
 
@@ -198,6 +199,7 @@ def spelt(before: Found, path: str, element: Element) -> Iterator[Found]:
             before.single and not element.repeats,
             before.required and element.required and not element.choice,
             element.value_set,
+            element.targets,
         )
 
 
@@ -218,10 +220,19 @@ def row(parameter: dict[str, Any], type_name: str, extensions: Extensions) -> di
     entry: dict[str, Any] = {"type": kind, "paths": [spell(one) for one in fitting]}
     if all(one.single for one in fitting) and len({choice_name(one) for one in fitting}) == 1:
         entry["single"] = True
-    if parameter.get("target"):
-        entry["targets"] = ["*"] if len(parameter["target"]) > MANY else parameter["target"]
+    if kind == "reference":
+        entry["targets"] = targets_of(parameter.get("target", []), fitting)
     entry.update(closed_codes(fitting))
     return entry
+
+
+def targets_of(official: list[str], found: list[Found]) -> list[str]:
+    """What R4 says that the parameter points to, as far as one of its elements may; a shared parameter says more."""
+    allowed: set[str] = set()
+    for one in found:
+        allowed |= {one.only} if one.only else one.targets or set(official)
+    targets = sorted(allowed & set(official))
+    return targets if 0 < len(targets) <= MANY else ["*"]
 
 
 def choice_name(found: Found) -> tuple[str, ...]:

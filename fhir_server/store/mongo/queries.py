@@ -79,7 +79,7 @@ def _conditions(type_name: str, clause: Clause) -> list[Filter]:
     if parameter.code == "_lastUpdated":
         return [either([_updated(value) for value in clause.values if isinstance(value, Moment)])]
     if clause.type in TERM_TYPES:
-        return [_term(parameter, clause, keyed(type_name))]
+        return _termed(parameter, clause, keyed(type_name))
     if clause.type == "date":
         return [
             _dated(parameter, clause),
@@ -92,14 +92,17 @@ def _membership(clause: Clause) -> str:
     return "$nin" if clause.modifier == "not" else "$in"
 
 
-def _term(parameter: SearchParameter, clause: Clause, keys: frozenset[str]) -> Filter:
+def _termed(parameter: SearchParameter, clause: Clause, keys: frozenset[str]) -> list[Filter]:
+    """By the terms, or by the key where an index has it; a reference by both, so that either index can serve."""
+    terms = {"t": {_membership(clause): asked_terms(parameter, clause)}}
     asked = _asked_keys(parameter, clause) if parameter.code in keys else None
     if asked is None:
-        return {"t": {_membership(clause): asked_terms(parameter, clause)}}
+        return [terms]
+    key = f"k.{parameter.code}.lo"
     if clause.modifier == "not":
         others = [code for code in parameter.codes if code not in asked]
-        return {f"k.{parameter.code}.lo": {"$in": [*others, LAST_TEXT]} if parameter.codes else {"$nin": asked}}
-    return {f"k.{parameter.code}.lo": {"$in": asked}}
+        return [{key: {"$in": [*others, LAST_TEXT]} if parameter.codes else {"$nin": asked}}]
+    return [{key: {"$in": asked}}, *([terms] if clause.type == "reference" else ())]
 
 
 def _asked_keys(parameter: SearchParameter, clause: Clause) -> list[str] | None:
