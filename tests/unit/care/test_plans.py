@@ -97,7 +97,7 @@ def test_a5_a_task_is_for_the_person_of_its_plan() -> None:
     check_same_subject(plan(), task())
 
     with pytest.raises(InvalidWorkflow) as refused:
-        check_same_subject(plan(), task(**{"for": {"reference": "Patient/p2"}}))
+        check_same_subject(plan(), {**task(), "for": {"reference": "Patient/p2"}})
     assert refused.value.issues[0].path == "Task.for"
 
 

@@ -21,6 +21,7 @@ from als_case import (
     plan,
     situation,
     task,
+    unhurried,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -170,6 +171,7 @@ def test_a_cancellation_request_between_others_cancels_nothing(requester: str, o
     assert "Task/t1" not in asked_to_cancel(abort(requester=requester, owner=owner))
 
 
+@unhurried
 @given(st.lists(st.sampled_from(STATUSES), min_size=1, max_size=3), st.booleans(), st.booleans())
 def test_consequences_of_consequences_add_nothing(statuses: list[str], with_consent: bool, cancels: bool) -> None:
     tasks = [task(f"t{n}", status) for n, status in enumerate(statuses, 1)] + ([abort()] if cancels else [])

@@ -238,7 +238,7 @@ def test_consent_that_starts_later_lets_in_later() -> None:
         consent(status="entered-in-error"),
         {**consent(), "scope": {"coding": [{"code": "research"}]}},
         {**consent(), "scope": {"coding": [{"system": "http://other", "code": "patient-privacy"}]}},
-        consent(type="permit", **{"class": [{"code": "Observation"}]}),
+        {**consent(), "provision": {"class": [{"code": "Observation"}]}},
         consent(type="permit", provision=[{"type": "deny"}]),
         consent(type="permit", provision=[{"type": "deny", "actor": [{"reference": {"reference": "Device/x"}}]}]),
         consent(type="permit", actor=[{"reference": {"reference": "Device/x"}}]),
