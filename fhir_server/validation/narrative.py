@@ -10,6 +10,7 @@ from xml.parsers import expat
 from fhir_server.validation.findings import NONE, Findings, Locals, finding, quoted, wrong_type
 
 XHTML = "http://www.w3.org/1999/xhtml"
+DEEPEST = 100
 _SEPARATOR = " "
 _ELEMENTS = frozenset(
     """
@@ -81,6 +82,8 @@ class _Reader:
         if namespace != XHTML or name not in _ELEMENTS:
             raise _Refused(f"<{quoted(name)[1:-1]}> may not stand in a narrative; use basic formatting elements only.")
         self._depth += 1
+        if self._depth > DEEPEST:
+            raise _Refused(f"A narrative must not be nested deeper than {DEEPEST} elements.")
         self.has_content |= name == "img" and "src" in attributes
         for attribute, content in attributes.items():
             _refuse_active(attribute, content)

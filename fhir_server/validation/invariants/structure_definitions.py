@@ -41,7 +41,9 @@ def _snapshot_is_of_its_type(definition: Fields) -> bool:
     if not elements:
         return True
     first = elements[0].get("path", "")
-    return (definition.get("kind") == "logical" or first == definition["type"]) and _paths_start_with(elements, first)
+    return (definition.get("kind") == "logical" or first == definition.get("type")) and _paths_start_with(
+        elements, first
+    )
 
 
 def _differential_is_of_its_type(definition: Fields) -> bool:
@@ -49,7 +51,7 @@ def _differential_is_of_its_type(definition: Fields) -> bool:
     if not elements:
         return True
     first = elements[0].get("path", "")
-    fits = definition.get("kind") == "logical" or first.startswith(definition["type"])
+    fits = definition.get("kind") == "logical" or first.startswith(definition.get("type", ""))
     return fits and _paths_start_with(elements, first.partition(".")[0])
 
 
@@ -93,7 +95,7 @@ INVARIANTS: Invariants = {
         Invariant(
             "sdf-11",
             "The first element of the snapshot must be the type.",
-            lambda d: d.get("kind") == "logical" or not _snapshot(d) or _snapshot(d)[0].get("path") == d["type"],
+            lambda d: d.get("kind") == "logical" or not _snapshot(d) or _snapshot(d)[0].get("path") == d.get("type"),
         ),
         Invariant(
             "sdf-14",

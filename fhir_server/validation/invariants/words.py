@@ -1,6 +1,7 @@
 """The words in which invariants are written."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -60,12 +61,16 @@ def distinct(values: Iterable[Any]) -> bool:
 
 
 def in_order(first: str | None, second: str | None) -> bool:
-    """False when `first` is certainly after `second`; dates of different precision are compared as far as both go."""
+    """False when `first` is certainly after `second`; dates of different precision are compared as far as both go.
+
+    Moments at the very ends of the calendar, which UTC cannot express, are compared by their local days.
+    """
     if first is None or second is None:
         return True
     if len(first) == len(second) and first[19:] == second[19:]:
         return first <= second
     if "T" in first and "T" in second:
-        return time_range(first)[0] <= time_range(second)[0]
+        with suppress(ValueError):
+            return time_range(first)[0] <= time_range(second)[0]
     common = min(len(first), len(second), len("YYYY-MM-DD"))
     return first[:common] <= second[:common]

@@ -48,6 +48,7 @@ def test_formatted_text_is_a_narrative(narrative: str) -> None:
         div("<p style='background: url(https://elsewhere.example/x.png)'>x</p>"),
         div("<p style='background: url( \"//elsewhere.example/x.png\")'>x</p>"),
         div("<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>x"),
+        div("<p>" * 100 + "x" + "</p>" * 100),
         "<div>no namespace</div>",
         f"<p {XMLNS}>no div</p>",
         "<?xml version='1.0'?><?php x ?>" + div("x"),

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from minimal import minimal
 
 from fhir_server.fhir.outcome import Issue
 from fhir_server.validation import Validator
@@ -170,6 +171,12 @@ def test_required_primitive_may_be_given_by_an_extension_where_coordination_does
     assert [issue.rule for issue in check({"resourceType": "Task", "_status": absent, "intent": "order"})] == [
         "samen-1"
     ]
+
+
+def test_invariants_bear_values_that_are_only_extensions() -> None:
+    definition = minimal("StructureDefinition", type=None, _type={"extension": [EXTENSION]})
+
+    assert check(definition) == []
 
 
 @pytest.mark.parametrize(
