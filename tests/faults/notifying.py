@@ -65,9 +65,9 @@ class House:
         moment = self.clock()
         return self.outbox(owner).sequence(lambda resource, entry: subscribes(resource, entry, moment), moment)
 
-    def subscribe(self, party: str, endpoint: str, *, status: str = "requested", **channel: Any) -> str:
+    def subscribe(self, party: str, endpoint: str, *, status: str = "requested", id: str = "", **channel: Any) -> str:
         """A Subscription of the party as the gate would keep it; its id."""
-        id = uuid4().hex
+        id = id or uuid4().hex
         content = {"url": BACKPORT + "backport-payload-content", "valueCode": channel.pop("content", "id-only")}
         resource = {
             "resourceType": "Subscription",

@@ -262,6 +262,29 @@ def test_dead_subscribers_do_not_slow_a_living_one(samen: House, receiver: Recei
     assert receiver.numbers == [1, 2, 3, 4]
 
 
+def test_endpoints_that_failed_before_wait_apart(samen: House, receiver: Receiver) -> None:
+    silence = threading.Event()
+    with listening() as dead:
+        for number in range(6):
+            samen.subscribe(HOSP, dead.url, status="active", id=f"a{number}")
+        samen.subscribe(HOME, receiver.url, status="active", id="z")
+        samen.announce("Task/1", HOSP)
+        dead.answer = lambda _: 503
+        samen.worker().run_once()
+        dead.answer = lambda _: 504 if silence.wait(20) else 204
+        samen.ahead = timedelta(minutes=1)
+        samen.announce("Task/2", HOME)
+        stop = threading.Event()
+        thread = threading.Thread(target=samen.worker(quick=1, most=3).run, args=(stop,))
+        thread.start()
+        try:
+            assert receiver.wait_for(lambda r: r.numbers == [1]) < 0.9
+        finally:
+            stop.set()
+            silence.set()
+            thread.join(15)
+
+
 def test_an_endpoint_that_fails_for_days_ends_in_error_and_misses_nothing(samen: House, receiver: Receiver) -> None:
     id = samen.subscribe(HOME, receiver.url, status="active")
     samen.announce("Task/1", HOME)

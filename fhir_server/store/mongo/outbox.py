@@ -35,6 +35,8 @@ Subscribes: TypeAlias = Callable[[Resource, Mapping[str, Any]], bool]
 BATCH = 200
 _SEQUENCER = "sequencer"
 _SECONDS = 10.0
+# A claim waits for the transaction of a worker that was killed inside it; the deliveries need not wait as well.
+_CLAIM_SECONDS = 2.0
 _KEPT = ("focus", "type", "version", "event", "plan", "at")
 
 
@@ -71,9 +73,10 @@ class Outbox:
         `subscribes(subscription, entry)` decides for a Subscription whose author is among the entry's recipients.
         0 when there is nothing to do, or another worker is at it.
         """
-        with answering():
+        with answering(_CLAIM_SECONDS):
             if self._database["outbox"].find_one({}, {"_id": 1}) is None or not self._claim(moment):
                 return 0
+        with answering():
             try:
                 return self._transact(lambda session: self._number(session, subscribes, moment, most))
             except _LeaseLost:
@@ -101,7 +104,7 @@ class Outbox:
         events = [event for subscription in sorted(wanted) for event in self._numbered(session, wanted[subscription])]
         if events:
             self._database["events"].insert_many(events, session=session)
-        self._take_out(session, entries)
+        self._database["outbox"].delete_many({"_id": {"$in": [entry["_id"] for entry in entries]}}, session=session)
         return len(entries)
 
     def _hold_lease(self, session: ClientSession, moment: datetime) -> None:
@@ -155,11 +158,6 @@ class Outbox:
         for number, event in enumerate(events, first):
             yield {"_id": f"{subscription}/{number}", "number": number, "pending": True, **event}
 
-    def _take_out(self, session: ClientSession, entries: Sequence[Document]) -> None:
-        taken = self._database["outbox"].delete_many({"_id": {"$in": [e["_id"] for e in entries]}}, session=session)
-        if taken.deleted_count != len(entries):
-            raise _LeaseLost
-
 
 class _LeaseLost(Exception):
     """Another worker took over; nothing of this transaction is kept."""
@@ -199,10 +197,10 @@ def durable(database: Database[Document]) -> Database[Document]:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def answering(seconds: float = _SECONDS) -> Iterator[None]:
     """Raise Unavailable for what the driver raises, and for what takes too long."""
     try:
-        with pymongo.timeout(_SECONDS):
+        with pymongo.timeout(seconds):
             yield
     except PyMongoError as error:
         raise Unavailable("The queue of notifications does not answer; try again later.") from error
