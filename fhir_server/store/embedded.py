@@ -59,6 +59,16 @@ class EmbeddedMongo:
         """The process id of the mongod that this object started; None when it uses another's."""
         return self._process.pid if self._process else None
 
+    @property
+    def served(self) -> bool:
+        """Whether a living process serves the folder, or is about to."""
+        if not self.folder.is_dir():
+            return False
+        probe = FolderLock(self._lock.path)
+        free = probe.acquire()
+        probe.release()
+        return not free
+
     def __enter__(self) -> "EmbeddedMongo":
         return self.start()
 
@@ -168,7 +178,8 @@ class EmbeddedMongo:
             state = json.loads((self.folder / "mongod.json").read_text())
         except (OSError, ValueError):
             return {}
-        return state if isinstance(state, dict) else {}
+        sound = isinstance(state, dict) and isinstance(state.get("port"), int)
+        return state if sound else {}
 
     def _remember(self, *, ready: bool) -> None:
         """Write the state as a whole: a reader sees the old or the new, never a half."""

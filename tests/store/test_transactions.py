@@ -28,6 +28,16 @@ def test_its_result_is_handed_back(store: MongoStore) -> None:
     assert store.transact(lambda tx: "done") == "done"
 
 
+def test_nothing_to_keep_is_no_error(store: MongoStore) -> None:
+    def work(tx: Transaction) -> None:
+        tx.record([], Stamp())
+        tx.announce([])
+        tx.log_moves([], "plan")
+        tx.take_up("plan", "Patient/1", "Organization/1", [])
+
+    store.transact(work)
+
+
 def test_every_question_sees_its_own_writes(store: MongoStore, version_of: Versions, id: str) -> None:
     first, second = version_of("Task", id, 1, plans=(id,)), version_of("Task", id, 2, plans=(id,))
     reference = f"Task/{id}"

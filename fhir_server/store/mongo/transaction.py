@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from pymongo import InsertOne, ReplaceOne, ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
@@ -79,7 +79,7 @@ class MongoTransaction(MongoReading):
                 )
             except DuplicateKeyError as error:
                 raise StartAgain from error
-        self._turns[key] = document["turn"]
+        self._turns[key] = cast("Document", document)["turn"]
 
     def save(self, stored: Stored) -> None:
         """Keep a new version, which the version before it must precede. Raises TooLarge, VersionConflict.
@@ -94,7 +94,7 @@ class MongoTransaction(MongoReading):
         if waiting is not None and waiting.stored.version != stored.version - 1:
             raise _conflict(stored.reference)
         self._saves[key] = Save(stored, waiting.expected if waiting else stored.version - 1)
-        self._appends[HISTORY].append(history_document(stored))
+        self._append(HISTORY, [history_document(stored)])
 
     def restamp(self, type_name: str, id: str, stamp: Stamp) -> None:
         """Change what the server knows of a resource without a new version of it; past versions keep their own."""
@@ -112,7 +112,7 @@ class MongoTransaction(MongoReading):
             self.guard(of)
             self._logged += 1
             number = self._turns[of] * _MOVES_PER_TURN + self._logged
-            self._appends[MOVES].append({**move, "plan": of, "seq": number})
+            self._append(MOVES, [{**move, "plan": of, "seq": number}])
 
     def take_up(self, plan: str, patient: str, author: str, type_names: Sequence[str]) -> None:
         """Let the plan take up the author's chart of the patient that lies in no plan yet."""
@@ -124,11 +124,11 @@ class MongoTransaction(MongoReading):
 
     def record(self, audit_events: Sequence[Resource], stamp: Stamp) -> None:
         """Keep AuditEvents with the write that they tell of."""
-        self._appends[AUDIT_EVENTS].extend(audit_document(event, stamp) for event in audit_events)
+        self._append(AUDIT_EVENTS, [audit_document(event, stamp) for event in audit_events])
 
     def announce(self, entries: Sequence[dict[str, Any]]) -> None:
         """Put entries into the outbox."""
-        self._appends[OUTBOX].extend(dict(entry) for entry in entries)
+        self._append(OUTBOX, [dict(entry) for entry in entries])
 
     def read(self, type_name: str, id: str) -> Stored | None:
         """The current version, a tombstone included; None when there never was one."""
@@ -220,6 +220,10 @@ class MongoTransaction(MongoReading):
         for collection, documents in ((name, found) for name, found in appends.items() if found):
             with asking(self._seconds):
                 self._database[collection].insert_many(documents, session=self._session)
+
+    def _append(self, collection: str, documents: Sequence[Document]) -> None:
+        if documents:
+            self._appends[collection].extend(documents)
 
     def _send_if(self, needed: bool) -> None:
         if needed:
