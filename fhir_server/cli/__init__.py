@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fhir_server.cli import registering, running
+from fhir_server.cli import demonstrating, registering, running
 from fhir_server.cli.database import settings_of_environment
 from fhir_server.fhir.errors import FhirError
 from fhir_server.settings import SettingsError, variable
@@ -64,6 +64,8 @@ def _shown(name: str, value: object) -> str:
 for command in (
     running.serve,
     running.worker,
+    demonstrating.demo,
+    demonstrating.demo_reset,
     registering.register_client,
     registering.revoke_client,
     registering.register_user,

@@ -1,6 +1,7 @@
 """The database of a command: the one that the settings name, or an embedded one in their folder."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,13 +17,20 @@ def settings_of_environment() -> Settings:
 
 
 @contextmanager
-def mongodb(settings: Settings) -> Iterator[str]:
-    """The database's address; an embedded MongoDB is shared with whoever runs one, or started for as long as this."""
+def mongodb(settings: Settings, *, patience: float = 0.0) -> Iterator[str]:
+    """The database's address; an embedded MongoDB is shared with whoever runs one, or started for as long as this.
+
+    Who starts it also ends it, so a process beside the server gives the server `patience` seconds to be the one.
+    """
     if settings.mongodb_url:
         yield settings.mongodb_url
-    else:
-        with EmbeddedMongo(settings.mongodb_folder) as mongo:
-            yield mongo.url
+        return
+    embedded = EmbeddedMongo(settings.mongodb_folder)
+    deadline = time.monotonic() + patience
+    while not embedded.served and time.monotonic() < deadline:
+        time.sleep(0.1)
+    with embedded as mongo:
+        yield mongo.url
 
 
 @contextmanager

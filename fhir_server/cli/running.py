@@ -25,6 +25,7 @@ WORKER = "fhir_server.app:run_worker"
 # Measured: four threads hide the wait for the journal of MongoDB, more bring nothing.
 BLOCKING_THREADS = 4
 SECONDS_TO_FINISH = 30
+SECONDS_TO_START = 15
 
 
 @click.command()
@@ -34,8 +35,8 @@ SECONDS_TO_FINISH = 30
 def serve(**options: Any) -> None:
     """Serve FHIR and the viewer until SIGTERM or Ctrl-C.
 
-    Without SAMEN_MONGODB_URL an embedded MongoDB is started under SAMEN_DATA and stopped at the end: start the
-    server before the worker, and stop it after.
+    Without SAMEN_MONGODB_URL an embedded MongoDB is started under SAMEN_DATA and stopped at the end; other commands
+    share it, so stop the server last.
 
     \b
     Examples:
@@ -61,7 +62,7 @@ def worker() -> None:
     """
     settings = settings_of_environment()
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] %(message)s", stream=sys.stdout)
-    with _ending_on_sigterm(), mongodb(settings) as url:
+    with _ending_on_sigterm(), mongodb(settings, patience=SECONDS_TO_START) as url:
         pkgutil.resolve_name(WORKER)(replace(settings, mongodb_url=url))
 
 

@@ -25,6 +25,10 @@ class FhirClient:
         self._session.trust_env = False
         self._session.headers.update({"Authorization": f"Bearer {token}", "Accept": "application/fhir+json"})
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._session.close()
+
     def read(self, reference: str) -> Resource:
         """The current version of `Type/id`."""
         return self._ask("GET", reference)
@@ -52,6 +56,10 @@ class FhirClient:
         resource = {**self.read(reference), **elements}
         version = int(resource["meta"]["versionId"])
         return self._ask("PUT", reference, resource, headers={"If-Match": etag(version)})
+
+    def delete(self, reference: str) -> None:
+        """Delete `Type/id`."""
+        self._ask("DELETE", reference)
 
     def status_of(self, reference: str) -> int:
         """The HTTP status of a read, refusals included."""

@@ -5,18 +5,27 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from fhir_server.demo.client import FhirClient, Refused
-from fhir_server.demo.directory import CASEMANAGER, HOME, HOSP
+from fhir_server.demo.directory import CASEMANAGER, HOME, HOSP, OUT
 from fhir_server.demo.referral import MIA, NURSING, Person, referral
 from fhir_server.fhir.dates import instant, now
 from fhir_server.fhir.json import Resource
 
+_WORDS = {
+    "Task": "the Task",
+    "ServiceRequest": "the order",
+    "CarePlan": "the plan",
+    "CareTeam": "the team",
+    "Patient": "the person",
+    "Condition": "the chart",
+}
+
 Say = Callable[[str], None]
-Hear = Callable[[str, str], Resource | None]
+Hear = Callable[[str, str, int], list[Resource]]
 
 
 @dataclass(frozen=True)
 class Cast:
-    """The clients of the story, and `hear(party, focus)`: the notification that a party got about a reference."""
+    """The clients of the story, and `hear(party, focus, times)`: what a party was told about a reference by then."""
 
     hosp: FhirClient
     home: FhirClient
@@ -26,39 +35,44 @@ class Cast:
 
 
 def tell(cast: Cast, say: Say, person: Person = MIA) -> dict[str, str]:
-    """Tell steps 1 to 3; the references of what was made, by type. Raises when the server does not do as it promises."""
-    say(f"1  {HOSP.name} refers {person.given} {person.family}: person, diagnosis, consent, order and Task, as one.")
-    made = cast.hosp.transact(referral(now(), person))
-    task = cast.hosp.read(made["Task"])
-    made["CarePlan"] = task["basedOn"][0]["reference"]
-    plan = cast.hosp.read(made["CarePlan"])
-    made["CareTeam"] = plan["careTeam"][0]["reference"]
-    say(
-        f"   The server opened {made['CarePlan']} ({plan['status']}) with {made['CareTeam']}: {_members(cast.hosp, made)}."
-    )
-    _hear(cast, say, "home", HOME.name, made["Task"])
-    say(f"2  {HOME.name} may read the Task and the order, not yet the chart: {_sees(cast.home, made)}.")
-    say(f"   An organisation outside sees: {_sees(cast.out, made)}.")
-    for status in ("received", "accepted"):
-        _move(cast.home, made["Task"], status)
-    say(
-        f"   It accepts. In the same commit it is in the team: {_members(cast.hosp, made)}; it sees {_sees(cast.home, made)}."
-    )
-    _move(cast.home, made["Task"], "in-progress")
-    procedure = _record_visit(cast.home, made)
-    say(
-        f"3  {HOME.name} works, and records {procedure} and an observation; then it completes the Task with its output."
-    )
-    _move(cast.home, made["Task"], "completed", output=_output(procedure))
-    _hear(cast, say, "hosp", HOSP.name, made["Task"])
-    say(f"   Its part ends: {_sees(cast.home, made)}.")
-    cast.hosp.change(made["ServiceRequest"], status="completed")
-    say(
-        f"   {HOSP.name} completes the order. {CASEMANAGER.name} still follows the plan: {_sees(cast.casemanager, made)}."
-    )
+    """Tell steps 1 to 3; what was made, by type. Raises when the server does not do as it promises."""
+    made = _refer(cast, say, person)
+    _accept(cast, say, made)
+    _work(cast, say, made)
     for refusal in _refusals(cast, made):
         say(f"   Refused: {refusal}")
     return made
+
+
+def _refer(cast: Cast, say: Say, person: Person) -> dict[str, str]:
+    say(f"1  {HOSP.name} refers {person.given} {person.family}: person, diagnosis, consent, order and Task, as one.")
+    made = cast.hosp.transact(referral(now(), person))
+    made["CarePlan"] = cast.hosp.read(made["Task"])["basedOn"][0]["reference"]
+    plan = cast.hosp.read(made["CarePlan"])
+    made["CareTeam"] = plan["careTeam"][0]["reference"]
+    say(f'   In the same commit the server opens a plan, "{plan["title"]}" ({plan["status"]}), and its team:')
+    say(f"   {_members(cast.hosp, made)}.")
+    _hear(cast, say, "home", HOME.name, made["Task"], "requested", 1)
+    return made
+
+
+def _accept(cast: Cast, say: Say, made: dict[str, str]) -> None:
+    say(f"2  {HOME.name} {_sees(cast.home, made)}.")
+    say(f"   {OUT.name}, an organisation outside, {_sees(cast.out, made)}.")
+    for status in ("received", "accepted"):
+        _move(cast.home, made["Task"], status)
+    say(f"   {HOME.name} accepts; in the same commit it is in the team and {_sees(cast.home, made)}.")
+
+
+def _work(cast: Cast, say: Say, made: dict[str, str]) -> None:
+    _move(cast.home, made["Task"], "in-progress")
+    procedure = _record_visit(cast.home, made)
+    say(f"3  {HOME.name} works, records a procedure and an observation, and completes the Task with its output.")
+    _move(cast.home, made["Task"], "completed", output=_output(procedure))
+    _hear(cast, say, "hosp", HOSP.name, made["Task"], "completed", 5)
+    say(f"   The part of {HOME.name} ends: it {_sees(cast.home, made)}.")
+    cast.hosp.change(made["ServiceRequest"], status="completed")
+    say(f"   {HOSP.name} completes the order. {CASEMANAGER.name} keeps the plan: it {_sees(cast.casemanager, made)}.")
 
 
 def _move(client: FhirClient, task: str, status: str, **elements: object) -> None:
@@ -128,11 +142,17 @@ def _name(client: FhirClient, reference: str) -> str:
 
 
 def _sees(client: FhirClient, made: dict[str, str]) -> str:
-    kinds = ("Task", "ServiceRequest", "CarePlan", "CareTeam", "Patient", "Condition")
-    return ", ".join(f"{kind} {'yes' if client.status_of(made[kind]) == 200 else 'no'}" for kind in kinds)
+    """What a party can read of the case, in words."""
+    seen = [word for kind, word in _WORDS.items() if client.status_of(made[kind]) == 200]
+    hidden = [word for word in _WORDS.values() if word not in seen]
+    if not hidden:
+        return "reads " + ", ".join(seen)
+    return f"reads {', '.join(seen)}; not {', '.join(hidden)}" if seen else "sees nothing of it"
 
 
-def _hear(cast: Cast, say: Say, party: str, name: str, focus: str) -> None:
-    if cast.hear(party, focus) is None:
-        raise RuntimeError(f"{name} was not notified about {focus}")
-    say(f"   {name} was notified about {focus}: only its address, no content.")
+def _hear(cast: Cast, say: Say, party: str, name: str, focus: str, status: str, times: int) -> None:
+    """One notification for each move of the Task so far, its creation the first."""
+    heard = cast.hear(party, focus, times)
+    if len(heard) != times:
+        raise RuntimeError(f"{name} was told {len(heard)} times about {focus}, not {times} times")
+    say(f"   {name} is notified that the Task is {status}: only its address travels, no content.")

@@ -1,0 +1,42 @@
+"""Commands that show Samen at work."""
+
+import os
+from typing import Any
+
+import click
+
+from fhir_server.cli.database import settings_of_environment
+from fhir_server.demo.processes import NotStarted
+from fhir_server.demo.run import DemoRefused, reset, run
+from fhir_server.settings import variable
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on, instead of SAMEN_PORT.")
+def demo(**options: Any) -> None:
+    """Tell the ALS story with invented people on a database of its own, then leave the server running until Ctrl-C.
+
+    \b
+    Examples:
+      fhir-server demo
+      fhir-server demo --port 8081
+    """
+    os.environ.update({variable(name): str(value) for name, value in options.items() if value is not None})
+    try:
+        run(settings_of_environment())
+    except (DemoRefused, NotStarted) as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+
+
+@click.command("demo-reset")
+def demo_reset() -> None:
+    """Forget the demo's data; the demo must have ended.
+
+    \b
+    Example:
+      fhir-server demo-reset
+    """
+    try:
+        click.echo("the demo's data are gone" if reset(settings_of_environment()) else "there were no data")
+    except DemoRefused as refusal:
+        raise click.ClickException(str(refusal)) from refusal
