@@ -99,6 +99,16 @@ def test_nginx_sends_to_each_server_and_writes_no_query_into_its_log() -> None:
     assert not re.search(r"\$(request|request_uri|args|query_string|http_\w+)\b", log[1])
 
 
+def test_nginx_replaces_every_header_that_the_servers_believe() -> None:
+    """Without it a caller's own X-Forwarded-Host or -For would be taken for nginx's word."""
+    nginx = (REPOSITORY / "deploy" / "nginx.conf").read_text()
+    application = (REPOSITORY / "fhir_server" / "app.py").read_text()
+    believed = set(re.findall(r"\bx_(for|proto|host|port|prefix)=settings", application))
+    assert believed
+    replaced = {name.lower() for name in re.findall(r"proxy_set_header X-Forwarded-(\w+) ", nginx)}
+    assert believed <= replaced
+
+
 def test_image_runs_as_nobody_of_importance_and_checks_every_hash() -> None:
     image = (REPOSITORY / "Dockerfile").read_text()
     last_stage = image[image.rindex("\nFROM ") :]

@@ -111,7 +111,7 @@ print(json.dumps({
     assert asked.returncode == 0, asked.stderr
     answer = json.loads(asked.stdout)
     assert answer["from"].startswith(str(site))
-    assert {"serve", "worker", "load"} <= set(answer["commands"])
+    assert {"serve", "worker", "demo"} <= set(answer["commands"])
     assert "als-be" in answer["packs"]
     assert answer["types"] > 50
     assert answer["complains"]
