@@ -45,7 +45,14 @@ class House:
         """The outbox as one worker sees it."""
         return Outbox(self.database, owner)
 
-    def worker(self, owner: str = "a", *, may_read: MayRead = lambda party, reference: True, **how: Any) -> Worker:
+    def worker(
+        self,
+        owner: str = "a",
+        *,
+        may_read: MayRead = lambda party, reference: True,
+        outbox: Outbox | None = None,
+        **how: Any,
+    ) -> Worker:
         """A worker; events may be read by everyone unless the test says otherwise."""
         deliveries = Deliveries(self.database, owner)
         delivery = Delivery(
@@ -58,7 +65,7 @@ class House:
             clock=self.clock,
             jitter=lambda: 0.0,
         )
-        return Worker(self.outbox(owner), deliveries, delivery, clock=self.clock, **how)
+        return Worker(outbox or self.outbox(owner), deliveries, delivery, clock=self.clock, **how)
 
     def sequence(self, owner: str = "a") -> int:
         """Number what is in the outbox."""

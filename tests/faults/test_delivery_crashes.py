@@ -14,6 +14,7 @@ import pytest
 from notifying import BASE, HOME, HOSP, House, house
 from receiver import Received, Receiver, listening
 
+from fhir_server.fhir.errors import Unavailable
 from fhir_server.store.mongo.outbox import Outbox
 
 # A worker as its own process. What it may read is everything; `DIE_IN` kills it inside the numbering transaction.
@@ -355,6 +356,35 @@ def test_a_change_during_the_handshake_asks_for_another_one(samen: House, receiv
     worker.run_once()
     assert samen.subscription(id)["status"] == "active"
     assert [each.kind for each in receiver.received] == ["handshake", "handshake"]
+
+
+def test_a_worker_outlives_a_queue_that_does_not_answer(samen: House, receiver: Receiver) -> None:
+    samen.subscribe(HOME, receiver.url, status="active")
+    samen.announce("Task/1", HOME)
+    samen.sequence()
+    samen.announce("Task/2", HOME)
+    failures: list[Exception] = [Unavailable("no primary"), ZeroDivisionError(), Unavailable("no primary")]
+    told_before_the_end: list[int] = []
+
+    class Failing(Outbox):
+        """Fails three times; meanwhile what is numbered goes out."""
+
+        def sequence(self, *args: Any, **how: Any) -> int:
+            if failures:
+                raise failures.pop()
+            told_before_the_end.extend(receiver.numbers)
+            return super().sequence(*args, **how)
+
+    stop = threading.Event()
+    worker = samen.worker(outbox=Failing(samen.database, "a"), poll=0.05)
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    try:
+        receiver.wait_for(lambda r: r.numbers == [1, 2])
+    finally:
+        stop.set()
+        thread.join(15)
+    assert told_before_the_end[0] == 1
 
 
 def test_what_is_pending_is_found_by_the_index(samen: House) -> None:

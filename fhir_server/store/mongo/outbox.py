@@ -154,6 +154,7 @@ class Outbox:
             return_document=ReturnDocument.AFTER,
             session=session,
         )
+        assert counter is not None, "an upsert answers with the document"
         first = counter["last"] - len(events) + 1
         for number, event in enumerate(events, first):
             yield {"_id": f"{subscription}/{number}", "number": number, "pending": True, **event}
