@@ -1,0 +1,158 @@
+"""What can be searched is R4's own list, less what is named here."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from fhir_server.definitions.search_parameters import ElementPath, Step, parameters_of, unserved
+from fhir_server.definitions.structures import RESOURCE_TYPES
+
+TOOL = Path(__file__).parents[3] / "tools" / "reduce_search_parameters.py"
+NO_SUCH_EXTENSION = "R4 defines no extension"
+DUE = {"code": "due", "type": "date", "base": ["Task"], "expression": "Task.restriction.period.end"}
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    """The tool as a module; it is no part of the package."""
+    spec = importlib.util.spec_from_file_location("reduce_search_parameters", TOOL)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def reduced(tool: ModuleType, expression: str, type_name: str) -> list[str]:
+    extensions = {"http://e": ("string", "CodeableConcept")}
+    parts = tool.of_type(expression, type_name)
+    return [tool.spell(found) for part in parts for found in tool.reduce(part, type_name, extensions)]
+
+
+@pytest.mark.parametrize(
+    ("type_name", "expression", "paths"),
+    [
+        ("Task", "Task.status", ["status:code"]),
+        ("Flag", "CarePlan.period | Flag.period", ["period:Period"]),
+        ("Task", "Task.for.where(resolve() is Patient)", ["for:Reference(Patient)"]),
+        ("Patient", "Patient.telecom.where(system='phone')", ["telecom[system=phone]:ContactPoint"]),
+        ("Goal", "(Goal.start as date)", ["startDate:date"]),
+        (
+            "Condition",
+            "Condition.onset.as(dateTime) | Condition.onset.as(Period)",
+            ["onsetDateTime:dateTime", "onsetPeriod:Period"],
+        ),
+        ("Group", "(Group.characteristic.value as boolean)", ["characteristic.valueBoolean:boolean"]),
+        ("Observation", "(Observation.value as CodeableConcept).text", ["valueCodeableConcept.text:string"]),
+        ("Patient", "Patient.name.family", ["name.family:string"]),
+        (
+            "Patient",
+            "Patient.extension('http://e')",
+            [
+                "extension[url=http://e].valueString:string",
+                "extension[url=http://e].valueCodeableConcept:CodeableConcept",
+            ],
+        ),
+        (
+            "Patient",
+            "Patient.deceased.exists() and Patient.deceased != false",
+            ["deceasedBoolean:existence", "deceasedDateTime:existence"],
+        ),
+        (
+            "Measure",
+            "Measure.relatedArtifact.where(type='successor').resource | Measure.library",
+            ["relatedArtifact[type=successor].resource:canonical", "library:canonical"],
+        ),
+    ],
+)
+def test_an_expression_becomes_plain_paths(tool: ModuleType, type_name: str, expression: str, paths: list[str]) -> None:
+    assert reduced(tool, expression, type_name) == paths
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("Task.nothing", "Task has no element 'nothing'"),
+        ("Task.status.first()", r"first\(\) is not reduced"),
+        ("Task.input.where(type.text = 'x')", "is not reduced"),
+        ("Task.extension('http://unknown')", NO_SUCH_EXTENSION),
+    ],
+)
+def test_what_is_no_plain_path_is_refused_with_the_reason(tool: ModuleType, expression: str, reason: str) -> None:
+    with pytest.raises(tool.Irreducible, match=reason):
+        reduced(tool, expression, "Task")
+
+
+def test_what_is_refused_stands_in_the_table_and_the_rest_is_served(tool: ModuleType) -> None:
+    odd: dict[str, Any] = {"code": "odd", "type": "token", "base": ["Task"], "expression": "Task.status.first()"}
+    table = tool.table_of([DUE, odd], {})
+    assert table["parameters"]["Task"] == {
+        "due": {"type": "date", "paths": ["restriction.period.end:dateTime"], "single": True}
+    }
+    assert table["unserved"] == {"Task.odd": "the function first() is not reduced"}
+
+
+def test_every_parameter_that_is_not_served_for_its_expression_is_known_here() -> None:
+    waiting = "are not served yet"
+    assert {name: reason for name, reason in unserved().items() if waiting not in reason} == {
+        "Device.din": f"{NO_SUCH_EXTENSION} http://hl7.org/fhir/SearchParameter/device-extensions-Device-din",
+        "DomainResource._text": "full text search is not served",
+        "Observation.amino-acid-change": f"{NO_SUCH_EXTENSION} "
+        "http://hl7.org/fhir/StructureDefinition/observation-geneticsAminoAcidChangeName",
+        "Observation.dna-variant": f"{NO_SUCH_EXTENSION} "
+        "http://hl7.org/fhir/StructureDefinition/observation-geneticsDnaVariant",
+        "Observation.gene-amino-acid-change": f"{NO_SUCH_EXTENSION} "
+        "http://hl7.org/fhir/StructureDefinition/observation-geneticsAminoAcidChangeName",
+        "Observation.gene-dnavariant": f"{NO_SUCH_EXTENSION} "
+        "http://hl7.org/fhir/StructureDefinition/observation-geneticsDnaVariant",
+        "Organization.phonetic": "sounds-like search is not served",
+        "Patient.birthOrderBoolean": "it has no expression",
+        "Patient.phonetic": "sounds-like search is not served",
+        "Practitioner.phonetic": "sounds-like search is not served",
+        "QuestionnaireResponse.item-subject": "where(hasExtension("
+        "'http://hl7.org/fhir/StructureDefinition/questionnaireresponse-isSubject')) is not reduced",
+        "RelatedPerson.phonetic": "sounds-like search is not served",
+        "Resource._content": "full text search is not served",
+        "Resource._query": "named queries are not served",
+    }
+
+
+def test_the_parameter_types_that_wait_are_known_here() -> None:
+    waiting = {reason.split()[4] for reason in unserved().values() if "are not served yet" in reason}
+    assert waiting == {"composite", "number", "quantity", "special"}
+
+
+@pytest.mark.parametrize("type_name", sorted(RESOURCE_TYPES))
+def test_every_stored_type_can_be_searched_by_what_all_resources_share(type_name: str) -> None:
+    parameters = parameters_of(type_name)
+    assert {"_id", "_lastUpdated", "_tag", "_profile", "_security", "_source"} <= parameters.keys()
+    assert {parameter.type for parameter in parameters.values()} <= {"token", "reference", "date", "string", "uri"}
+
+
+def test_a_task_is_found_by_when_it_is_due() -> None:
+    due = parameters_of("Task")["due"]
+    assert due.type == "date"
+    assert due.paths == (ElementPath((Step("restriction"), Step("period"), Step("end")), "dateTime"),)
+
+
+def test_the_patient_of_a_shared_parameter_is_a_patient_only() -> None:
+    assert parameters_of("Observation")["patient"].targets == ("Patient",)
+    assert parameters_of("Observation")["subject"].targets == ("Device", "Group", "Location", "Patient")
+    assert parameters_of("Task")["focus"].targets == ("*",)
+
+
+def test_a_status_that_every_resource_has_knows_all_its_codes() -> None:
+    status = parameters_of("CarePlan")["status"]
+    assert status.system == "http://hl7.org/fhir/request-status"
+    assert set(status.codes) == {"draft", "active", "on-hold", "revoked", "completed", "entered-in-error", "unknown"}
+
+
+@pytest.mark.parametrize("type_name", ["Resource", "DomainResource", "Bundle", "Nothing"])
+def test_a_type_that_is_not_stored_has_no_parameters(type_name: str) -> None:
+    with pytest.raises(KeyError):
+        parameters_of(type_name)

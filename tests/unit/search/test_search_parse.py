@@ -1,0 +1,178 @@
+"""What is asked is understood whole, or refused with the names of what there is."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from fhir_server.fhir.errors import MalformedRequest, UnknownType
+from fhir_server.search.parse import parse
+from fhir_server.search.query import Clause, Include, Moment, Query, Sort, Target, Text, Token
+
+BASE_URL = "https://here.example/fhir"
+
+
+def asked(type_name: str, *pairs: tuple[str, str], **how: int | bool) -> Query:
+    return parse(type_name, pairs, base_url=BASE_URL, **how)  # type: ignore[arg-type]
+
+
+def test_a_query_keeps_clauses_in_their_order_and_values_as_alternatives() -> None:
+    query = asked("Task", ("status", "requested,accepted"), ("owner", "Organization/1"), ("due", "lt2026-03"))
+    assert query.clauses == (
+        Clause("status", "token", (Token(None, "requested"), Token(None, "accepted"))),
+        Clause("owner", "reference", (Target("Organization/1"),)),
+        Clause("due", "date", (Moment("lt", datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)),)),
+    )
+
+
+def test_a_modifier_is_kept_when_it_changes_the_comparison() -> None:
+    query = asked("Patient", ("name:exact", "An"), ("gender:not", "male"), ("general-practitioner:Organization", "1"))
+    assert query.clauses == (
+        Clause("name", "string", (Text("An", "an"),), "exact"),
+        Clause("gender", "token", (Token(None, "male"),), "not"),
+        Clause("general-practitioner", "reference", (Target("Organization/1"),)),
+    )
+
+
+def test_the_controls_say_how_to_answer() -> None:
+    query = asked(
+        "Task",
+        ("_sort", "due,-_lastUpdated"),
+        ("_count", "7"),
+        ("_include", "Task:focus"),
+        ("_include", "Task:patient:Patient"),
+        ("_total", "accurate"),
+        ("_cursor", "abc"),
+        ("_format", "json"),
+        ("_pretty", "true"),
+    )
+    assert query == Query(
+        "Task",
+        sort=(Sort("due"), Sort("_lastUpdated", descending=True)),
+        count=7,
+        includes=(Include("Task", "focus"), Include("Task", "patient", "Patient")),
+        total="accurate",
+        cursor="abc",
+    )
+
+
+@pytest.mark.parametrize(("count", "given"), [("1", 1), ("100", 100), ("101", 100), ("999999999", 100)])
+def test_a_page_is_never_larger_than_the_server_allows(count: str, given: int) -> None:
+    assert asked("Task", ("_count", count), max_count=100).count == given
+
+
+def test_a_page_has_the_default_size_unless_asked() -> None:
+    assert asked("Task", default_count=20).count == 20
+    assert asked("Task", default_count=20, max_count=10).count == 10
+
+
+@pytest.mark.parametrize("pair", [("_summary", "count"), ("_count", "0")])
+def test_a_count_alone_can_be_asked(pair: tuple[str, str]) -> None:
+    assert asked("Task", pair).summary == "count"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("foo", "1", r"Task has no search parameter 'foo'; it has .*authored-on.*status"),
+        ("status:text", "x", r"'status' has no modifier ':text'; it takes :missing, :not\."),
+        ("owner:not", "x", r"'owner' has no modifier ':not'; it takes :missing, :identifier, a target type"),
+        ("owner:Task", "x", r"'owner' has no modifier ':Task'"),
+        ("status:missing:x", "true", r"no modifier ':missing:x'"),
+        ("_id:missing", "true", r"'_id' has no modifier ':missing'; it takes :not\."),
+        ("_lastUpdated:missing", "true", r"it takes none\."),
+        ("due:exact", "2026", r"'due' has no modifier ':exact'; it takes :missing\."),
+        ("patient.name", "x", r"Chained search parameters such as 'patient.name' are not served yet"),
+        ("subject:Patient.name", "x", r"Chained search parameters such as 'subject:Patient.name' are not served yet"),
+        ("_has:Task:focus:status", "x", r"Task has no search parameter '_has'"),
+        ("_revinclude", "Task:focus", r"Task has no search parameter '_revinclude'"),
+        ("_include:iterate", "Task:focus", r"Task has no search parameter '_include'"),
+        ("_include", "*", r"cannot include '\*'; it can include Task:based-on, .*Task:focus"),
+        ("_include", "Task:status", r"cannot include 'Task:status'; it can include Task:based-on"),
+        ("_include", "CarePlan:care-team", r"A search of Task cannot include 'CarePlan:care-team'"),
+        ("_include", "Task:owner:Task", r"Task:owner does not refer to 'Task', but to CareTeam, "),
+        ("_include", "Task:owner:Device:x", r"cannot include 'Task:owner:Device:x'"),
+        ("_sort", "nothing", r"Task cannot be sorted by 'nothing'; it can by _id, _lastUpdated, authored-on, due"),
+        ("_sort", "owner", r"cannot be sorted by 'owner'"),
+        ("_sort", "", r"cannot be sorted by ''"),
+        ("_total", "estimate", r"'_total' takes none or accurate"),
+        ("_summary", "text", r"'_summary' takes count or false"),
+        ("_elements", "id", r"no search parameter '_elements'"),
+    ],
+)
+def test_what_is_not_served_is_refused_and_left_out_when_lenient(name: str, text: str, says: str) -> None:
+    with pytest.raises(MalformedRequest, match=says) as refusal:
+        asked("Task", (name, text))
+    lenient = asked("Task", ("status", "draft"), (name, text), lenient=True)
+
+    assert [issue.code for issue in refusal.value.issues] == ["not-supported"]
+    assert lenient == asked("Task", ("status", "draft"))
+    assert lenient.skipped == (name,)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("status", "", r"'status' needs a value between its commas"),
+        ("status", "a,,b", r"'status' needs a value between its commas"),
+        ("status", "a|b|c", r"is no token for 'status'"),
+        ("status", "|", r"is no token for 'status'"),
+        ("status", "http://hl7.org/fhir/task-status|", r"The codes of 'status' state no system"),
+        ("status", r"a\b", r"is no escape"),
+        ("status:missing", "yes", r"'status:missing' takes true or false, not 'yes'"),
+        ("owner", "Task/1", r"'owner' refers to CareTeam, .*not to 'Task/1'"),
+        ("owner:Device", "Organization/1", r"'owner' refers to Device, not to 'Organization/1'"),
+        ("owner", "a b", r"is no reference for 'owner'; write Type/id, an id or a url"),
+        ("owner", "#x", r"is no reference for 'owner'"),
+        ("owner:identifier", "|", r"is no identifier for 'owner'"),
+        ("due", "tomorrow", r"'due': 'tomorrow' is no date; write a date such as"),
+        ("due", "xx2026", r"'due': 'xx2026' is no date"),
+        ("due", "2026-02-30", r"'2026-02-30' is not a date that exists"),
+        ("due", "lt", r"'lt' is no date"),
+        ("identifier", "a\x00b", r"holds a character that no text may have"),
+        ("identifier", "a\ud800", r"holds a character that no text may have"),
+        ("_count", "-1", r"'_count' takes a whole number"),
+        ("_count", "ten", r"'_count' takes a whole number"),
+        ("_count", "١", r"'_count' takes a whole number"),
+        ("_count", "1" * 5000, r"'_count' takes a whole number"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_refused_even_when_lenient(name: str, text: str, says: str) -> None:
+    for lenient in (False, True):
+        with pytest.raises(MalformedRequest, match=says):
+            asked("Task", (name, text), lenient=lenient)
+
+
+def test_a_string_without_a_letter_is_refused() -> None:
+    with pytest.raises(MalformedRequest, match="has no letter or digit that 'name' could be searched by"):
+        asked("Patient", ("name", "..."))
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(MalformedRequest) as refusal:
+        asked("Task", ("foo", "1"), ("due", "x"), ("_sort", "bar"), ("_count", "1"), ("_count", "2"))
+    assert [issue.code for issue in refusal.value.issues] == ["not-supported", "invalid", "not-supported", "invalid"]
+
+
+def test_a_control_may_be_given_once() -> None:
+    with pytest.raises(MalformedRequest, match="'_sort' may be given once"):
+        asked("Task", ("_sort", "due"), ("_sort", "status"))
+
+
+@pytest.mark.parametrize("type_name", ["Nothing", "Resource", "Bundle", ""])
+def test_a_type_that_is_not_stored_cannot_be_searched(type_name: str) -> None:
+    with pytest.raises(UnknownType):
+        asked(type_name)
+
+
+def test_a_date_is_approximate_by_a_tenth_of_its_distance_from_now() -> None:
+    moment = datetime(2026, 5, 11, tzinfo=UTC)
+    query = parse("Task", [("due", "ap2026-05-01")], base_url=BASE_URL, moment=moment)
+    assert query.clauses[0].values == (
+        Moment("ap", datetime(2026, 4, 30, tzinfo=UTC), datetime(2026, 5, 3, tzinfo=UTC)),
+    )
+
+
+def test_a_date_near_the_end_of_time_can_be_approximate() -> None:
+    moment = datetime(2026, 5, 11, tzinfo=UTC)
+    for date in ("0001", "9999-12-31"):
+        assert parse("Task", [("due", f"ap{date}")], base_url=BASE_URL, moment=moment).clauses
