@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from fhir_server.auth.issuers import TrustedIssuer
-from fhir_server.auth.jwks import PublicKey
+from fhir_server.auth.jwks import KeyRing, PublicKey, fetch_jwks
 from fhir_server.auth.scopes import covers
 from fhir_server.auth.tokens import Claims, Disbelieved, check_claims, peek, proven_claims
 from fhir_server.fhir.actor import Actor
@@ -40,6 +40,11 @@ class Trust:
     issuer: TrustedIssuer
     keys: Keys
     is_active: Callable[[str], bool] | None = None
+
+
+def trust_in(issuer: TrustedIssuer, clock: Callable[[], datetime]) -> Trust:
+    """Trust in another issuer, with the keys that it publishes at its `jwks_url`."""
+    return Trust(issuer, KeyRing(lambda: fetch_jwks(issuer.jwks_url), clock, name=issuer.issuer))
 
 
 class Authenticator:

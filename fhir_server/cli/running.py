@@ -5,6 +5,8 @@ import os
 import pkgutil
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +21,8 @@ from granian.server.common import AbstractServer
 from fhir_server.cli.database import mongodb, settings_of_environment
 from fhir_server.settings import Settings, variable
 
-APPLICATION = "fhir_server.app:create_app"
+APPLICATION = "fhir_server.cli.running:application"
+FACTORY = "fhir_server.app:create_app"
 WORKER = "fhir_server.app:run_worker"
 
 # Measured: four threads hide the wait for the journal of MongoDB, more bring nothing.
@@ -86,15 +89,32 @@ def server(settings: Settings) -> AbstractServer[Any]:
     )
 
 
+def application() -> Any:
+    """The WSGI application, made inside a server process; the process ends when the server itself has died.
+
+    Otherwise the processes of a killed server would keep its port and the folder of its database.
+    """
+    # Until Granian takes over, a process that is told to end ends; the handler it was born with does nothing here.
+    signal.signal(signal.SIGTERM, _end)
+    threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
+    return pkgutil.resolve_name(FACTORY)()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 @contextmanager
 def _ending_on_sigterm() -> Iterator[None]:
     """SIGTERM ends the process through its `finally` clauses, so that an embedded MongoDB is shut down cleanly."""
-
-    def end(*_: object) -> NoReturn:
-        raise SystemExit(0)
-
-    before = signal.signal(signal.SIGTERM, end)
+    before = signal.signal(signal.SIGTERM, _end)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _end(*_: object) -> NoReturn:
+    raise SystemExit(0)

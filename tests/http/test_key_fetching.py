@@ -14,9 +14,9 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from fhir_server.auth import jwks
-from fhir_server.auth.authenticator import Authenticator, Trust
+from fhir_server.auth.authenticator import Authenticator, trust_in
 from fhir_server.auth.issuers import TrustedIssuer
-from fhir_server.auth.jwks import KeyRing, KeysUnavailable, fetch_jwks
+from fhir_server.auth.jwks import KeysUnavailable, fetch_jwks
 from fhir_server.fhir import dates
 from fhir_server.fhir.errors import Unauthenticated
 
@@ -74,8 +74,7 @@ def publisher() -> Iterator[Publisher]:
 
 def test_a_token_of_a_trusted_issuer_is_believed_by_its_published_key(publisher: Publisher) -> None:
     trusted = TrustedIssuer("https://login.example.org", AUDIENCE, publisher.url, organizations=("Organization/7",))
-    ring = KeyRing(lambda: fetch_jwks(trusted.jwks_url), dates.now, name=trusted.issuer)
-    authenticator = Authenticator({trusted.issuer: Trust(trusted, ring)}, dates.now)
+    authenticator = Authenticator({trusted.issuer: trust_in(trusted, dates.now)}, dates.now)
     claims = {
         "iss": trusted.issuer,
         "aud": AUDIENCE,

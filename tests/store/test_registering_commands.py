@@ -1,0 +1,115 @@
+"""The operator's commands: who may come in, told at a terminal."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fhir_server.auth.clients import proven_client
+from fhir_server.auth.sessions import Sessions, WrongCredentials
+from fhir_server.cli import main
+from fhir_server.fhir import dates
+from fhir_server.settings import Settings
+from fhir_server.store.mongo.connection import Connection
+from fhir_server.store.mongo.registry import Registry
+
+PASSWORD = "a long enough password"
+
+
+@pytest.fixture
+def environment(mongo_url: str, database_name: str) -> dict[str, str]:
+    return {"SAMEN_MONGODB_URL": mongo_url, "SAMEN_DATABASE": database_name}
+
+
+@pytest.fixture
+def registry(mongo_url: str, database_name: str) -> Iterator[Registry]:
+    opened = Registry(Connection(mongo_url, database_name))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sessions(registry: Registry) -> Sessions:
+    return Sessions(registry, lifetime=Settings().session_life, clock=dates.now)
+
+
+def run(environment: dict[str, str], *words: str, typed: str | None = None) -> Result:
+    return CliRunner().invoke(main, words, input=typed, env=environment)
+
+
+def register_client(environment: dict[str, str]) -> tuple[str, str]:
+    done = run(environment, "register-client", "--organization", "Organization/7", "--scope", "samen/import")
+    assert done.exit_code == 0, done.output
+    lines = dict(line.split(": ") for line in done.output.splitlines())
+    return lines["client_id"], lines["client_secret"]
+
+
+def register_user(environment: dict[str, str], username: str, typed: str = PASSWORD + "\n") -> Result:
+    return run(environment, "register-user", username, "--organization", "Organization/7", typed=typed)
+
+
+def test_a_client_is_registered_and_revoked(environment: dict[str, str], registry: Registry) -> None:
+    client_id, secret = register_client(environment)
+    client = proven_client(registry, client_id, secret)
+    assert client is not None
+    assert (client.organization, client.scopes) == ("Organization/7", ("samen/import",))
+    assert run(environment, "revoke-client", client_id).exit_code == 0
+    assert proven_client(registry, client_id, secret) is None
+
+
+def test_a_user_is_registered_and_deactivated(environment: dict[str, str], sessions: Sessions) -> None:
+    name = f"els-{uuid.uuid4().hex[:8]}"
+    assert register_user(environment, name).exit_code == 0
+    assert sessions.actor_of_session(sessions.sign_in(name, PASSWORD, "192.0.2.1")) is not None
+    assert run(environment, "deactivate-user", name).exit_code == 0
+    with pytest.raises(WrongCredentials):
+        sessions.sign_in(name, PASSWORD, "192.0.2.1")
+
+
+def test_a_password_is_changed(environment: dict[str, str], sessions: Sessions) -> None:
+    name = f"els-{uuid.uuid4().hex[:8]}"
+    register_user(environment, name)
+    assert run(environment, "change-password", name, typed="another long password\n").exit_code == 0
+    assert sessions.sign_in(name, "another long password", "192.0.2.2")
+
+
+def test_the_signing_key_is_rotated(environment: dict[str, str], registry: Registry) -> None:
+    before = registry.newest_key_number()
+    assert run(environment, "rotate-signing-key").exit_code == 0
+    assert registry.newest_key_number() == before + 1
+
+
+def test_a_refusal_is_one_sentence(environment: dict[str, str]) -> None:
+    name = f"els-{uuid.uuid4().hex[:8]}"
+    register_user(environment, name)
+    refusals = {
+        "is already registered": register_user(environment, name),
+        "12 to 1024 characters": register_user(environment, f"{name}-2", "short\n"),
+        "there is no client": run(environment, "revoke-client", "client-unknown"),
+        "there is no user": run(environment, "deactivate-user", "nobody"),
+        "unknown scope everything": run(
+            environment, "register-client", "--organization", "Organization/7", "--scope", "everything"
+        ),
+        "not a reference to an organisation": run(environment, "register-client", "--organization", "7"),
+        "SAMEN_PORT: must be": run(environment | {"SAMEN_PORT": "x"}, "check-settings"),
+    }
+    for words, refused in refusals.items():
+        assert refused.exit_code == 1, words
+        assert words in refused.output
+        assert len(refused.output.splitlines()) == 1
+
+
+def test_check_settings_shows_what_holds_without_the_database_address(environment: dict[str, str]) -> None:
+    shown = run(environment | {"SAMEN_PORT": "9090"}, "check-settings")
+    assert "SAMEN_PORT = 9090" in shown.output
+    assert "http://127.0.0.1:9090/fhir" in shown.output
+    assert environment["SAMEN_MONGODB_URL"] not in shown.output
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_explains_itself_with_an_example(name: str) -> None:
+    shown = CliRunner().invoke(main, [name, "--help"])
+    assert shown.exit_code == 0
+    assert "Example" in shown.output
+    assert f"fhir-server {name}" in shown.output
