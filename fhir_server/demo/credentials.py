@@ -73,7 +73,7 @@ def _client(parts: Parts, party: Party, known: Resource) -> tuple[Client, str]:
 
 
 def _case_manager(parts: Parts, earlier: Resource) -> Resource:
-    known = next((user for user in earlier.get("users", []) if user.get("username") == USERNAME), {})
+    known: Resource = next((user for user in earlier.get("users", []) if user.get("username") == USERNAME), {})
     password = known.get("password") or secrets.token_urlsafe(9)
     try:
         register_user(

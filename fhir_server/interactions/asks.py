@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
-from fhir_server.fhir.errors import FhirError, InvalidResource, MalformedRequest, MultipleMatches
+from fhir_server.fhir.errors import FhirError, InvalidResource, InvalidWorkflow, MalformedRequest, MultipleMatches
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.fhir.reference import rewrite_references
 from fhir_server.interactions.search import patient_asked
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import WorkingSet
+from fhir_server.search.escaping import escape
 from fhir_server.search.parse import parse
 from fhir_server.store.contract import Stored
 
@@ -68,6 +69,7 @@ def resolve(asks: Sequence[Ask], working: WorkingSet, services: Services) -> lis
     targets = {ask.full_url: ask.reference for ask in settled if ask.full_url}
     if targets:
         settled = [_rewritten(ask, targets) for ask in settled]
+    settled = [_with_person(ask, working, services) for ask in settled]
     _refuse_duplicates(settled)
     return settled
 
@@ -107,6 +109,23 @@ def _rewritten(ask: Ask, targets: dict[str, str]) -> Ask:
     if ask.resource is None:
         return ask
     return replace(ask, resource=rewrite_references(ask.resource, lambda reference: targets.get(reference, reference)))
+
+
+def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:
+    """A new Task that names its person by identifier alone, with the reference to the one readable match."""
+    person = (ask.resource or {}).get("for", {}) if (ask.interaction, ask.type) == ("create", "Task") else {}
+    identifier = person.get("identifier", {})
+    if ask.existing is not None or ask.resource is None or "reference" in person or "value" not in identifier:
+        return ask
+    value = escape(identifier["value"])
+    asked = [("identifier", f"{escape(identifier['system'])}|{value}" if "system" in identifier else value)]
+    query = parse("Patient", asked, base_url=services.base_url, default_count=2, max_count=2)
+    found = working.tx.search(query, working.sight.grants("Patient"), working.moment).matches
+    if len(found) != 1:
+        told = "`for` names the person by an identifier; it must match exactly one Patient that you may read."
+        raise ask.located(InvalidWorkflow(told, "Task.for", "task-for"))
+    named = {"reference": found[0].reference, **person}
+    return replace(ask, resource={**ask.resource, "for": named})
 
 
 def _refuse_duplicates(asks: Sequence[Ask]) -> None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from fhir_server.care import order_states, plans, task_states
 from fhir_server.care.asking import check_requester
 from fhir_server.care.chart import Situation
-from fhir_server.care.consents import check_recorder
+from fhir_server.care.consents import check_recorder, check_widening
 from fhir_server.care.elements import check_elements
 from fhir_server.care.parties import roles_towards
+from fhir_server.care.tasks import check_sub_task
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.change import Change
+from fhir_server.fhir.errors import InvalidWorkflow
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Reader
 from fhir_server.store.contract import Circle
@@ -18,7 +20,10 @@ from fhir_server.store.contract import Circle
 
 @dataclass(frozen=True)
 class Facts:
-    """What the checks know: the situation before the write, the circle before it, the Tasks as they will be."""
+    """What the checks know: the situation before the write, the circle before it, the Tasks as they will be.
+
+    `author` is who recorded a Consent that is changed; None for anything else, where the plan's author counts.
+    """
 
     situation: Situation
     circle: Circle
@@ -30,7 +35,7 @@ class Facts:
     def roles(self, resource: Resource) -> frozenset[str]:
         """The roles in which the actor stands towards a resource; a custodian that waits for consent has none."""
         members = [reader.party for reader in self.present]
-        author = self.author if resource["resourceType"] == "Consent" and self.author else self.circle.author
+        author = self.circle.author if self.author is None else self.author
         return roles_towards(
             resource,
             self.actor.parties,
@@ -61,6 +66,7 @@ def _task(change: Change, facts: Facts) -> None:
         plans.check_open(facts.situation.plan)
         plans.check_same_subject(facts.situation.plan, task)
         check_requester(task, facts.actor.parties, facts.situation.directory)
+        _check_part(task, facts.situation)
     earlier = change.before or task
     task_states.check_move(
         table,
@@ -70,6 +76,16 @@ def _task(change: Change, facts: Facts) -> None:
         task_states.has_reason(task),
         sub_task="partOf" in task,
     )
+
+
+def _check_part(task: Resource, situation: Situation) -> None:
+    """A part of a Task asks back to the requester of the one Task that it is part of."""
+    if "partOf" not in task:
+        return
+    parents = [situation.listed(part.get("reference", "")) for part in task["partOf"]]
+    if len(parents) != 1 or parents[0] is None or parents[0]["resourceType"] != "Task":
+        raise InvalidWorkflow("A Task is part of one Task of the same plan.", "Task.partOf", "sub-task-parent")
+    check_sub_task(task, parents[0], situation.directory)
 
 
 def _order(change: Change, facts: Facts) -> None:
@@ -90,8 +106,11 @@ def _plan(change: Change, facts: Facts) -> None:
 
 
 def _consent(change: Change, facts: Facts) -> None:
-    if change.before is None and change.after is not None:
-        check_recorder(facts.roles(change.after))
+    after = change.after or {}
+    if change.before is None:
+        check_recorder(facts.roles(after))
+    else:
+        check_widening(change.before, after, facts.roles(change.before), facts.situation.directory)
 
 
 _CHECKS: Mapping[str, Check] = {"Task": _task, "ServiceRequest": _order, "CarePlan": _plan, "Consent": _consent}

@@ -24,6 +24,9 @@ from fhir_server.interactions.working_set import Pending, WorkingSet
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Stored, Transaction
 
+# What brings an earlier party back into a plan: it asks again, or records the person's consent anew.
+REJOINING = frozenset({"Task", "ServiceRequest", "Consent"})
+
 
 @dataclass(frozen=True)
 class Written:
@@ -147,6 +150,8 @@ class Gate:
         if pending.after is None or pending.plans or self.actor.imports:
             return
         plans = plans_of(pending.after, pending.author or "", self.working)
+        if not plans and ask.type in REJOINING:
+            plans = self._rejoined(pending.after)
         if len(plans) > 1 and TYPES[ask.type].kind == COORDINATION:
             told = f"A {ask.type} belongs to one plan; its references lead to {len(plans)}."
             raise InvalidWorkflow(told, f"{ask.type}.basedOn", "one-plan")
@@ -161,6 +166,23 @@ class Gate:
                 )
         self.working.place(ask.reference, plans)
 
+    def _rejoined(self, resource: Resource) -> tuple[str, ...]:
+        """The one plan that the actor opened or left and asks in again; with several, the reference must say which."""
+        patient = patient_of(resource)
+        plans = self.working.rejoined_plans(patient) if patient else ()
+        return plans if len(plans) == 1 else ()
+
+    def _may_add_to(self, resource: Resource, plans: tuple[str, ...]) -> list[str]:
+        """Which of `plans` the actor may add the resource to: as a member, or asking again; a part of a Task is
+
+        judged by the workflow, for its asker need not be a member yet.
+        """
+        members = [circle.plan for circle in self.working.sight.circles(plans=plans)]
+        if resource["resourceType"] == "Task" and "partOf" in resource:
+            return list(plans)
+        patient = patient_of(resource) if resource["resourceType"] in REJOINING else None
+        return [*members, *(self.working.rejoined_plans(patient) if patient else ())]
+
     def _authorise(self, ask: Ask) -> None:
         """May they: judged on the state before the write."""
         pending = self.working.pending[ask.reference]
@@ -171,8 +193,8 @@ class Gate:
         if ask.interaction == "delete":
             reason = check_delete(self.actor, ask.type, pending.author)
         elif pending.before is None:
-            circles = self.working.sight.circles(plans=pending.plans)
-            reason = check_create(self.actor, pending.after or {}, pending.plans, [circle.plan for circle in circles])
+            after = pending.after or {}
+            reason = check_create(self.actor, after, pending.plans, self._may_add_to(after, pending.plans))
         else:
             reason = check_update(self.actor, pending.after or {}, pending.author)
         self.reasons[ask.reference] = reason

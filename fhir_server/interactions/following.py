@@ -87,7 +87,7 @@ class Following:
             author=self.circle.author,
             custodian=self.circle.custodian,
             subject=self.circle.patient,
-            started=time_range(plan["period"]["start"])[0],
+            started=time_range(plan["created"])[0],
             directory=self.working.resource,
             moves=(*known, *new),
             tasks=self._resources("Task"),
@@ -118,20 +118,22 @@ class Following:
             if pending.consequence:
                 continue
             try:
-                facts = Facts(situation, self.circle, self.actor, pending.author, tasks, present)
+                recorder = pending.author if change.type == "Consent" and change.before else None
+                facts = Facts(situation, self.circle, self.actor, recorder, tasks, present)
                 check_change(change, facts)
             except FhirError as error:
                 place = places.get(change.reference)
                 raise (error.below(f"{place}.resource") if place else error) from error
 
     def _take_in(self, net: Iterable[Change], asked: Sequence[Change]) -> list[Change]:
-        """Put what follows into the working set; the changes that the rules made or altered."""
+        """Put what follows into the working set; the moves of Tasks and orders that the rules made, as changes."""
         known = {change.reference: change.after for change in asked}
         made = []
         for change in net:
             if change.after is None or known.get(change.reference) == change.after:
                 continue
-            made.append(change)
+            if change.type in {"Task", "ServiceRequest"}:
+                made.append(Change(known.get(change.reference, change.before), change.after))
             if change.reference in self.working.pending:
                 self.working.rewrite(change.reference, change.after)
                 continue
@@ -139,9 +141,7 @@ class Following:
             author = before.stamp.author if before else None
             pending = Pending(before, change.after, (self.plan,), author, "PUT", consequence=True)
             self.working.put(change.reference, pending)
-        return [
-            change for change in made if change.type in {"Task", "ServiceRequest"} and change.reference not in known
-        ]
+        return made
 
     def _circle(self, net: Sequence[Change], situation: Situation) -> Circle:
         team = current_team(net, situation, self.working.moment)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fhir_server.access.plan_scope import patient_of
-from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.actor import OPEN_PLANS, Actor
 from fhir_server.fhir.change import Change
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.interactions.sight import Sight
-from fhir_server.store.contract import Stored, Transaction
+from fhir_server.store.contract import Circle, Stored, Transaction
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,20 @@ class WorkingSet:
         if author not in self.actor.parties:
             return ()
         return [circle.plan for circle in self.sight.circles(patient=patient) if circle.open]
+
+    def rejoined_plans(self, patient: str) -> tuple[str, ...]:
+        """The open plans about the patient that the actor is not a member of now, and may still ask something in:
+
+        those that it opened itself, and those that it left and could open anew.
+        """
+        parties = self.actor.parties
+        found = [circle for circle in self.tx.circles_about(patient) if circle.open]
+        return tuple(circle.plan for circle in found if circle.author in parties or self._left(circle))
+
+    def _left(self, circle: Circle) -> bool:
+        return OPEN_PLANS in self.actor.scopes and any(
+            reader.party in self.actor.parties and self.moment < reader.until for reader in circle.former
+        )
 
     def take_up(self, plan: str, patient: str, author: str) -> None:
         """Let a new plan take up what this write creates about its person and what lies in no plan yet."""

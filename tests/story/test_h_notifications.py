@@ -1,0 +1,96 @@
+"""Scenarios H: who hears of what, over real HTTP through the worker."""
+
+import time
+from typing import Any
+
+import pytest
+
+from fhir_server.demo.client import Refused
+from fhir_server.demo.receiver import focus_of
+from fhir_server.demo.referral import referral
+from fhir_server.fhir.dates import now
+from fhir_server.fhir.json import Resource
+from fhir_server.validation.validator import Validator
+from tests.story.conftest import Stage
+
+
+def _case(stage: Stage) -> dict[str, str]:
+    made = stage.clients["hosp"].transact(referral(now()))
+    made["CarePlan"] = stage.clients["hosp"].read(made["Task"])["basedOn"][0]["reference"]
+    made["CareTeam"] = stage.clients["hosp"].read(made["CarePlan"])["careTeam"][0]["reference"]
+    return made
+
+
+def _move(stage: Stage, task: str, *statuses: str) -> None:
+    for status in statuses:
+        stage.clients["home"].change(task, status=status)
+
+
+def _number(bundle: Resource) -> int:
+    parts = [p for p in bundle["entry"][0]["resource"]["parameter"] if p["name"] == "notification-event"]
+    [number] = [part["valueString"] for part in parts[0]["part"] if part["name"] == "event-number"]
+    return int(number)
+
+
+def test_h1_a_new_task_is_told_once_to_owner_and_requester_by_address_alone(stage: Stage) -> None:
+    made = _case(stage)
+
+    for party in ("home", "hosp"):
+        [bundle] = stage.receiver.wait_for(party, made["Task"])
+        assert Validator().check(bundle) == []
+        assert focus_of(bundle) == f"{stage.base}/{made['Task']}"
+        assert made["Patient"] not in str(bundle)
+        assert "Claes" not in str(bundle)
+    time.sleep(1.5)
+    for party in ("home", "hosp"):
+        assert len(stage.receiver.wait_for(party, made["Task"])) == 1
+    assert stage.receiver.wait_for("home", made["CarePlan"], times=1, seconds=0.1) == []
+
+
+def test_h7_a_team_change_is_told_to_every_member_and_to_whoever_was_just_removed(stage: Stage) -> None:
+    made = _case(stage)
+    _move(stage, made["Task"], "received", "accepted")
+    for party in ("hosp", "casemanager"):
+        assert len(stage.receiver.wait_for(party, made["CareTeam"], times=2)) == 2, party
+    assert len(stage.receiver.wait_for("home", made["CareTeam"])) == 1
+
+    _move(stage, made["Task"], "in-progress", "completed")
+
+    for party in ("hosp", "casemanager"):
+        assert len(stage.receiver.wait_for(party, made["CareTeam"], times=3)) == 3, party
+    assert len(stage.receiver.wait_for("home", made["CareTeam"], times=2)) == 2
+
+
+def test_h8_a_transaction_that_fails_is_told_to_nobody(stage: Stage) -> None:
+    before = _when_quiet(stage)
+    bundle = referral(now())
+    bundle["entry"][4]["resource"]["status"] = "accepted"
+
+    with pytest.raises(Refused, match="422"):
+        stage.clients["hosp"].transact(bundle)
+
+    assert _when_quiet(stage) == before
+
+
+def test_the_events_of_a_subscription_are_numbered_without_a_gap(stage: Stage) -> None:
+    made = _case(stage)
+    _move(stage, made["Task"], "received", "accepted", "in-progress", "completed")
+    assert len(stage.receiver.wait_for("home", made["Task"], times=5)) == 5
+
+    numbers = [_number(bundle) for bundle in stage.receiver.heard("home") if focus_of(bundle)]
+
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def _when_quiet(stage: Stage) -> dict[str, Any]:
+    """How much each party was told, once nothing more came for longer than a notification takes."""
+    told, since = _events(stage), time.monotonic()
+    while time.monotonic() - since < 2:
+        time.sleep(0.1)
+        if _events(stage) != told:
+            told, since = _events(stage), time.monotonic()
+    return told
+
+
+def _events(stage: Stage) -> dict[str, Any]:
+    return {party: len(stage.receiver.heard(party)) for party in ("hosp", "home", "casemanager")}
