@@ -34,7 +34,7 @@ from fhir_server.store.mongo.store import MongoStore
 from fhir_server.subscriptions import worker
 from fhir_server.subscriptions.topics import check_subscription
 from fhir_server.validation.validator import Validator
-# from fhir_server.viewer.routes import viewer_routes
+from fhir_server.viewer.routes import viewer_routes
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,15 @@ def web(parts: Parts) -> Flask:
     app.register_blueprint(
         fhir_routes(parts.services, parts.authenticator.authenticate, settings.max_body), url_prefix=base_path
     )
-    # viewer_routes(app, parts.services, parts.sessions, settings)
+    app.register_blueprint(
+        viewer_routes(
+            parts.services,
+            parts.sessions,
+            time_zone=settings.time_zone,
+            languages=settings.languages,
+            secure_cookies=settings.secure_cookies,
+        )
+    )
     _add_health(app, parts)
     return app
 

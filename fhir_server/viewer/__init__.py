@@ -1,0 +1,1 @@
+"""The case manager's door: pages over the same interactions that every other caller uses. No rule is decided here."""

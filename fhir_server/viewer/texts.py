@@ -1,0 +1,121 @@
+"""FHIR datatypes as a person reads them: names, concepts, quantities, ages.
+
+https://hl7.org/fhir/R4/datatypes.html
+"""
+
+from datetime import date
+from typing import Any
+
+from babel import Locale, UnknownLocaleError
+from flask_babel import format_date
+
+from fhir_server.fhir.json import Resource
+
+_TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
+_NAME_USES = ("usual", "official", None, "temp", "nickname", "anonymous", "maiden", "old")
+
+
+def person_name(person: Resource) -> str:
+    """The name that a person goes by, such as `An Peeters`; empty when none is known."""
+    name = _human_name(person)
+    return str(name.get("text") or " ".join([*name.get("given", []), name.get("family", "")]).strip())
+
+
+def sorted_name(person: Resource) -> str:
+    """The name as an alphabetical list writes it, such as `Peeters, An`."""
+    name = _human_name(person)
+    given = " ".join(name.get("given", []))
+    return ", ".join(part for part in (name.get("family"), given) if part) or person_name(person)
+
+
+def name_of(resource: Resource, language: str = "") -> str:
+    """The name of whatever acts or is acted upon: a person, organisation, service, team, plan, or what it is about."""
+    if isinstance(resource.get("name"), str):
+        return str(resource["name"])
+    if resource.get("name"):
+        return person_name(resource)
+    if resource.get("title"):
+        return text_of(resource, "title", language)
+    if resource["resourceType"] == "PractitionerRole":
+        shown = [resource.get(element, {}).get("display") for element in ("practitioner", "organization")]
+        return ", ".join(part for part in shown if part)
+    return concept_text(resource.get("code"), language)
+
+
+def concept_text(concept: Resource | None, language: str = "") -> str:
+    """What a CodeableConcept says, in `language` where the resource carries a translation; empty for nothing."""
+    if not concept:
+        return ""
+    if concept.get("text"):
+        return text_of(concept, "text", language)
+    shown = [text_of(coding, "display", language) for coding in concept.get("coding", [])]
+    codes = [str(coding.get("code", "")) for coding in concept.get("coding", [])]
+    return next((text for text in [*shown, *codes] if text), "")
+
+
+def text_of(holder: Resource, element: str, language: str) -> str:
+    """A string element, in `language` where its translation extension has it.
+
+    https://hl7.org/fhir/R4/extension-translation.html
+    """
+    for extension in (holder.get(f"_{element}") or {}).get("extension", []):
+        if extension.get("url") == _TRANSLATION:
+            parts = {part.get("url"): part for part in extension.get("extension", [])}
+            if str(parts.get("lang", {}).get("valueCode", "")).partition("-")[0] == language:
+                return str(parts.get("content", {}).get("valueString", ""))
+    return str(holder.get(element, ""))
+
+
+def reason_of(task: Resource, language: str) -> str:
+    """Why a Task is in its status, as its owner or requester wrote it."""
+    return concept_text(task.get("statusReason"), language)
+
+
+def value_text(observation: Resource, language: str) -> str:
+    """The value of an Observation as text; empty when it has none that fits on a line."""
+    name, value = next(((name, value) for name, value in observation.items() if name.startswith("value")), ("", None))
+    parts = [
+        concept_text(component.get("code"), language) + " " + value_text(component, language)
+        for component in observation.get("component", [])
+    ]
+    return _value(name, value, language) or ", ".join(part.strip() for part in parts)
+
+
+def age_on(birth_date: str, today: date) -> int | None:
+    """Whole years on `today`; None when the date of birth is not known to the day."""
+    try:
+        born = date.fromisoformat(birth_date)
+    except ValueError:
+        return None
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def day_shown(stated: str) -> str:
+    """A FHIR date in the reader's way of writing; a year or a month alone as it was stated."""
+    try:
+        return str(format_date(date.fromisoformat(stated[:10]), "long"))
+    except ValueError:
+        return stated
+
+
+def language_name(concept: Resource, shown_in: Locale) -> str:
+    """A language such as `nl-BE` by its name in the reader's language."""
+    code = next((str(coding["code"]) for coding in concept.get("coding", []) if coding.get("code")), "")
+    try:
+        return str(Locale.parse(code.partition("-")[0]).get_display_name(shown_in) or code)
+    except (UnknownLocaleError, ValueError):
+        return concept_text(concept) or code
+
+
+def _human_name(person: Resource) -> Resource:
+    names: list[Resource] = person.get("name", [])
+    return next((name for use in _NAME_USES for name in names if name.get("use") == use), {})
+
+
+def _value(name: str, value: Any, language: str) -> str:
+    if name == "valueQuantity":
+        unit = value.get("unit") or value.get("code") or ""
+        return f"{value.get('comparator', '')}{value.get('value', '')} {unit}".strip()
+    if name == "valueCodeableConcept":
+        return concept_text(value, language)
+    return str(value) if name in {"valueString", "valueInteger"} else ""
