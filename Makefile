@@ -47,7 +47,7 @@ format: .venv/test ## let ruff put the code in its usual shape
 	$(BIN)/ruff format .
 
 .PHONY: conformance
-conformance: .venv/test ## do we say and do what R4 says? (SAMEN_R4_EXAMPLES names the official examples)
+conformance: .venv/test ## do we say and do what R4 says? (SAMEN_TEST_R4_EXAMPLES names the official examples)
 	@$(BIN)/python -m pytest tests/conformance
 
 .PHONY: bench

@@ -31,6 +31,13 @@ def check_create(actor: Actor, resource: Resource, plans: Sequence[str], member_
             type_name,
             "type-access",
         )
+    check_membership(type_name, plans, member_of)
+    _check_represented(actor, resource)
+    return f"active member of CarePlan/{plans[0]}" if plans else "author"
+
+
+def check_membership(type_name: str, plans: Sequence[str], member_of: Sequence[str]) -> None:
+    """Raise Forbidden unless the actor may add to each of `plans`."""
     outside = [plan for plan in plans if plan not in member_of]
     if outside:
         raise Forbidden(
@@ -38,8 +45,6 @@ def check_create(actor: Actor, resource: Resource, plans: Sequence[str], member_
             type_name,
             "not-a-member",
         )
-    _check_represented(actor, resource)
-    return f"active member of CarePlan/{plans[0]}" if plans else "author"
 
 
 def check_update(actor: Actor, resource: Resource, author: str | None) -> str:
@@ -51,6 +56,7 @@ def check_update(actor: Actor, resource: Resource, author: str | None) -> str:
     if rule.updates == PARTIES:
         return "party to the workflow"
     if rule.updates == AUTHOR and author in actor.parties:
+        _check_represented(actor, resource)
         return "its author"
     who = "its author" if rule.updates == AUTHOR else "the operator" if rule.updates == OPERATOR else "the server"
     raise Forbidden(f"Only {who} may change this {type_name}.", type_name, "not-the-author")
@@ -81,7 +87,7 @@ def _check_represented(actor: Actor, resource: Resource) -> None:
     organization = resource.get("organization", {}).get("reference")
     if organization != actor.organization:
         raise Forbidden(
-            "A PractitionerRole is created by the organisation that it belongs to.",
+            "A PractitionerRole is stated by the organisation that it belongs to.",
             "PractitionerRole.organization",
             "not-represented",
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fhir_server.access.plan_scope import patient_of, plans_of
-from fhir_server.access.policy import check_create, check_delete, check_update
+from fhir_server.access.policy import check_create, check_delete, check_membership, check_update
 from fhir_server.access.types import COORDINATION, TYPES, VERSIONED_UPDATE
 from fhir_server.audit.events import Occurrence, audit_event
 from fhir_server.fhir.actor import Actor
@@ -196,7 +196,10 @@ class Gate:
             after = pending.after or {}
             reason = check_create(self.actor, after, pending.plans, self._may_add_to(after, pending.plans))
         else:
-            reason = check_update(self.actor, pending.after or {}, pending.author)
+            after = pending.after or {}
+            added = tuple(plan for plan in pending.plans if plan not in pending.before.stamp.plans)
+            check_membership(ask.type, added, self._may_add_to(after, added))
+            reason = check_update(self.actor, after, pending.author)
         self.reasons[ask.reference] = reason
 
     def _written(self, ask: Ask, kept: dict[str, Stored]) -> Written:

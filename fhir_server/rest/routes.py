@@ -9,13 +9,14 @@ from flask import Blueprint, Request, Response, request
 
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, Unauthenticated
+from fhir_server.fhir.faults import raised_at
 from fhir_server.interactions.addressing import Place, methods, resolve
 from fhir_server.interactions.perform import perform, record_refusal
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.rest.requests import check_acceptable, interaction_of
 from fhir_server.rest.responses import failure_of, refusal_of, response_of
 
-log = logging.getLogger("samen.request")
+log = logging.getLogger(__name__)
 
 Authenticate = Callable[[str | None], Actor]
 
@@ -38,25 +39,23 @@ def fhir_routes(services: Services, authenticate: Authenticate, max_body: int) -
 def _answer(
     asked: Request, path: str, services: Services, authenticate: Authenticate, max_body: int
 ) -> tuple[Actor | None, Response]:
+    """Who asked, and the response; a refusal of any kind is a response too."""
     actor: Actor | None = None
-    known = False
     try:
         try:
             actor = authenticate(asked.headers.get("Authorization"))
             place = resolve(asked.method, path)
             check_acceptable(asked)
             interaction = interaction_of(asked, place, max_body)
-            known = True
-            return actor, response_of(asked, perform(interaction, actor, services), services.base_url)
         except FhirError as error:
-            if not known:
-                _record_at_the_door(asked, path, actor, services, error)
-            return actor, refusal_of(error)
+            _record_at_the_door(asked, path, actor, services, error)
+            raise
+        return actor, response_of(asked, perform(interaction, actor, services), services.base_url)
     except FhirError as error:
         return actor, refusal_of(error)
-    except Exception:
+    except Exception as error:
         support_id = uuid.uuid4().hex[:12]
-        log.exception("failed", extra={"support_id": support_id})
+        log.error("%s: failed with %s", support_id, raised_at(error))
         return actor, failure_of(support_id)
 
 

@@ -3,7 +3,6 @@
 import logging
 import signal
 import threading
-import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from uuid import uuid4
 from pymongo.database import Database
 
 from fhir_server.fhir.dates import now
+from fhir_server.fhir.faults import raised_at
 from fhir_server.store.contract import Store
 from fhir_server.store.mongo.deliveries import Deliveries, Waiting
 from fhir_server.store.mongo.outbox import BATCH, Document, Outbox
@@ -90,7 +90,7 @@ class Worker:
         try:
             return step()
         except Exception as error:
-            logger.error("The worker met %s", _place(error))
+            logger.error("The worker met %s", raised_at(error))
             return None
 
     def _number_some(self) -> float:
@@ -130,7 +130,7 @@ class Worker:
         try:
             told = self._delivery.take_turn(subscription, stop.is_set)
         except Exception as error:
-            logger.error("Subscription/%s: the turn ended with %s", subscription, _place(error))
+            logger.error("Subscription/%s: the turn ended with %s", subscription, raised_at(error))
             self._resting[subscription] = monotonic() + LONGEST_REST
         else:
             self._resting.pop(subscription, None)
@@ -139,13 +139,6 @@ class Worker:
         else:
             self._slow.discard(subscription)
         return told
-
-
-def _place(error: Exception) -> str:
-    """The kind of an error and where it was raised; never its message, which may hold what it was about."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{where}"
 
 
 def main(

@@ -10,7 +10,7 @@ from fhir_server.fhir.json import decode
 from fhir_server.validation import Validator
 
 VALIDATOR = Validator()
-EXAMPLES = os.environ.get("SAMEN_R4_EXAMPLES")
+EXAMPLES = os.environ.get("SAMEN_TEST_R4_EXAMPLES")
 SYNTHEA = Path(os.environ.get("SAMEN_SYNTHEA", Path(__file__).parents[3] / "shared" / "data" / "synthea"))
 
 NO_BASE = "base is required and missing"
@@ -44,7 +44,7 @@ INVALID = {
 WITHOUT_EXAMPLES = {"Parameters"}
 needs_examples = pytest.mark.skipif(
     EXAMPLES is None,
-    reason="set SAMEN_R4_EXAMPLES to the package folder of npm hl7.fhir.r4.examples@4.0.1 (see tools/README.md)",
+    reason="set SAMEN_TEST_R4_EXAMPLES to the package folder of npm hl7.fhir.r4.examples@4.0.1 (see tools/README.md)",
 )
 needs_synthea = pytest.mark.skipif(
     not SYNTHEA.is_dir(), reason="set SAMEN_SYNTHEA to a folder of Synthea R4 transaction Bundles"
