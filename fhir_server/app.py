@@ -29,6 +29,7 @@ from fhir_server.rest.routes import fhir_routes
 from fhir_server.settings import Settings
 from fhir_server.shipped import programme_packs
 from fhir_server.store.mongo.connection import Connection
+from fhir_server.store.mongo.queue import queue_in
 from fhir_server.store.mongo.registry import Registry
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.subscriptions import worker
@@ -132,7 +133,7 @@ def run_worker(settings: Settings, stop: threading.Event | None = None) -> None:
     parts = build(settings)
     worker.main(
         parts.store,
-        Connection(settings.mongodb_url, settings.database).database,
+        queue_in(Connection(settings.mongodb_url, settings.database).database),
         base_url=settings.public_url,
         may_read=lambda party, reference: may_read(parts.services, party, reference),
         http_endpoints=settings.http_endpoints,

@@ -8,15 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
-from uuid import uuid4
-
-from pymongo.database import Database
 
 from fhir_server.fhir.dates import now
 from fhir_server.fhir.faults import raised_at
 from fhir_server.store.contract import Store
 from fhir_server.store.mongo.deliveries import Deliveries, Waiting
-from fhir_server.store.mongo.outbox import BATCH, Document, Outbox
+from fhir_server.store.mongo.outbox import BATCH, Outbox
+from fhir_server.store.mongo.queue import Queue
 from fhir_server.subscriptions.delivery import Delivery, MayRead
 from fhir_server.subscriptions.rest_hook import rest_hook
 from fhir_server.subscriptions.topics import subscribes
@@ -143,29 +141,27 @@ class Worker:
 
 def main(
     store: Store,
-    database: Database[Document],
+    queue: Queue,
     *,
     base_url: str,
     may_read: MayRead,
     http_endpoints: bool,
     stop: threading.Event | None = None,
 ) -> None:
-    """Run a worker on the queue in `database` until SIGTERM or SIGINT; deliveries under way are finished first (10 s
+    """Run a worker on `queue` until SIGTERM or SIGINT; deliveries under way are finished first (10 s
     at most). `stop` ends it as well; where it is given, the signals stay with the caller.
     """
     if stop is None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_, ended=stop: ended.set())
-    owner = uuid4().hex
-    outbox, deliveries = Outbox(database, owner), Deliveries(database, owner)
     delivery = Delivery(
         store,
-        deliveries,
+        queue.deliveries,
         base_url=base_url,
         may_read=may_read,
         post=rest_hook(http_endpoints=http_endpoints),
         http_endpoints=http_endpoints,
     )
-    outbox.prepare()
-    Worker(outbox, deliveries, delivery).run(stop)
+    queue.outbox.prepare()
+    Worker(queue.outbox, queue.deliveries, delivery).run(stop)

@@ -22,6 +22,7 @@ PROCESS = """
     import os, signal, sys
     from pymongo import MongoClient
     from fhir_server.store.mongo.store import MongoStore
+    from fhir_server.store.mongo.queue import queue_in
     from fhir_server.subscriptions import worker
 
     url, name, die = sys.argv[1:]
@@ -33,7 +34,7 @@ PROCESS = """
         worker.subscribes = dying
     store = MongoStore(url, name, secret=b"for tests")
     base = "https://samen.example/fhir"
-    worker.main(store, MongoClient(url)[name], base_url=base, may_read=lambda *_: True, http_endpoints=True)
+    worker.main(store, queue_in(MongoClient(url)[name]), base_url=base, may_read=lambda *_: True, http_endpoints=True)
 """
 
 
