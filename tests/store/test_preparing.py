@@ -1,5 +1,8 @@
 """Starting a server: collections and indexes are made once, by whoever is first."""
 
+import os
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -54,6 +57,28 @@ def test_a_closed_store_opens_again_when_it_is_asked(mongo_url: str, name: str) 
         assert store.read("Task", "1") is None
         store.close()
         assert store.read("Task", "1") is None
+
+
+FORKING = """
+import os, sys
+from fhir_server.store.mongo.store import MongoStore
+
+store = MongoStore(sys.argv[1], sys.argv[2], secret=b"s")
+clients = [store._connection.client]
+assert store.read("Task", "1") is None
+child = os.fork()
+if child == 0:
+    clients.append(store._connection.client)
+    os._exit(0 if store.read("Task", "1") is None and clients[0] is not clients[1] else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert store._connection.client is clients[0]
+store.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_makes_a_client_of_its_own(mongo_url: str, name: str) -> None:
+    subprocess.run([sys.executable, "-W", "error", "-c", FORKING, mongo_url, name], check=True, timeout=30)
 
 
 @pytest.mark.parametrize("kept", ["journaled", "acknowledged"])

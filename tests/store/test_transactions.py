@@ -87,7 +87,8 @@ def test_nothing_is_kept_when_the_work_raises(
 ) -> None:
     def work(tx: Transaction) -> None:
         tx.guard(id)
-        tx.save(version_of("Task", id, plans=(id,)))
+        tx.save(version_of("Task", id, 1, plans=(id,)))
+        tx.save(version_of("Task", id, 2, plans=(id,)))
         tx.save_circle(Circle(id, "Patient/1", "als-be", "o/1", "o/2", "team"))
         tx.log_moves([{"item": "Task/1"}], id)
         tx.record([audit_event(id)], Stamp())
@@ -105,7 +106,8 @@ def test_everything_is_kept_when_it_ends(
     store: MongoStore, database: Database[dict[str, Any]], version_of: Versions, id: str
 ) -> None:
     def work(tx: Transaction) -> None:
-        tx.save(version_of("Task", id))
+        tx.save(version_of("Task", id, 1))
+        tx.save(version_of("Task", id, 2))
         tx.save_circle(Circle(id, "Patient/1", "als-be", "o/1", "o/2", "team"))
         tx.log_moves([{"item": "Task/1"}], id)
         tx.record([audit_event(id)], Stamp(author="server"))

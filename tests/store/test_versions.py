@@ -146,6 +146,27 @@ def test_a_new_stamp_makes_no_version_and_leaves_the_past(store: MongoStore, ver
     assert current.stamp == stamp
 
 
+def test_a_version_that_is_followed_keeps_the_stamp_it_had_then(
+    store: MongoStore, version_of: Versions, id: str
+) -> None:
+    stamped, later = Stamp("Patient/1", ("plan",)), Stamp("Patient/1", ("plan", "other"))
+    save(store, version_of("Condition", id, 1, patient="Patient/1"))
+    store.transact(lambda tx: tx.restamp("Condition", id, stamped))
+
+    def read_stamp_and_follow(tx: Transaction) -> None:
+        tx.read("Condition", id)
+        tx.restamp("Condition", id, later)
+        tx.save(version_of("Condition", id, 3, patient="Patient/1"))
+
+    save(store, version_of("Condition", id, 2, patient="Patient/1"))
+    store.transact(read_stamp_and_follow)
+    assert [stored.stamp for stored in store.history("Condition", id, None, 9)] == [
+        Stamp("Patient/1"),
+        later,
+        stamped,
+    ]
+
+
 def test_an_absent_resource_cannot_be_stamped(store: MongoStore, id: str) -> None:
     with pytest.raises(VersionConflict):
         store.transact(lambda tx: tx.restamp("Task", id, Stamp()))

@@ -5,11 +5,13 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import pymongo
 from bson.errors import BSONError
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -30,6 +32,16 @@ _SOCKET_MS = 15_000
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """What one process has opened; collections are kept, because the driver takes its time to make one."""
+
+    pid: int
+    client: MongoClient[Document]
+    database: Database[Document]
+    collections: dict[tuple[str, bool], Collection[Document]] = field(default_factory=dict)
+
+
 class Connection:
     """A database by its address. The client is made when a process first asks, never carried over a fork."""
 
@@ -37,44 +49,58 @@ class Connection:
         self._url = url
         self._name = name
         self._lock = threading.Lock()
-        self._made: tuple[int, MongoClient[Document]] | None = None
+        self._opened: _Opened | None = None
 
     @property
     def client(self) -> MongoClient[Document]:
         """This process's client."""
-        made = self._made
-        if made is None or made[0] != os.getpid():
-            made = self._make()
-        return made[1]
+        return self._open().client
 
     @property
     def database(self) -> Database[Document]:
         """The database: durable writes, reads of what a majority holds, from the primary, times in UTC."""
-        return self.client.get_database(
+        return self._open().database
+
+    def collection(self, name: str, write_concern: WriteConcern = DURABLE) -> Collection[Document]:
+        """A collection of the database."""
+        opened = self._open()
+        key = (name, write_concern is DURABLE)
+        found = opened.collections.get(key)
+        if found is None:
+            found = opened.database.get_collection(name, write_concern=write_concern)
+            opened.collections[key] = found
+        return found
+
+    def close(self) -> None:
+        """Close this process's client; the next question makes a new one."""
+        opened, self._opened = self._opened, None
+        if opened is not None and opened.pid == os.getpid():
+            opened.client.close()
+
+    def _open(self) -> _Opened:
+        opened = self._opened
+        if opened is not None and opened.pid == os.getpid():
+            return opened
+        with self._lock:
+            if self._opened is None or self._opened.pid != os.getpid():
+                self._opened = self._make()
+            return self._opened
+
+    def _make(self) -> _Opened:
+        client: MongoClient[Document] = MongoClient(
+            self._url,
+            tz_aware=True,
+            serverSelectionTimeoutMS=_SELECTION_MS,
+            connectTimeoutMS=_SELECTION_MS,
+            socketTimeoutMS=_SOCKET_MS,
+        )
+        database = client.get_database(
             self._name,
             write_concern=DURABLE,
             read_concern=ReadConcern("majority"),
             read_preference=ReadPreference.PRIMARY,
         )
-
-    def close(self) -> None:
-        """Close this process's client; the next question makes a new one."""
-        made, self._made = self._made, None
-        if made is not None and made[0] == os.getpid():
-            made[1].close()
-
-    def _make(self) -> tuple[int, MongoClient[Document]]:
-        with self._lock:
-            if self._made is None or self._made[0] != os.getpid():
-                client: MongoClient[Document] = MongoClient(
-                    self._url,
-                    tz_aware=True,
-                    serverSelectionTimeoutMS=_SELECTION_MS,
-                    connectTimeoutMS=_SELECTION_MS,
-                    socketTimeoutMS=_SOCKET_MS,
-                )
-                self._made = (os.getpid(), client)
-            return self._made
+        return _Opened(os.getpid(), client, database)
 
 
 @contextmanager

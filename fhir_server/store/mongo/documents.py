@@ -1,9 +1,10 @@
 """How a stored version, a circle and a stamp lie in MongoDB.
 
-A collection per resource type holds current versions, `history` every version. One document:
-`_id` (in history `Type/id/version`, the version with leading zeros so that it sorts), `v` version, `lu` last updated,
-`body` the exact JSON bytes, `del` tombstone, `method`, the stamp (`patient plans author audience readers`, a reader
-being `{p: party, f: from, u: until}`) and, in current versions only, the search values of `search/extract.py`.
+A collection per resource type holds current versions; `history` those that another has followed, with the stamp that
+they had then. One document: `_id` (in history `Type/id/version`, the version with leading zeros so that it sorts),
+`v` version, `lu` last updated, `body` the exact JSON bytes, `del` tombstone, `method`, the stamp (`patient plans author
+audience readers`, a reader being `{p: party, f: from, u: until}`) and, in current versions only, the search values of
+`search/extract.py`.
 """
 
 from datetime import datetime
@@ -32,7 +33,7 @@ def current_document(stored: Stored) -> Document:
 
 
 def history_document(stored: Stored) -> Document:
-    """The document that keeps this version when it is no longer the current one."""
+    """The document that keeps this version now that another follows it."""
     key = history_key(stored.type, stored.id, stored.version)
     return {"_id": key, **_version_fields(stored), **stamp_fields(stored.stamp)}
 

@@ -45,7 +45,7 @@ class MongoReading:
     def read(self, type_name: str, id: str) -> Stored | None:
         """The current version, a tombstone included; None when there never was one."""
         with asking(self._seconds):
-            document = self._current(type_name).find_one({"_id": id}, _WITHOUT_SEARCH_VALUES, session=self._session)
+            document = self._collection(type_name).find_one({"_id": id}, _WITHOUT_SEARCH_VALUES, session=self._session)
         return stored_from(type_name, id, document) if document else None
 
     def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
@@ -66,7 +66,7 @@ class MongoReading:
             return current
         with asking(self._seconds):
             key = history_key(type_name, id, version)
-            document = self._database[HISTORY].find_one({"_id": key}, session=self._session)
+            document = self._collection(HISTORY).find_one({"_id": key}, session=self._session)
         return stored_from(type_name, id, document) if document else None
 
     def history(self, type_name: str, id: str, before: int | None, count: int) -> list[Stored]:
@@ -77,7 +77,7 @@ class MongoReading:
         newest = current.version if before is None else min(before, current.version)
         keys = {"$gte": history_key(type_name, id, 0), "$lt": history_key(type_name, id, newest)}
         with asking(self._seconds):
-            found = self._database[HISTORY].find({"_id": keys}, session=self._session, limit=count)
+            found = self._collection(HISTORY).find({"_id": keys}, session=self._session, limit=count)
             past = [stored_from(type_name, id, document) for document in found.sort("_id", DESCENDING)]
         shows_current = before is None or current.version < before
         return [current, *past][:count] if shows_current else past
@@ -108,7 +108,7 @@ class MongoReading:
     def circle(self, plan: str) -> Circle | None:
         """The plan's circle."""
         with asking(self._seconds):
-            document = self._database[CIRCLES].find_one({"_id": plan}, session=self._session)
+            document = self._collection(CIRCLES).find_one({"_id": plan}, session=self._session)
         return circle_from(document) if document else None
 
     def circles(
@@ -127,29 +127,29 @@ class MongoReading:
         if plans is not None:
             condition["_id"] = {"$in": list(plans)}
         with asking(self._seconds):
-            found = self._database[CIRCLES].find(condition, session=self._session, limit=limit)
+            found = self._collection(CIRCLES).find(condition, session=self._session, limit=limit)
             return [circle_from(document) for document in found.sort("_id", ASCENDING)]
 
     def circles_about(self, patient: str) -> list[Circle]:
         """Every circle about the patient, by plan."""
         with asking(self._seconds):
-            documents = list(self._database[CIRCLES].find({"patient": patient}, session=self._session).sort("_id"))
+            documents = list(self._collection(CIRCLES).find({"patient": patient}, session=self._session).sort("_id"))
         return [circle_from(document) for document in documents]
 
     def moves(self, plan: str) -> list[Resource]:
         """The plan's log of moves, oldest first, as they were given, with `plan` and their `seq`."""
         with asking(self._seconds):
-            found = self._database[MOVES].find({"plan": plan}, {"_id": 0}, session=self._session)
+            found = self._collection(MOVES).find({"plan": plan}, {"_id": 0}, session=self._session)
             return list(found.sort("seq", ASCENDING))
 
     @property
     def _database(self) -> Database[Document]:
         return self._connection.database
 
-    def _current(self, type_name: str) -> Collection[Document]:
-        return self._database[type_name]
+    def _collection(self, name: str) -> Collection[Document]:
+        return self._connection.collection(name)
 
     def _find(self, type_name: str, condition: Document) -> list[Stored]:
         with asking(self._seconds):
-            found = self._current(type_name).find(condition, _WITHOUT_SEARCH_VALUES, session=self._session)
+            found = self._collection(type_name).find(condition, _WITHOUT_SEARCH_VALUES, session=self._session)
             return [stored_from(type_name, document["_id"], document) for document in found]

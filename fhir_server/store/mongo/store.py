@@ -85,7 +85,7 @@ class MongoStore(MongoReading):
             for name in {*type_names, AUDIT_EVENTS, *_OWN_COLLECTIONS} - present:
                 self._create_collection(name)
             for name, indexes in _OWN_INDEXES.items():
-                self._database[name].create_indexes(indexes)
+                self._collection(name).create_indexes(indexes)
             ensure_indexes(self._database, type_names)
 
     def transact(self, work: Callable[[Transaction], Result]) -> Result:
@@ -115,7 +115,7 @@ class MongoStore(MongoReading):
 
     def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
         """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""
-        events = self._database[AUDIT_EVENTS].with_options(write_concern=self._reading_concern)
+        events = self._connection.collection(AUDIT_EVENTS, self._reading_concern)
         with asking(self._seconds):
             events.insert_one(audit_document(audit_event, stamp))
 

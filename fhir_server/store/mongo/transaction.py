@@ -5,35 +5,34 @@ So a Bundle of 300 creates costs a few commands, not 600.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
-from pymongo import InsertOne, ReplaceOne, ReturnDocument, UpdateOne
+from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from fhir_server.fhir.dates import time_range
-from fhir_server.fhir.errors import TooLarge, VersionConflict
+from fhir_server.fhir.errors import TooLarge
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Circle, Page, Stored
+from fhir_server.store.mongo import sending
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import (
     AUDIT_EVENTS,
-    CIRCLES,
     GUARDS,
     HISTORY,
     MOVES,
     OUTBOX,
     Document,
-    circle_document,
     current_document,
     history_document,
-    stamp_fields,
 )
 from fhir_server.store.mongo.reading import MongoReading
+from fhir_server.store.mongo.sending import Save, conflict
 
 MAX_BODY = 12 * 1024 * 1024
 # A plan's moves are numbered by the turn of their writer at the plan's guard, then by their place in it.
@@ -42,14 +41,6 @@ _MOVES_PER_TURN = 1_000_000
 
 class StartAgain(Exception):
     """Another writer was first; the transaction had no effect and starts again. Only `transact` may catch it."""
-
-
-@dataclass(frozen=True)
-class Save:
-    """A version on its way, and the version that must be there before it: 0 for none."""
-
-    stored: Stored
-    expected: int
 
 
 class MongoTransaction(MongoReading):
@@ -61,6 +52,7 @@ class MongoTransaction(MongoReading):
         self._restamps: dict[tuple[str, str], Stamp] = {}
         self._circles: dict[str, Circle] = {}
         self._appends: dict[str, list[Document]] = defaultdict(list)
+        self._known: dict[tuple[str, str], Stored] = {}
         self._turns: dict[str, int] = {}
         self._logged = 0
 
@@ -70,7 +62,7 @@ class MongoTransaction(MongoReading):
             return
         with asking(self._seconds):
             try:
-                document = self._database[GUARDS].find_one_and_update(
+                document = self._collection(GUARDS).find_one_and_update(
                     {"_id": key},
                     {"$inc": {"turn": 1}},
                     upsert=True,
@@ -82,7 +74,7 @@ class MongoTransaction(MongoReading):
         self._turns[key] = cast("Document", document)["turn"]
 
     def save(self, stored: Stored) -> None:
-        """Keep a new version, which the version before it must precede. Raises TooLarge, VersionConflict.
+        """Keep a new version; the one that it follows becomes history. Raises TooLarge, VersionConflict.
 
         A conflict with what is stored shows when the write is sent: at the next question, or at the commit.
         """
@@ -92,9 +84,10 @@ class MongoTransaction(MongoReading):
         self._send_if(key in self._restamps)
         waiting = self._saves.get(key)
         if waiting is not None and waiting.stored.version != stored.version - 1:
-            raise _conflict(stored.reference)
+            raise conflict(stored.reference)
         self._saves[key] = Save(stored, waiting.expected if waiting else stored.version - 1)
-        self._append(HISTORY, [history_document(stored)])
+        if waiting is not None:
+            self._appends[HISTORY].append(history_document(waiting.stored))
 
     def restamp(self, type_name: str, id: str, stamp: Stamp) -> None:
         """Change what the server knows of a resource without a new version of it; past versions keep their own."""
@@ -112,7 +105,7 @@ class MongoTransaction(MongoReading):
             self.guard(of)
             self._logged += 1
             number = self._turns[of] * _MOVES_PER_TURN + self._logged
-            self._append(MOVES, [{**move, "plan": of, "seq": number}])
+            self._appends[MOVES].append({**move, "plan": of, "seq": number})
 
     def take_up(self, plan: str, patient: str, author: str, type_names: Sequence[str]) -> None:
         """Let the plan take up the author's chart of the patient that lies in no plan yet."""
@@ -120,15 +113,16 @@ class MongoTransaction(MongoReading):
         loose = {"patient": patient, "author": author, "plans": []}
         for type_name in type_names:
             with asking(self._seconds):
-                self._current(type_name).update_many(loose, {"$set": {"plans": [plan]}}, session=self._session)
+                self._collection(type_name).update_many(loose, {"$set": {"plans": [plan]}}, session=self._session)
+        self._known.clear()
 
     def record(self, audit_events: Sequence[Resource], stamp: Stamp) -> None:
         """Keep AuditEvents with the write that they tell of."""
-        self._append(AUDIT_EVENTS, [audit_document(event, stamp) for event in audit_events])
+        self._appends[AUDIT_EVENTS].extend(audit_document(event, stamp) for event in audit_events)
 
     def announce(self, entries: Sequence[dict[str, Any]]) -> None:
         """Put entries into the outbox."""
-        self._append(OUTBOX, [dict(entry) for entry in entries])
+        self._appends[OUTBOX].extend(dict(entry) for entry in entries)
 
     def read(self, type_name: str, id: str) -> Stored | None:
         """The current version, a tombstone included; None when there never was one."""
@@ -136,7 +130,10 @@ class MongoTransaction(MongoReading):
         if waiting is not None:
             return waiting.stored
         self._send_if((type_name, id) in self._restamps)
-        return super().read(type_name, id)
+        stored = super().read(type_name, id)
+        if stored is not None:
+            self._known[(type_name, id)] = stored
+        return stored
 
     def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
         """Current versions of `Type/id` references, by reference; tombstones and absent ones are left out."""
@@ -206,58 +203,38 @@ class MongoTransaction(MongoReading):
         restamps, self._restamps = self._restamps, {}
         circles, self._circles = self._circles, {}
         appends, self._appends = self._appends, defaultdict(list)
-        self._send_current(saves.values())
-        self._send_restamps(restamps)
-        if circles:
-            with asking(self._seconds):
-                self._database[CIRCLES].bulk_write(
-                    [
-                        ReplaceOne({"_id": plan}, circle_document(circle), upsert=True)
-                        for plan, circle in circles.items()
-                    ],
-                    session=self._session,
-                )
-        for collection, documents in ((name, found) for name, found in appends.items() if found):
-            with asking(self._seconds):
-                self._database[collection].insert_many(documents, session=self._session)
+        followed = [self._followed(save) for save in saves.values() if save.expected]
+        appends[HISTORY].extend(history_document(past) for past in followed)
+        with asking(self._seconds):
+            sending.versions(self._collection, saves.values(), self._session)
+            sending.stamps(self._collection, restamps, self._session)
+            sending.circles(self._collection, circles.values(), self._session)
+            sending.additions(self._collection, appends, self._session)
+        self._known.update({key: save.stored for key, save in saves.items()})
+        self._known.update(
+            {key: replace(self._known[key], stamp=restamps[key]) for key in restamps.keys() & self._known.keys()}
+        )
 
-    def _append(self, collection: str, documents: Sequence[Document]) -> None:
-        if documents:
-            self._appends[collection].extend(documents)
+    def _followed(self, save: Save) -> Stored:
+        """The stored version that a save follows and that now becomes history. Raises VersionConflict."""
+        stored = save.stored
+        past = self._known.get((stored.type, stored.id)) or super().read(stored.type, stored.id)
+        if past is None or past.version != save.expected:
+            raise conflict(stored.reference)
+        return past
+
+    def _find(self, type_name: str, condition: Document) -> list[Stored]:
+        """Remember what was found: it is what a save follows."""
+        found = super()._find(type_name, condition)
+        self._known.update({(stored.type, stored.id): stored for stored in found})
+        return found
 
     def _send_if(self, needed: bool) -> None:
         if needed:
             self.flush()
-
-    def _send_current(self, saves: Iterable[Save]) -> None:
-        by_type: dict[str, list[InsertOne[Document] | ReplaceOne[Document]]] = defaultdict(list)
-        for save in saves:
-            document = current_document(save.stored)
-            expected = {"_id": save.stored.id, "v": save.expected}
-            by_type[save.stored.type].append(ReplaceOne(expected, document) if save.expected else InsertOne(document))
-        for type_name, operations in by_type.items():
-            operations.sort(key=lambda operation: isinstance(operation, ReplaceOne))
-            with asking(self._seconds):
-                done = self._current(type_name).bulk_write(operations, session=self._session)
-            if done.inserted_count + done.matched_count < len(operations):
-                raise _conflict(f"A {type_name}")
-
-    def _send_restamps(self, restamps: dict[tuple[str, str], Stamp]) -> None:
-        by_type: dict[str, list[UpdateOne]] = defaultdict(list)
-        for (type_name, id), stamp in restamps.items():
-            by_type[type_name].append(UpdateOne({"_id": id}, {"$set": stamp_fields(stamp)}))
-        for type_name, operations in by_type.items():
-            with asking(self._seconds):
-                done = self._current(type_name).bulk_write(operations, session=self._session)
-            if done.matched_count < len(operations):
-                raise _conflict(f"A {type_name}")
 
 
 def audit_document(event: Resource, stamp: Stamp) -> Document:
     """The document of an AuditEvent: it has one version, and the time when it was recorded."""
     recorded, _ = time_range(event["recorded"])
     return current_document(Stored(AUDIT_EVENTS, event["id"], 1, recorded, encode(event), stamp))
-
-
-def _conflict(what: str) -> VersionConflict:
-    return VersionConflict(f"{what} is no longer as it was read. Read it again, then repeat the change.")
