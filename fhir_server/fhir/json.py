@@ -21,11 +21,12 @@ class NotJson(ValueError):
 def decode(body: bytes) -> Any:
     """The value that `body` holds; numbers with a fraction become Decimal, so 1.00 stays 1.00.
 
-    Raises NotJson with the parser's position when the bytes are no JSON, or nested too deep to read.
+    Raises NotJson with the parser's position when the bytes are no JSON, nested too deep to read, or
+    hold a number that no computer keeps.
     """
     try:
         return _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
         raise NotJson(str(error)) from error
 
 

@@ -64,7 +64,6 @@ def resolve(method: str, path: str) -> Place:
     Raises UnknownType, NotFound (no such address) or MethodNotAllowed (naming those that the address has).
     """
     asked = "GET" if method == "HEAD" else method
-    allowed: list[str] = []
     for address, pattern in _PATTERNS:
         match = pattern.fullmatch(path)
         if match is None:
@@ -74,12 +73,18 @@ def resolve(method: str, path: str) -> Place:
             raise UnknownType(named["type"])
         if address.method == asked:
             return Place(address.interaction, named.get("type"), named.get("id"), named.get("version"))
-        allowed.append(address.method)
+    allowed = allowed_methods(path)
     if allowed:
-        raise MethodNotAllowed(f"{method} is not possible here; this address has {', '.join(sorted(set(allowed)))}.")
+        raise MethodNotAllowed(f"{method} is not possible here; this address has {', '.join(allowed)}.")
     raise NotFound
 
 
+def allowed_methods(path: str) -> list[str]:
+    """The methods that the address `path` has, HEAD where it has GET; empty when there is no such address."""
+    found = {address.method for address, pattern in _PATTERNS if pattern.fullmatch(path)}
+    return sorted(found | {"HEAD"} if "GET" in found else found)
+
+
 def methods() -> tuple[str, ...]:
-    """Every HTTP method of the table, and HEAD."""
-    return tuple(sorted({address.method for address in ADDRESSES} | {"HEAD"}))
+    """Every HTTP method of the table, HEAD, and those that are known elsewhere and refused here in FHIR's words."""
+    return tuple(sorted({address.method for address in ADDRESSES} | {"HEAD", "OPTIONS", "PATCH"}))

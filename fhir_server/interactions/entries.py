@@ -5,10 +5,12 @@ https://hl7.org/fhir/R4/http.html#transaction
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fhir_server.fhir.errors import FhirError, MalformedRequest
+from fhir_server.fhir.json import Resource
 from fhir_server.interactions.addressing import resolve
+from fhir_server.interactions.parameters import parameters_in
 from fhir_server.interactions.words import Interaction, Services
 
 NESTED = frozenset({"transaction", "batch", "capabilities"})
@@ -33,22 +35,15 @@ def read_entry(entry: Any, position: int, services: Services) -> Entry:
 
 
 def _read(entry: Any, place: str, services: Services) -> Entry:
-    request = entry.get("request") if isinstance(entry, dict) else None
-    if (
-        not isinstance(request, dict)
-        or not isinstance(request.get("url"), str)
-        or not isinstance(request.get("method"), str)
-    ):
-        raise MalformedRequest(
-            "An entry of a batch or transaction needs request.method and request.url.", "entry.request"
-        )
-    url = request["url"].removeprefix(f"{services.base_url}/")
-    parts = urlsplit(url)
-    if parts.scheme or parts.netloc:
-        raise MalformedRequest(
-            f"request.url is relative to this server; it was {request['url']!r}.", "entry.request.url"
-        )
-    found = resolve(request["method"], "/" + unquote(parts.path).strip("/"))
+    if not isinstance(entry, dict) or not isinstance(entry.get("request"), dict):
+        raise MalformedRequest("An entry of a batch or transaction needs a request.", "entry.request")
+    request = entry["request"]
+    method, url = _text(request, "method", "request.method"), _text(request, "url", "request.url")
+    if method is None or url is None:
+        missing = "request.method" if method is None else "request.url"
+        raise MalformedRequest(f"An entry of a batch or transaction needs {missing}.", f"entry.{missing}")
+    path, query = _address(url, services)
+    found = resolve(method, path)
     if found.interaction in NESTED:
         raise MalformedRequest("A Bundle holds reads, searches, creates, updates and deletes.", "entry.request.url")
     interaction = Interaction(
@@ -56,13 +51,30 @@ def _read(entry: Any, place: str, services: Services) -> Entry:
         found.type,
         found.id,
         found.version,
-        tuple(parse_qsl(parts.query, keep_blank_values=True)),
+        tuple(parameters_in(query)),
         entry.get("resource"),
-        request.get("ifMatch"),
-        request.get("ifNoneMatch"),
-        request.get("ifNoneExist"),
+        _text(request, "ifMatch", "request.ifMatch"),
+        _text(request, "ifNoneMatch", "request.ifNoneMatch"),
+        _text(request, "ifNoneExist", "request.ifNoneExist"),
     )
     if interaction.name in {"create", "update"} and not isinstance(interaction.resource, dict):
-        raise MalformedRequest(f"A {request['method']} entry needs a resource.", "entry.resource")
-    full_url = entry.get("fullUrl")
-    return Entry(place, full_url if isinstance(full_url, str) else None, interaction)
+        raise MalformedRequest(f"A {method} entry needs a resource.", "entry.resource")
+    return Entry(place, _text(entry, "fullUrl", "fullUrl"), interaction)
+
+
+def _text(holder: Resource, name: str, path: str) -> str | None:
+    value = holder.get(name)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise MalformedRequest(f"{path} must be a string that is not empty.", f"entry.{path}")
+    return value
+
+
+def _address(url: str, services: Services) -> tuple[str, str]:
+    """The path below the base, with its slash, and the query."""
+    try:
+        parts = urlsplit(url.removeprefix(f"{services.base_url}/"))
+    except ValueError as error:
+        raise MalformedRequest("request.url is no address.", "entry.request.url") from error
+    if parts.scheme or parts.netloc:
+        raise MalformedRequest(f"request.url must be relative to this server; it was {url!r}.", "entry.request.url")
+    return "/" + unquote(parts.path).strip("/"), parts.query

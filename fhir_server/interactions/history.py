@@ -18,12 +18,12 @@ def history(interaction: Interaction, actor: Actor, services: Services) -> Answe
     if interaction.type is None or interaction.id is None:
         raise NotFound
     count, before = _paging(interaction, services)
-    sight = Sight(actor, services.store, services.clock(), services.max_circles)
-    current = services.store.read(interaction.type, interaction.id)
+    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    current = services.reading.read(interaction.type, interaction.id)
     reason = sight.reason_to_read(current) if current else None
     if current is None or reason is None:
         raise NotFound
-    found = services.store.history(interaction.type, interaction.id, before, count + 1)
+    found = services.reading.history(interaction.type, interaction.id, before, count + 1)
     page = found[:count]
     shown = [version for version in page if _permitted(sight, current, version)]
     following = page[-1].version if len(found) > count and page else None

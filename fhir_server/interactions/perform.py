@@ -1,11 +1,13 @@
 """The one entrance of the hall: an interaction and an actor in, an answer out, and its AuditEvent kept first."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from fhir_server.access.scopes import check_scope
 from fhir_server.audit.events import REFUSED, Occurrence, audit_event
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, Unavailable
+from fhir_server.fhir.json import Resource
 from fhir_server.interactions.capabilities import capabilities
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import delete
@@ -17,6 +19,7 @@ from fhir_server.interactions.update import update
 from fhir_server.interactions.vread import vread
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Stamp
+from fhir_server.store.contract import Transaction
 
 Performer = Callable[[Interaction, Actor, Services], Answer]
 
@@ -53,7 +56,21 @@ def record_refusal(interaction: Interaction, actor: Actor | None, services: Serv
     services.store.record_reading(audit_event(services.new_id(), services.clock(), actor, occurrence), Stamp())
 
 
+def perform_within(tx: Transaction, interaction: Interaction, actor: Actor, services: Services) -> Answer:
+    """The answer to a read or search inside a transaction: it sees the writes, and its AuditEvent is in the commit."""
+    check_scope(actor, interaction.name, interaction.type)
+    answer = PERFORMERS[interaction.name](interaction, actor, replace(services, within=tx))
+    event, stamp = _told(interaction, actor, services, answer)
+    tx.record([event], stamp)
+    return answer
+
+
 def _record(interaction: Interaction, actor: Actor, services: Services, answer: Answer) -> None:
+    services.store.record_reading(*_told(interaction, actor, services, answer))
+
+
+def _told(interaction: Interaction, actor: Actor, services: Services, answer: Answer) -> tuple[Resource, Stamp]:
+    """The AuditEvent of an answer, and who may see it."""
     patients = sorted({stored.stamp.patient for stored in answer.disclosed if stored.stamp.patient})
     plans = sorted({plan for stored in answer.disclosed for plan in stored.stamp.plans})
     one = patients[0] if len(patients) == 1 else None
@@ -61,7 +78,7 @@ def _record(interaction: Interaction, actor: Actor, services: Services, answer: 
         interaction.name, [stored.reference for stored in answer.disclosed], one, answer.query, reason=answer.reason
     )
     event = audit_event(services.new_id(), services.clock(), actor, occurrence)
-    services.store.record_reading(event, Stamp(patient=one, plans=tuple(plans)))
+    return event, Stamp(patient=one, plans=tuple(plans))
 
 
 def _asked(interaction: Interaction) -> str | None:
@@ -71,7 +88,7 @@ def _asked(interaction: Interaction) -> str | None:
 
 
 def _bundle(interaction: Interaction, actor: Actor, services: Services) -> Answer:
-    return transaction(interaction, actor, services, perform)
+    return transaction(interaction, actor, services, perform, perform_within)
 
 
 PERFORMERS: dict[str, Performer] = {

@@ -24,9 +24,9 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
         max_count=services.max_count,
         lenient=interaction.lenient,
     )
-    sight = Sight(actor, services.store, services.clock(), services.max_circles)
+    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
     patient = patient_asked(query)
-    page = services.store.search(
+    page = services.reading.search(
         query, sight.grants(query.type, patient), sight.moment, lambda type_name: sight.grants(type_name, patient)
     )
     asked = "&".join(f"{name}={value}" for name, value in interaction.parameters)

@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/http.html#transaction
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fhir_server.access.scopes import check_scope
@@ -12,45 +12,77 @@ from fhir_server.fhir.dates import instant
 from fhir_server.fhir.errors import FhirError, MalformedRequest
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.fhir.outcome import operation_outcome
-from fhir_server.interactions.asks import Ask
+from fhir_server.interactions.asks import Ask, check_structure
 from fhir_server.interactions.bundles import response_bundle
-from fhir_server.interactions.commit import Written, commit
+from fhir_server.interactions.commit import Gate, Written
 from fhir_server.interactions.conditions import etag
 from fhir_server.interactions.entries import Entry, read_entry
 from fhir_server.interactions.statuses import STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.update import check_id
 from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.store.contract import Transaction
 
 _ORDER = {"delete": 0, "create": 1, "update": 2}
 
 Perform = Callable[[Interaction, Actor, Services], Answer]
+PerformWithin = Callable[[Transaction, Interaction, Actor, Services], Answer]
 
 
-def transaction(interaction: Interaction, actor: Actor, services: Services, perform: Perform) -> Answer:
-    """The response Bundle, its entries in the order of the request."""
-    kind, raw = _entries_of(interaction.resource)
+def transaction(
+    interaction: Interaction, actor: Actor, services: Services, perform: Perform, perform_within: PerformWithin
+) -> Answer:
+    """The response Bundle, its entries in the order of the request; a read that fails undoes the writes beside it."""
+    kind, raw = entries_of(interaction.resource)
     if kind == "batch":
         return _batch(raw, actor, services, perform)
     entries = [read_entry(entry, position, services) for position, entry in enumerate(raw)]
-    for entry in entries:
-        _check_scope(entry, actor)
-    writes = sorted((e for e in entries if e.interaction.name in _ORDER), key=lambda e: _ORDER[e.interaction.name])
-    asks = [_ask(entry) for entry in writes]
-    written = dict(zip((entry.place for entry in writes), commit(asks, actor, services) if asks else [], strict=True))
-    responses = [
-        _written_response(written[entry.place], services)
-        if entry.place in written
-        else _performed_response(perform(entry.interaction, actor, services), services)
-        for entry in entries
-    ]
+    asks = asks_of(entries, actor)
+    check_structure(asks, services)
+
+    def all_of_it(tx: Transaction) -> list[Resource]:
+        written = {each.ask.place: each for each in Gate(tx, actor, services).write(asks)} if asks else {}
+        return [
+            _written_response(written[entry.place], services)
+            if entry.place in written
+            else _performed_response(_read(entry, tx, actor, services, perform_within), services)
+            for entry in entries
+        ]
+
+    responses = services.store.transact(all_of_it)
     return Answer("ok", response_bundle("transaction-response", responses), audited=True)
 
 
-def _check_scope(entry: Entry, actor: Actor) -> None:
+def entries_of(bundle: Any) -> tuple[str, list[Any]]:
+    """The type and the entries of a batch or transaction, not looked at yet. Raises MalformedRequest."""
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        raise MalformedRequest("The base takes a Bundle of type batch or transaction.", "Bundle")
+    kind, entries = bundle.get("type"), bundle.get("entry", [])
+    if kind not in ("batch", "transaction"):
+        raise MalformedRequest("Bundle.type must be batch or transaction here.", "Bundle.type")
+    if not isinstance(entries, list):
+        raise MalformedRequest("Bundle.entry must be a list.", "Bundle.entry")
+    return kind, entries
+
+
+def asks_of(entries: Sequence[Entry], actor: Actor) -> list[Ask]:
+    """The writes among the entries in the order that R4 gives them, when the actor's token allows every entry."""
+    for entry in entries:
+        _located(entry, lambda asked: check_scope(actor, asked.name, asked.type))
+    writes = [entry for entry in entries if entry.interaction.name in _ORDER]
+    return [_ask(entry) for entry in sorted(writes, key=lambda entry: _ORDER[entry.interaction.name])]
+
+
+def _located(entry: Entry, step: Callable[[Interaction], Any], below: str = "") -> Any:
+    """What the step gives for an entry's interaction; its refusal is told with the entry's place."""
     try:
-        check_scope(actor, entry.interaction.name, entry.interaction.type)
+        return step(entry.interaction)
     except FhirError as error:
-        raise error.below(entry.place) from error
+        raise error.below(entry.place + below) from error
+
+
+def _read(entry: Entry, tx: Transaction, actor: Actor, services: Services, perform_within: PerformWithin) -> Answer:
+    answer: Answer = _located(entry, lambda asked: perform_within(tx, asked, actor, services))
+    return answer
 
 
 def _batch(raw: list[Any], actor: Actor, services: Services, perform: Perform) -> Answer:
@@ -64,24 +96,10 @@ def _batch(raw: list[Any], actor: Actor, services: Services, perform: Perform) -
     return Answer("ok", response_bundle("batch-response", responses), audited=True)
 
 
-def _entries_of(bundle: Any) -> tuple[str, list[Any]]:
-    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
-        raise MalformedRequest("The base takes a Bundle of type batch or transaction.", "Bundle")
-    kind, entries = bundle.get("type"), bundle.get("entry", [])
-    if kind not in {"batch", "transaction"}:
-        raise MalformedRequest(f"Bundle.type is batch or transaction here; it was {kind!r}.", "Bundle.type")
-    if not isinstance(entries, list):
-        raise MalformedRequest("Bundle.entry is a list.", "Bundle.entry")
-    return kind, entries
-
-
 def _ask(entry: Entry) -> Ask:
     asked = entry.interaction
     if asked.name == "update":
-        try:
-            check_id(asked.resource, asked.type or "", asked.id or "")
-        except FhirError as error:
-            raise error.below(f"{entry.place}.resource") from error
+        _located(entry, lambda update: check_id(update.resource, update.type or "", update.id or ""), ".resource")
     return Ask(
         asked.name,
         asked.type or "",

@@ -14,13 +14,13 @@ def vread(interaction: Interaction, actor: Actor, services: Services) -> Answer:
     """The bytes of that version; readable only when the current document and its own plans permit."""
     if interaction.type is None or interaction.id is None or interaction.version is None:
         raise NotFound
-    sight = Sight(actor, services.store, services.clock(), services.max_circles)
-    current = services.store.read(interaction.type, interaction.id)
+    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    current = services.reading.read(interaction.type, interaction.id)
     reason = sight.reason_to_read(current) if current else None
     if current is None or reason is None or not interaction.version.isdecimal():
         raise NotFound
     version = sight.readable_version(
-        current, services.store.read_version(interaction.type, interaction.id, int(interaction.version[:9]))
+        current, services.reading.read_version(interaction.type, interaction.id, int(interaction.version[:9]))
     )
     if version.deleted:
         raise Gone(f"{version.reference} was deleted with version {version.version}.")

@@ -8,7 +8,7 @@ from typing import Any
 from fhir_server.care.programmes import Programme
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
-from fhir_server.store.contract import Store, Stored
+from fhir_server.store.contract import Reading, Store, Stored
 from fhir_server.validation.validator import Validator
 
 
@@ -43,7 +43,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Services:
-    """All that the interactions work with; built once by the application."""
+    """All that the interactions work with; built once by the application.
+
+    `within` is the transaction that a Bundle's reads take part in, so that they see its writes.
+    """
 
     store: Store
     validator: Validator
@@ -58,3 +61,9 @@ class Services:
     max_count: int = 500
     max_stored: int = 12_000_000
     software_version: str = field(default="0")
+    within: Reading | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """Where reads and searches ask: the store, or the transaction around them."""
+        return self.within or self.store

@@ -4,7 +4,6 @@ https://hl7.org/fhir/R4/http.html
 """
 
 from typing import Any
-from urllib.parse import parse_qsl
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -12,6 +11,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from fhir_server.fhir.errors import MalformedRequest, NotAcceptable, TooLarge, UnsupportedMedia
 from fhir_server.fhir.json import NotJson, decode
 from fhir_server.interactions.addressing import Place
+from fhir_server.interactions.parameters import parameters_in
 from fhir_server.interactions.words import Interaction
 
 JSON_TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
@@ -112,7 +112,4 @@ def _body_of(request: Request, max_body: int) -> bytes:
 
 
 def _pairs(encoded: bytes) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=1000)
-    except (UnicodeDecodeError, ValueError) as error:
-        raise MalformedRequest("The parameters are not well percent-encoded UTF-8.", rule="encoding") from error
+    return parameters_in(encoded.decode("latin-1"))

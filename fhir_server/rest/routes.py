@@ -8,9 +8,9 @@ from collections.abc import Callable
 from flask import Blueprint, Request, Response, request
 
 from fhir_server.fhir.actor import Actor
-from fhir_server.fhir.errors import FhirError, Unauthenticated
+from fhir_server.fhir.errors import FhirError, MethodNotAllowed, Unauthenticated
 from fhir_server.fhir.faults import raised_at
-from fhir_server.interactions.addressing import Place, methods, resolve
+from fhir_server.interactions.addressing import Place, allowed_methods, methods, resolve
 from fhir_server.interactions.perform import perform, record_refusal
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.rest.requests import check_acceptable, interaction_of
@@ -52,7 +52,7 @@ def _answer(
             raise
         return actor, response_of(asked, perform(interaction, actor, services), services.base_url)
     except FhirError as error:
-        return actor, refusal_of(error)
+        return actor, _refusal(error, path)
     except Exception as error:
         support_id = uuid.uuid4().hex[:12]
         log.error("%s: failed with %s", support_id, raised_at(error))
@@ -69,12 +69,19 @@ def _record_at_the_door(asked: Request, path: str, actor: Actor | None, services
     record_refusal(told, actor, services, error)
 
 
+def _refusal(error: FhirError, path: str) -> Response:
+    response = refusal_of(error)
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(allowed_methods(path))
+    return response
+
+
 def _log(path: str, actor: Actor | None, response: Response, started: float) -> None:
     """One line per request: no query and no names, for both may tell of a person."""
     log.info(
         "%s %s %s %s %.1fms",
         request.method,
-        "/".join(path.split("/")[:2]),
+        "/".join(path.split("/")[:2]) if path.isprintable() else "(not printable)",
         response.status_code,
         (actor.client_id or actor.organization or actor.person) if actor else "-",
         (time.perf_counter() - started) * 1000,
