@@ -21,14 +21,16 @@ _LETTERS = {
 
 
 def check_scope(actor: Actor, interaction: str, type_name: str | None) -> None:
-    """Raise Forbidden unless a scope of the actor's token allows the interaction on the type."""
-    letter = _LETTERS.get(interaction)
-    if letter is None or type_name is None:
+    """Raise Forbidden unless a scope of the actor's token allows the interaction on the type.
+
+    What belongs to no type (a Bundle, the CapabilityStatement) needs none; the entries of a Bundle are asked one by one.
+    """
+    if type_name is None:
         return
+    letter = _LETTERS.get(interaction, "no such letter")
     for scope in actor.scopes:
         match = _SCOPE.fullmatch(scope)
         if match and match[1] in {"*", type_name} and letter in match[2]:
             return
-    raise Forbidden(
-        f"Your token does not allow this; it needs the scope system/{type_name}.{letter}.", type_name, "scope"
-    )
+    needed = f"system/{type_name}.{letter}"
+    raise Forbidden(f"Your token does not allow this; it needs the scope {needed}.", type_name, "scope")
