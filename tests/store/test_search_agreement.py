@@ -310,6 +310,27 @@ def test_they_agree_on_every_form_of_every_token(apart: Database[dict[str, Any]]
     assert agree(apart, resources, name, sorted(asked)) > 100
 
 
+@pytest.mark.parametrize("name", ["value-string", "value-string:contains", "value-string:exact"])
+def test_they_agree_on_texts_that_are_near_to_each_other(apart: Database[dict[str, Any]], name: str) -> None:
+    texts = ["".join(letters) for length in (1, 2) for letters in product("abcÁ힣𝔷.*", repeat=length)]
+    resources = [
+        {"resourceType": "Observation", "id": text, "meta": {"lastUpdated": UPDATES[0]}, "valueString": text}
+        for text in texts
+    ]
+    asked = [text for text in texts if any(character.isalnum() for character in text)]
+    assert agree(apart, resources, name, asked) > 50
+
+
+@pytest.mark.parametrize("name", ["status", "status:not", "priority", "priority:not"])
+def test_they_agree_on_codes_that_are_given_or_missing(apart: Database[dict[str, Any]], name: str) -> None:
+    element = name.partition(":")[0]
+    codes = {"status": ["requested", "accepted", "completed"], "priority": ["routine", "urgent", "stat"]}[element]
+    resources: list[Resource] = [{"resourceType": "Task", "id": "none", "meta": {"lastUpdated": UPDATES[0]}}]
+    resources += [{**resources[0], "id": code, element: code} for code in codes]
+    asked = [*codes, ",".join(codes[:2]), "other", f"|{codes[0]}", f"http://other|{codes[0]}"]
+    assert agree(apart, resources, name, asked) > 5
+
+
 parties = st.sampled_from(["Organization/1", "Organization/2", "Practitioner/3"])
 near = st.sampled_from(
     [MOMENT - timedelta(days=1), MOMENT, MOMENT + timedelta(milliseconds=1), MOMENT + timedelta(days=1)]
