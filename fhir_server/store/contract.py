@@ -114,7 +114,7 @@ class Reading(Protocol):
         """Every circle about the patient."""
 
     def moves(self, plan: str) -> list[Resource]:
-        """The plan's log of moves, oldest first, as documents of `care.care_team.Move`."""
+        """The plan's log of moves, oldest first, as they were given, with their `plan` and `seq`."""
 
 
 class Transaction(Reading, Protocol):
@@ -125,7 +125,7 @@ class Transaction(Reading, Protocol):
         on the same state; the later one starts again."""
 
     def save(self, stored: Stored) -> None:
-        """Keep a new version: current document and history. The version before it must be `stored.version - 1`."""
+        """Keep a new version; the one before it, which must be `stored.version - 1`, becomes history."""
 
     def restamp(self, type_name: str, id: str, stamp: Stamp) -> None:
         """Change what the server knows of a resource without a new version of it."""

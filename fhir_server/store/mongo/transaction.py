@@ -98,14 +98,13 @@ class MongoTransaction(MongoReading):
         """Create or replace a circle."""
         self._circles[circle.plan] = circle
 
-    def log_moves(self, moves: Sequence[Resource], plan: str | None = None) -> None:
-        """Append to the log of moves of `plan`, or of the plan that each move names itself."""
+    def log_moves(self, moves: Sequence[Resource], plan: str) -> None:
+        """Append to the plan's log of moves, in the order of writers at the plan's guard."""
+        self.guard(plan)
         for move in moves:
-            of = plan if plan is not None else str(move["plan"])
-            self.guard(of)
             self._logged += 1
-            number = self._turns[of] * _MOVES_PER_TURN + self._logged
-            self._appends[MOVES].append({**move, "plan": of, "seq": number})
+            number = self._turns[plan] * _MOVES_PER_TURN + self._logged
+            self._appends[MOVES].append({**move, "plan": plan, "seq": number})
 
     def take_up(self, plan: str, patient: str, author: str, type_names: Sequence[str]) -> None:
         """Let the plan take up the author's chart of the patient that lies in no plan yet."""
