@@ -312,7 +312,7 @@ def test_they_agree_on_every_form_of_every_token(apart: Database[dict[str, Any]]
 
 @pytest.mark.parametrize("name", ["value-string", "value-string:contains", "value-string:exact"])
 def test_they_agree_on_texts_that_are_near_to_each_other(apart: Database[dict[str, Any]], name: str) -> None:
-    texts = ["".join(letters) for length in (1, 2) for letters in product("abcÁ힣𝔷.*", repeat=length)]
+    texts = ["".join(letters) for length in (1, 2) for letters in product("abcÁ힣𝔷$+", repeat=length)]
     resources = [
         {"resourceType": "Observation", "id": text, "meta": {"lastUpdated": UPDATES[0]}, "valueString": text}
         for text in texts
