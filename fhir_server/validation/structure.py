@@ -4,6 +4,7 @@ Such a closure goes once over an object: known names, types, cardinality, choice
 is wrong inside, the invariants of that place. https://hl7.org/fhir/R4/json.html
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ class Compiler:
         self._invariants = invariants
         self._primitives = primitive_checks(structures.primitives)
         self._objects: dict[str, Check] = {}
+        self._unfinished: dict[str, Check] = {}
+        self._lock = threading.RLock()
 
     def resource(self, value: Any) -> list[Finding]:
         """What is wrong with a resource that stands on its own: in a request, or in a Bundle entry."""
@@ -62,12 +65,27 @@ class Compiler:
         return [Finding(path, "invariant", text, key) for key, path, breaks, text in CONTAINED_MAY_NOT if breaks(value)]
 
     def _object(self, path: str) -> Check:
-        """The check of an object at a path; it is registered before its children, which may be of the same kind."""
-        if path not in self._objects:
+        """The check of an object at a path."""
+        return self._objects.get(path) or self._compiled(path)
+
+    def _compiled(self, path: str) -> Check:
+        """Compile it; it is known before its children, which may be of the same kind, but to no other thread before all
+        of them stand: a check that is half filled refuses what is right and passes what is wrong."""
+        with self._lock:
+            known = self._objects.get(path) or self._unfinished.get(path)
+            if known is not None:
+                return known
+            is_outermost = not self._unfinished
             parts = _Parts()
-            self._objects[path] = _object_check(parts)
-            self._fill(parts, path)
-        return self._objects[path]
+            check = self._unfinished[path] = _object_check(parts)
+            try:
+                self._fill(parts, path)
+                if is_outermost:
+                    self._objects |= self._unfinished
+            finally:
+                if is_outermost:
+                    self._unfinished = {}
+            return check
 
     def _fill(self, parts: "_Parts", path: str) -> None:
         for element in self._structures.elements(path):
