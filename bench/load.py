@@ -1,0 +1,175 @@
+"""A small HTTP client that keeps many connections busy from one thread, and times every answer.
+
+A conversation is a generator: it yields the next request of one connection and is given its answer, so a request may
+follow from what was answered before. Conversations and connections outlive a round.
+"""
+
+import selectors
+import socket
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import TypeAlias
+
+_PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """The bytes of one request, the name under which its time is kept, and the status that it must be answered with."""
+
+    label: str
+    raw: bytes
+    expected: int = 200
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status and body."""
+
+    status: int
+    body: bytes
+
+
+Conversation: TypeAlias = Generator[Request, Answer, None]
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round brought: seconds of each answer, by label, and how long the round lasted."""
+
+    lasted: float
+    seconds: Mapping[str, list[float]]
+
+    @property
+    def per_second(self) -> float:
+        """Answers in a second."""
+        return sum(map(len, self.seconds.values())) / self.lasted
+
+    def median(self, label: str | None = None) -> float:
+        """The median time of an answer in seconds, of one label or of all."""
+        found = self.seconds.get(label, []) if label else [each for some in self.seconds.values() for each in some]
+        return statistics.median(found) if found else float("nan")
+
+
+class WrongAnswer(RuntimeError):
+    """A request was answered otherwise than the scenario says; such a round would measure something else."""
+
+
+def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
+    """The bytes of an HTTP/1.1 request."""
+    told = {"Host": "127.0.0.1", "Accept": "application/fhir+json", **headers}
+    if body:
+        told |= {"Content-Type": "application/fhir+json", "Content-Length": str(len(body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+    return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+def repeating(requests: Iterable[Request]) -> Conversation:
+    """The same requests over and over, whatever is answered."""
+    for each in cycle(requests):  # noqa: UP028 what is sent into `yield from` would reach the iterator
+        yield each
+
+
+@dataclass
+class _Line:
+    """One connection with its conversation, what it waits for and since when."""
+
+    socket: socket.socket
+    conversation: Conversation
+    next: Request | None
+    sent: float = 0.0
+    waits: bool = False
+    received: bytearray = field(default_factory=bytearray)
+
+    def ask(self) -> None:
+        if self.next is not None:
+            self.socket.setblocking(True)
+            self.socket.sendall(self.next.raw)
+            self.socket.setblocking(False)
+            self.sent, self.waits = time.perf_counter(), True
+
+    def take(self) -> tuple[str, float] | None:
+        """Read what has come; the label and time of the answer once it is whole."""
+        try:
+            data = self.socket.recv(1 << 18)
+        except BlockingIOError:
+            return None
+        if not data:
+            raise WrongAnswer("the server closed a connection")
+        self.received += data
+        answer = _whole_answer(self.received)
+        if answer is None or self.next is None:
+            return None
+        took = time.perf_counter() - self.sent
+        asked, self.waits = self.next, False
+        self.received.clear()
+        if answer.status != asked.expected:
+            raise WrongAnswer(f"{asked.label}: {answer.status} instead of {asked.expected}: {answer.body[:500]!r}")
+        self.next = _following(self.conversation, answer)
+        return asked.label, took
+
+
+class Crowd:
+    """One connection to `port` for each conversation."""
+
+    def __init__(self, port: int, conversations: Iterable[Conversation]) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._lines = [self._line(port, conversation) for conversation in conversations]
+
+    def round(self, seconds: float) -> Round:
+        """Keep every connection busy for so long; answers that come later are taken in but not counted."""
+        found: dict[str, list[float]] = defaultdict(list)
+        begun = time.perf_counter()
+        end = begun + seconds
+        for line in self._lines:
+            line.ask()
+        while any(line.waits for line in self._lines):
+            ready = self._selector.select(_PATIENCE)
+            if not ready:
+                raise WrongAnswer(f"no answer within {_PATIENCE:.0f} s")
+            for key, _ in ready:
+                done = key.data.take()
+                now = time.perf_counter()
+                if done and now <= end:
+                    found[done[0]].append(done[1])
+                    key.data.ask()
+        return Round(min(seconds, time.perf_counter() - begun), found)
+
+    def close(self) -> None:
+        """Hang up."""
+        for line in self._lines:
+            self._selector.unregister(line.socket)
+            line.socket.close()
+        self._selector.close()
+
+    def _line(self, port: int, conversation: Conversation) -> _Line:
+        connected = socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line = _Line(connected, conversation, next(conversation, None))
+        self._selector.register(connected, selectors.EVENT_READ, line)
+        return line
+
+
+def _following(conversation: Conversation, answer: Answer) -> Request | None:
+    try:
+        return conversation.send(answer)
+    except StopIteration:
+        return None
+
+
+def _whole_answer(received: bytearray) -> Answer | None:
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    head = bytes(received[:end]).lower()
+    at = head.find(b"content-length:")
+    if at < 0:
+        raise WrongAnswer("an answer without Content-Length")
+    length = int(head[at + 15 :].split(b"\r\n", 1)[0])
+    if len(received) < end + 4 + length:
+        return None
+    return Answer(int(head[9:12]), bytes(received[end + 4 : end + 4 + length]))

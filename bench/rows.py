@@ -1,0 +1,217 @@
+"""The rows of the performance budget. A row is a function from the ground to its figures."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from itertools import islice
+from urllib.parse import urlencode
+
+from bench import scene as scenes
+from bench.caseload import LARGE, NATIONAL, SMALL, Share, ensure
+from bench.figures import Figure
+from bench.ground import CASES, Ground
+from bench.load import Conversation, Crowd, Request, Round, repeating, request
+from bench.processes import first_answers, memory_of_workers
+from bench.rounds import Duel, Spread, duel, spread
+from bench.scene import Scene
+from bench.serving import BASELINE, OURS, WITHOUT_AUDIT
+from fhir_server.care.task_states import OPEN
+from fhir_server.fhir.dates import now
+from fhir_server.fhir.json import encode
+
+Row = Callable[[Ground], list[Figure]]
+
+PAGE = 50
+_MEGABYTE = 1024 * 1024
+
+
+@lru_cache(maxsize=1)
+def scene(ground: Ground) -> Scene:
+    """The cases of this run."""
+    return scenes.build(ground)
+
+
+def read(ground: Ground) -> list[Figure]:
+    """read by id, of a chart type: who may read it depends on the circles of its plan."""
+    found = scene(ground)
+    return [
+        _throughput(
+            "read", "read an Observation, audited", _reads(ground, found, OURS), "one find_one, no audit", 0.55
+        ),
+        _throughput(
+            "read",
+            "read an Observation, without audit",
+            _reads(ground, found, WITHOUT_AUDIT),
+            "one find_one, no audit",
+            0.7,
+        ),
+    ]
+
+
+def create(ground: Ground) -> list[Figure]:
+    """create of a chart type."""
+    found = scene(ground)
+    pairs = [(encode(scenes.observation(case)), case.patient) for case in found.cases]
+    ours = [Request("create", request("POST", "/fhir/Observation", found.home, body), 201) for body, _ in pairs]
+    bare = [Request("create", request("POST", f"/create/{patient}", {}, body), 201) for body, patient in pairs]
+    fought = _duel(ground, OURS, ours, bare)
+    return [_throughput("create", "create an Observation", fought, "one journaled majority insert", 0.5)]
+
+
+def workflow(ground: Ground) -> list[Figure]:
+    """create a Task and move it, each with its consequences."""
+    found = scene(ground)
+    each = ground.scale.connections
+    ours = [scenes.workflow(found, found.cases[start::each]) for start in range(min(each, len(found.cases)))]
+    bodies = [(encode(scenes.task(case)), case.patient) for case in found.cases]
+    bare = [Request("write", request("POST", f"/transaction/{patient}", {}, body)) for body, patient in bodies]
+    theirs = [repeating(_from(bare, start)) for start in range(len(ours))]
+    fought = duel(ground.crowd(OURS, ours), ground.crowd(BASELINE, theirs), ground.scale)
+    steps = ("create a Task", *(f"to {status}" for status in scenes.MOVES))
+    times = ", ".join(f"{step} {_milliseconds(spread([r.median(step) for r in fought.ours]).median)}" for step in steps)
+    what = "create a Task and move it to its end"
+    return [_throughput("task", what, fought, "a transaction of 3 inserts", 0.5, f"p50: {times}")]
+
+
+def search(ground: Ground) -> list[Figure]:
+    """search of 20 Observations of one patient."""
+    found = scene(ground)
+    asked = [f"/fhir/Observation?patient={case.patient}&_count=20" for case in found.cases]
+    ours = [Request("search", request("GET", path, found.home)) for path in asked]
+    bare = [Request("search", request("GET", f"/search/{case.patient}", {})) for case in found.cases]
+    fought = _duel(ground, OURS, ours, bare)
+    return [_throughput("search", "search 20 of a patient", fought, "one find of 20, spliced", 0.6)]
+
+
+def worklist(ground: Ground) -> list[Figure]:
+    """page of a worklist, of a million Tasks and of fifty thousand."""
+    scale = ground.scale
+    many = ensure(ground, scale.many_tasks, Share(scale.many_patients, scale.few_patients))
+    few = ensure(ground, scale.few_tasks, Share(0, scale.few_patients))
+    fought = duel(_asking_as(ground, many, NATIONAL), _asking_as(ground, few, NATIONAL), scale)
+    what = f"worklist: {PAGE} late of {scale.many_tasks:,} Tasks"
+    return [_latency("worklist", what, fought, f"of {scale.few_tasks:,} Tasks", _examined(ground, many, NATIONAL))]
+
+
+def organisation(ground: Ground) -> list[Figure]:
+    """page of a worklist of an organisation with 50,000 patients, and with 50, in one database."""
+    scale = ground.scale
+    name = ensure(ground, scale.many_tasks, Share(scale.many_patients, scale.few_patients))
+    fought = duel(_asking_as(ground, name, LARGE), _asking_as(ground, name, SMALL), scale)
+    what = f"worklist of an organisation with {scale.many_patients:,} patients"
+    return [
+        _latency("organisation", what, fought, f"with {scale.few_patients} patients", _examined(ground, name, LARGE))
+    ]
+
+
+def start(ground: Ground) -> list[Figure]:
+    """first answer after the start of the server, on a database that exists."""
+    scene(ground)
+    times = spread(first_answers(ground, CASES, ground.scale.starts))
+    told = f"{times.median:.2f} s"
+    return [Figure("start", "first answer after start", told, "2 s", _over(times, 2.0), 1.0, at_most=True)]
+
+
+def memory(ground: Ground) -> list[Figure]:
+    """memory of each server process, after the rows before this one have worked it."""
+    found = scene(ground)
+    crowd = ground.crowd(OURS, [repeating(_observations(found)) for _ in range(ground.scale.connections)])
+    crowd.round(ground.scale.seconds)
+    crowd.close()
+    workers = memory_of_workers(ground.process(OURS))
+    resident = spread([worker.resident / _MEGABYTE for worker in workers])
+    own = spread([worker.proportional / _MEGABYTE for worker in workers])
+    detail = f"{own.median:.0f} MB when pages shared between processes are divided among them"
+    told = f"{resident.greatest:.0f} MB"
+    return [
+        Figure("memory", "memory of a worker", told, "150 MB", _over(resident, 150.0), 1.0, at_most=True, detail=detail)
+    ]
+
+
+ROWS: Mapping[str, Row] = {
+    "read": read,
+    "create": create,
+    "task": workflow,
+    "search": search,
+    "worklist": worklist,
+    "organisation": organisation,
+    "memory": memory,
+    "start": start,
+}
+
+
+def _observations(found: Scene) -> list[Request]:
+    return [
+        Request("read", request("GET", f"/fhir/{reference}", found.home))
+        for case in found.cases
+        for reference in case.observations
+    ]
+
+
+def _reads(ground: Ground, found: Scene, which: str) -> Duel:
+    references = [reference for case in found.cases for reference in case.observations]
+    bare = [Request("read", request("GET", f"/read/{reference}", {})) for reference in references]
+    return _duel(ground, which, _observations(found), bare)
+
+
+def _duel(ground: Ground, which: str, ours: list[Request], bare: list[Request]) -> Duel:
+    return duel(
+        ground.crowd(which, _spread_over(ours, ground.scale.connections)),
+        ground.crowd(BASELINE, _spread_over(bare, ground.scale.connections)),
+        ground.scale,
+    )
+
+
+def _spread_over(requests: list[Request], connections: int) -> list[Conversation]:
+    """The same requests on every connection, each beginning elsewhere."""
+    apart = max(1, len(requests) // connections)
+    return [repeating(_from(requests, number * apart)) for number in range(connections)]
+
+
+def _from(requests: list[Request], first: int) -> list[Request]:
+    first %= len(requests)
+    return [*islice(requests, first, None), *requests[:first]]
+
+
+def _late() -> str:
+    asked = {"status": ",".join(sorted(OPEN)), "due": f"eb{now():%Y-%m-%d}T00:00:00Z", "_sort": "due", "_count": PAGE}
+    return f"/fhir/Task?{urlencode(asked)}"
+
+
+def _asking_as(ground: Ground, database: str, party: str) -> Crowd:
+    asked = Request("worklist", request("GET", _late(), ground.headers(party, database=database)))
+    return ground.crowd(OURS, [repeating([asked])], database)
+
+
+def _examined(ground: Ground, database: str, party: str) -> str:
+    """What MongoDB says of one page."""
+    ground.port(OURS, database)
+    with ground.profiled(database) as found:
+        crowd = _asking_as(ground, database, party)
+        crowd.round(0.05)
+        crowd.close()
+    asked = next(each for each in found if each.get("op") == "query" and each["ns"].endswith(".Task"))
+    return f"MongoDB examined {asked['keysExamined']} keys and {asked['docsExamined']} documents"
+
+
+def _throughput(row: str, what: str, fought: Duel, against: str, limit: float, detail: str = "") -> Figure:
+    ours, theirs = (spread([_rate(r) for r in rounds]).median for rounds in (fought.ours, fought.theirs))
+    return Figure(row, what, f"{ours:,.0f}/s", f"{theirs:,.0f}/s {against}", fought.of(_rate), limit, detail=detail)
+
+
+def _latency(row: str, what: str, fought: Duel, against: str, detail: str) -> Figure:
+    ours, theirs = (spread([r.median() for r in rounds]).median for rounds in (fought.ours, fought.theirs))
+    ratio = fought.of(lambda r: r.median())
+    told = f"{_milliseconds(theirs)} {against}"
+    return Figure(row, what, _milliseconds(ours), told, ratio, 1.3, at_most=True, detail=detail)
+
+
+def _rate(found: Round) -> float:
+    return found.per_second
+
+
+def _over(found: Spread, limit: float) -> Spread:
+    return Spread(found.median / limit, found.least / limit, found.greatest / limit)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"
