@@ -1,19 +1,22 @@
 """What a write asks, before anything is decided: one ask for each resource."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import parse_qsl
 
 from fhir_server.fhir.errors import FhirError, InvalidResource, InvalidWorkflow, MalformedRequest, MultipleMatches
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.fhir.reference import rewrite_references
+from fhir_server.interactions.parameters import parameters_in
+from fhir_server.interactions.references import local
 from fhir_server.interactions.search import patient_asked
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import WorkingSet
 from fhir_server.search.escaping import escape
 from fhir_server.search.parse import parse
 from fhir_server.store.contract import Stored
+from fhir_server.validation.findings import quoted
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,9 @@ def check_structure(asks: Iterable[Ask], services: Services) -> None:
 
 def structural_issues(resource: object, type_name: str, services: Services) -> list[Issue]:
     """What is structurally wrong with the body of a create or update of `type_name`."""
-    if isinstance(resource, dict) and resource.get("resourceType") not in {None, type_name}:
-        return [
-            Issue("structure", f"The address says {type_name}, the body {resource['resourceType']!r}.", "resourceType")
-        ]
+    stated = resource.get("resourceType") if isinstance(resource, dict) else None
+    if isinstance(stated, str) and stated != type_name:
+        return [Issue("structure", f"The address says {type_name}, the body {quoted(stated)}.", "resourceType")]
     issues = services.validator.check(resource)
     if not issues and isinstance(resource, dict) and type_name == "Subscription":
         issues = services.check_subscription(resource)
@@ -65,10 +67,10 @@ def structural_issues(resource: object, type_name: str, services: Services) -> l
 
 def resolve(asks: Sequence[Ask], working: WorkingSet, services: Services) -> list[Ask]:
     """The asks with ids, conditional creates decided, and references between entries rewritten."""
+    _refuse_ambiguous(asks)
     settled = [_settle(ask, working, services) for ask in asks]
     targets = {ask.full_url: ask.reference for ask in settled if ask.full_url}
-    if targets:
-        settled = [_rewritten(ask, targets) for ask in settled]
+    settled = [_rewritten(ask, targets, services.base_url) for ask in settled]
     settled = [_with_person(ask, working, services) for ask in settled]
     _refuse_duplicates(settled)
     return settled
@@ -90,13 +92,15 @@ def _settle(ask: Ask, working: WorkingSet, services: Services) -> Ask:
 def _matching(ask: Ask, working: WorkingSet, services: Services) -> Stored | None:
     """The one visible match of If-None-Exist; two writers with the same condition take turns."""
     condition = (ask.if_none_exist or "").partition("?")[2] or ask.if_none_exist or ""
-    pairs = parse_qsl(condition, keep_blank_values=True)
-    if not pairs:
-        raise MalformedRequest(
-            "If-None-Exist needs search parameters, such as identifier=system|value.", rule="if-none-exist"
-        )
+    pairs = parameters_in(condition)
     working.tx.guard(f"if-none-exist:{ask.type}?{'&'.join(f'{name}={value}' for name, value in sorted(pairs))}")
     query = parse(ask.type, pairs, base_url=services.base_url, default_count=2, max_count=2)
+    if not pairs or len(query.clauses) < len(pairs):
+        raise MalformedRequest(
+            "If-None-Exist takes search parameters that say what a resource has, such as identifier=system|value.",
+            ask.type,
+            "if-none-exist",
+        )
     page = working.tx.search(query, working.sight.grants(ask.type, patient_asked(query)), working.moment)
     if len(page.matches) > 1:
         raise MultipleMatches(
@@ -105,10 +109,17 @@ def _matching(ask: Ask, working: WorkingSet, services: Services) -> Stored | Non
     return page.matches[0] if page.matches else None
 
 
-def _rewritten(ask: Ask, targets: dict[str, str]) -> Ask:
+def _rewritten(ask: Ask, targets: Mapping[str, str], base_url: str) -> Ask:
+    """With references to other entries resolved, relative ones as its own fullUrl says; those to this server short."""
     if ask.resource is None:
         return ask
-    return replace(ask, resource=rewrite_references(ask.resource, lambda reference: targets.get(reference, reference)))
+    root, _, id = (ask.full_url or "").rpartition(f"/{ask.type}/")
+    outside = root if "/" not in id else ""
+
+    def target_of(reference: str) -> str:
+        return targets.get(reference) or targets.get(f"{outside}/{reference}") or local(reference, base_url)
+
+    return replace(ask, resource=rewrite_references(ask.resource, target_of))
 
 
 def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:
@@ -126,6 +137,20 @@ def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:
         raise ask.located(InvalidWorkflow(told, "Task.for", "task-for"))
     named = {"reference": found[0].reference, **person}
     return replace(ask, resource={**ask.resource, "for": named})
+
+
+def _refuse_ambiguous(asks: Sequence[Ask]) -> None:
+    """A fullUrl names one entry, and a condition creates one resource."""
+    conditions = [f"{ask.type}?{ask.if_none_exist}" if ask.if_none_exist else None for ask in asks]
+    said = [
+        [name for name in (ask.full_url, condition) if name] for ask, condition in zip(asks, conditions, strict=True)
+    ]
+    counted = Counter(name for names in said for name in names)
+    for ask, names in zip(asks, said, strict=True):
+        twice = [name for name in names if counted[name] > 1]
+        if twice:
+            told = f"{quoted(twice[0])} stands at more than one entry of this Bundle."
+            raise ask.located(MalformedRequest(told, ask.type, "duplicate-entry"))
 
 
 def _refuse_duplicates(asks: Sequence[Ask]) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from fhir_server.fhir.dates import instant
 from fhir_server.fhir.json import Resource, encode
+from fhir_server.fhir.outcome import Issue, operation_outcome
 from fhir_server.interactions.conditions import etag
 from fhir_server.store.contract import Page, Stored
 
@@ -15,9 +16,18 @@ _METHOD_STATUS = {"POST": "201 Created", "PUT": "200 OK", "DELETE": "204 No Cont
 
 
 def searchset(
-    base_url: str, type_name: str, parameters: Sequence[tuple[str, str]], page: Page, *, matches: bool = True
+    base_url: str,
+    type_name: str,
+    parameters: Sequence[tuple[str, str]],
+    page: Page,
+    *,
+    matches: bool = True,
+    skipped: Sequence[str] = (),
 ) -> bytes:
-    """The searchset Bundle of a page: links `self` and `next`, the total when it was asked, entries with their mode."""
+    """The searchset Bundle of a page: links `self` and `next`, the total when it was asked, entries with their mode.
+
+    `skipped` are the parameters that a lenient search left out; an OperationOutcome at the end names them.
+    """
     asked = [(name, value) for name, value in parameters if name != "_cursor"]
     links = [{"relation": "self", "url": _address(base_url, type_name, parameters)}]
     if page.next and matches:
@@ -28,6 +38,8 @@ def searchset(
     head["link"] = links
     entries = [_entry(base_url, stored, b'"search":{"mode":"match"}') for stored in page.matches] if matches else []
     entries += [_entry(base_url, stored, b'"search":{"mode":"include"}') for stored in page.included]
+    if skipped:
+        entries.append(_outcome(skipped))
     return _spliced(head, entries)
 
 
@@ -64,6 +76,11 @@ def _entry(base_url: str, stored: Stored, rest: bytes) -> bytes:
     full_url = encode(f"{base_url}/{stored.reference}")
     resource = b"" if stored.deleted else b'"resource":' + stored.body + b","
     return b'{"fullUrl":' + full_url + b"," + resource + rest + b"}"
+
+
+def _outcome(skipped: Sequence[str]) -> bytes:
+    told = [Issue("not-supported", f"{name} was left out of the search.", severity="warning") for name in skipped]
+    return encode({"resource": operation_outcome(told), "search": {"mode": "outcome"}})
 
 
 def _spliced(head: Resource, entries: Sequence[bytes]) -> bytes:

@@ -3,6 +3,8 @@
 https://hl7.org/fhir/R4/http.html#history
 """
 
+import re
+
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import MalformedRequest, NotFound
 from fhir_server.interactions.bundles import history_bundle
@@ -10,7 +12,9 @@ from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.store.contract import Stored
 
-_KNOWN = frozenset({"_count", "_before", "_format", "_pretty"})
+_NUMBERS = frozenset({"_count", "_before"})
+_KNOWN = _NUMBERS | {"_format", "_pretty"}
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def history(interaction: Interaction, actor: Actor, services: Services) -> Answer:
@@ -44,12 +48,11 @@ def _paging(interaction: Interaction, services: Services) -> tuple[int, int | No
     unknown = sorted(set(given) - _KNOWN)
     if unknown and not interaction.lenient:
         raise MalformedRequest(f"A history has no parameter {unknown[0]!r}; it has _count.", rule="unknown-parameter")
-    try:
-        count = int(given.get("_count", services.default_count))
-        before = int(given["_before"]) if "_before" in given else None
-    except ValueError as error:
-        raise MalformedRequest("_count of a history is a whole number.") from error
-    return max(1, min(count, services.max_count)), before
+    wrong = next((name for name, text in given.items() if name in _NUMBERS and not _NUMBER.fullmatch(text)), None)
+    if wrong:
+        raise MalformedRequest(f"{wrong} of a history is a whole number, at least 1.", rule="parameter-value")
+    count = int(given.get("_count", services.default_count))
+    return min(count, services.max_count), int(given["_before"]) if "_before" in given else None
 
 
 def _query(interaction: Interaction) -> str:

@@ -31,7 +31,8 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
     )
     asked = "&".join(f"{name}={value}" for name, value in interaction.parameters)
     counted = query.summary == "count"
-    body = searchset(services.base_url, query.type, interaction.parameters, page, matches=not counted)
+    used = [pair for pair in interaction.parameters if pair[0] not in query.skipped]
+    body = searchset(services.base_url, query.type, used, page, matches=not counted, skipped=query.skipped)
     shown = () if counted else page.matches + page.included
     return Answer("ok", body, None, shown, "the query and the grants of the actor", query=f"{query.type}?{asked}")
 
