@@ -15,15 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pymongo import MongoClient
-from pymongo.errors import PyMongoError
-
 from fhir_server.store.folder_lock import FolderLock
 from fhir_server.store.mongod import INSTEAD, NoEmbeddedMongo, command_line, explain_end, find_mongod, launch
+from fhir_server.store.replica_set import REPLICA_SET, is_primary
 
 __all__ = ["EmbeddedMongo", "NoEmbeddedMongo"]
 
-REPLICA_SET = "samen"
 _HOST = "127.0.0.1"
 _POLL = 0.02
 
@@ -110,7 +107,7 @@ class EmbeddedMongo:
         deadline = time.monotonic() + self._seconds
         while not self._lock.acquire():
             state = self._remembered()
-            if state.get("ready") and _is_primary(state["port"]):
+            if state.get("ready") and is_primary(state["port"]):
                 self._port = state["port"]
                 return
             if time.monotonic() > deadline:
@@ -143,7 +140,7 @@ class EmbeddedMongo:
             log.replace(self.folder / "mongod.previous.log")
         with log.open("wb") as output:
             self._process = launch(self._command(binary), output)
-        while not _is_primary(self._port, settle=True):
+        while not is_primary(self._port, settle=True):
             code = self._process.poll()
             if code is not None:
                 self._process = None
@@ -186,32 +183,6 @@ class EmbeddedMongo:
         draft = self.folder / "mongod.json.new"
         draft.write_text(json.dumps({"port": self._port, "owner": os.getpid(), "ready": ready}))
         draft.replace(self.folder / "mongod.json")
-
-
-def _is_primary(port: int | None, *, settle: bool = False) -> bool:
-    """Whether the mongod on `port` takes writes; `settle` brings its replica set nearer to that when it does not."""
-    client: MongoClient[dict[str, Any]]
-    with MongoClient(_HOST, port, directConnection=True, serverSelectionTimeoutMS=500) as client:
-        try:
-            if client.admin.command("hello").get("isWritablePrimary"):
-                return True
-            if settle:
-                _settle_replica_set(client, f"{_HOST}:{port}")
-        except PyMongoError:
-            return False
-    return False
-
-
-def _settle_replica_set(client: MongoClient[dict[str, Any]], address: str) -> None:
-    """Initiate the set the first time; afterwards tell it the port it has now."""
-    config = client.local["system.replset"].find_one()
-    if config is None:
-        member = {"_id": 0, "host": address}
-        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
-    elif config["members"][0]["host"] != address:
-        config["members"][0]["host"] = address
-        config["version"] += 1
-        client.admin.command("replSetReconfig", config, force=True)
 
 
 def _end_orphan(folder: Path) -> None:
