@@ -86,6 +86,8 @@ def _sort(query: Query, text: str) -> Query:
     for key in keys:
         if key.parameter not in served:
             raise NotServed(f"{query.type} cannot be sorted by {key.parameter!r}; it can by {', '.join(served)}.")
+    if len({key.parameter for key in keys}) < len(keys):
+        raise MalformedRequest(f"'_sort' takes each parameter once, it was {text!r}.")
     return replace(query, sort=tuple(keys))
 
 

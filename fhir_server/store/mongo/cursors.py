@@ -16,7 +16,7 @@ from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.search.query import Query
 
 _SIGNED_BYTES = 16
-_LONGEST = 4000
+_LONGEST = 16_000
 
 
 def written(query: Query, values: list[Any], secret: bytes) -> str:

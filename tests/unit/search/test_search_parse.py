@@ -130,6 +130,7 @@ def test_what_is_not_served_is_refused_and_left_out_when_lenient(name: str, text
         ("due", "lt", r"'lt' is no date"),
         ("identifier", "a\x00b", r"holds a character that no text may have"),
         ("identifier", "a\ud800", r"holds a character that no text may have"),
+        ("_sort", "due,-due", r"'_sort' takes each parameter once"),
         ("_count", "-1", r"'_count' takes a whole number"),
         ("_count", "ten", r"'_count' takes a whole number"),
         ("_count", "١", r"'_count' takes a whole number"),
