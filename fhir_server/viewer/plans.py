@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from fhir_server.care.programmes import Programme
 from fhir_server.fhir.dates import time_range
@@ -11,7 +10,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import reference_to
 from fhir_server.viewer.care_teams import TeamShown
 from fhir_server.viewer.task_rows import Party, TaskRow
-from fhir_server.viewer.texts import concept_text, name_of, text_of
+from fhir_server.viewer.texts import concept_text, name_of, quantity_text, text_of
 from fhir_server.viewer.words import (
     ACTIVITY_STATUSES,
     GOAL_STATUSES,
@@ -119,10 +118,9 @@ def _goal(goal: Resource, language: str) -> GoalShown:
 
 def _target(target: Resource, language: str) -> str:
     quantity = target.get("detailQuantity")
-    value: Decimal | str = quantity.get("value", "") if quantity else ""
-    detail = f"{value} {quantity.get('unit', '')}".strip() if quantity else target.get("detailString", "")
+    detail = quantity_text(quantity) if quantity else str(target.get("detailString", ""))
     detail = detail or concept_text(target.get("detailCodeableConcept"), language)
-    return ": ".join(part for part in (concept_text(target.get("measure"), language), detail) if part)
+    return " – ".join(part for part in (concept_text(target.get("measure"), language), detail) if part)
 
 
 def _activity(activity: Resource, parts: Parts, language: str) -> ActivityShown | None:

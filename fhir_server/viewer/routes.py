@@ -15,7 +15,7 @@ from werkzeug.exceptions import NotFound as NoSuchAddress
 from werkzeug.wrappers import Response as AnyResponse
 
 from fhir_server.auth.sessions import Sessions
-from fhir_server.fhir.errors import FhirError, Forbidden, Gone, MalformedRequest, NotFound, Unavailable
+from fhir_server.fhir.errors import FhirError, Gone, MalformedRequest, NotFound, Unavailable
 from fhir_server.interactions.words import Services
 from fhir_server.viewer.caseload import GROUPS, portion
 from fhir_server.viewer.languages import NAMES, check_catalogues, speak
@@ -26,7 +26,7 @@ from fhir_server.viewer.questions import Questions
 from fhir_server.viewer.signing_in import SIGN_IN_PATH, add_signing_in
 from fhir_server.viewer.task_rows import Reading
 from fhir_server.viewer.texts import day_shown
-from fhir_server.viewer.visits import Visits
+from fhir_server.viewer.visits import ForeignForm, Visits
 
 log = logging.getLogger(__name__)
 
@@ -150,9 +150,9 @@ def _add_refusals(pages: Blueprint, visits: Visits) -> None:
     def not_found(_: FhirError) -> AnyResponse:
         return _refusal("not_found", HTTPStatus.NOT_FOUND)
 
-    @pages.errorhandler(Forbidden)
-    def forbidden(_: Forbidden) -> AnyResponse:
-        return _refusal("forbidden", HTTPStatus.FORBIDDEN)
+    @pages.errorhandler(ForeignForm)
+    def foreign_form(_: ForeignForm) -> AnyResponse:
+        return _refusal("foreign_form", HTTPStatus.FORBIDDEN)
 
     @pages.errorhandler(Unavailable)
     def unavailable(_: Unavailable) -> AnyResponse:

@@ -7,11 +7,10 @@ from werkzeug.wrappers import Response as AnyResponse
 from fhir_server.audit.events import Occurrence, audit_event
 from fhir_server.auth.sessions import Sessions, SignInRefused, TooManyAttempts
 from fhir_server.fhir.actor import Actor
-from fhir_server.fhir.errors import Forbidden
 from fhir_server.interactions.perform import record_refusal
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.search.grant import Stamp
-from fhir_server.viewer.visits import Visits, local_path
+from fhir_server.viewer.visits import ForeignForm, Visits, local_path
 
 SIGN_IN, SIGN_OUT = "sign-in", "sign-out"
 SIGN_IN_PATH = "/sign-in"
@@ -30,7 +29,7 @@ def add_signing_in(pages: Blueprint, services: Services, sessions: Sessions, vis
     def sign_in() -> AnyResponse:
         try:
             visits.check_proof()
-        except Forbidden:
+        except ForeignForm:
             return make_response(_form(_("This page was open for too long. Please sign in again.")), 403)
         try:
             session_id = sessions.sign_in(

@@ -7,7 +7,8 @@ from datetime import date
 from typing import Any
 
 from babel import Locale, UnknownLocaleError
-from flask_babel import format_date
+from babel.numbers import get_decimal_symbol
+from flask_babel import format_date, get_locale
 
 from fhir_server.fhir.json import Resource
 
@@ -81,6 +82,13 @@ def value_text(observation: Resource, language: str) -> str:
     return _value(name, value, language) or ", ".join(part.strip() for part in parts)
 
 
+def quantity_text(quantity: Resource) -> str:
+    """A Quantity with all its digits, written with the reader's decimal sign."""
+    number = str(quantity.get("value", "")).replace(".", get_decimal_symbol(get_locale()))
+    unit = quantity.get("unit") or quantity.get("code") or ""
+    return f"{quantity.get('comparator', '')}{number} {unit}".strip()
+
+
 def age_on(birth_date: str, today: date) -> int | None:
     """Whole years on `today`; None when the date of birth is not known to the day."""
     try:
@@ -114,8 +122,7 @@ def _human_name(person: Resource) -> Resource:
 
 def _value(name: str, value: Any, language: str) -> str:
     if name == "valueQuantity":
-        unit = value.get("unit") or value.get("code") or ""
-        return f"{value.get('comparator', '')}{value.get('value', '')} {unit}".strip()
+        return quantity_text(value)
     if name == "valueCodeableConcept":
         return concept_text(value, language)
     return str(value) if name in {"valueString", "valueInteger"} else ""

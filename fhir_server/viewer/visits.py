@@ -12,10 +12,15 @@ from flask import Response, g, request
 
 from fhir_server.auth.sessions import Sessions, check_csrf, csrf_token
 from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.errors import Forbidden
 from fhir_server.store.mongo.registry import User
 
 _A_YEAR = 365 * 24 * 3600
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]*")
+
+
+class ForeignForm(Exception):
+    """A form came in that is not one of ours for this browser, or no longer."""
 
 
 class Visits:
@@ -55,8 +60,11 @@ class Visits:
         return csrf_token(self._identity() or self._new_visit())
 
     def check_proof(self) -> None:
-        """Raise Forbidden unless the form that came in is one of ours, for this browser."""
-        check_csrf(self._identity(), request.form.get("proof"))
+        """Raise ForeignForm unless the form that came in is one of ours, for this browser."""
+        try:
+            check_csrf(self._identity(), request.form.get("proof"))
+        except Forbidden as refusal:
+            raise ForeignForm from refusal
 
     def open_session(self, answer: Response, session_id: str) -> None:
         """Let the browser hold a new session."""
