@@ -125,9 +125,14 @@ class Case:
 class World:
     """The application on the test run's MongoDB."""
 
-    def __init__(self, mongo_url: str, database: str) -> None:
+    def __init__(self, mongo_url: str, database: str, **more: Any) -> None:
         settings = Settings(
-            mongodb_url=mongo_url, database=database, secure_cookies=False, http_endpoints=True, token_lifetime=86_400
+            mongodb_url=mongo_url,
+            database=database,
+            secure_cookies=False,
+            http_endpoints=True,
+            token_lifetime=86_400,
+            **more,
         )
         self.parts: Parts = build(settings)
         self.app = web(self.parts)

@@ -57,8 +57,9 @@ def patient_of(resource: Resource) -> str | None:
 
 
 def chain(resource: Resource) -> list[str]:
-    """The references that lead from a resource to its plan."""
-    return [target for element in TYPES[resource["resourceType"]].chain for target in _targets(resource, [element])]
+    """The references that lead to a plan; one to a Patient does not, for it belongs to every plan about the person."""
+    found = (target for element in TYPES[resource["resourceType"]].chain for target in _targets(resource, [element]))
+    return [target for target in found if not target.startswith("Patient/")]
 
 
 def _targets(value: Any, path: list[str]) -> Iterator[str]:
