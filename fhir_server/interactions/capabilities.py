@@ -59,7 +59,7 @@ def _resource(type_name: str) -> Resource:
     on_type = sorted({address.interaction for address in ADDRESSES if "{type}" in address.path})
     offered = [name for name in on_type if name not in _WRITES or client_may(type_name, name)]
     parameters = parameters_of(type_name)
-    return {
+    declared: Resource = {
         "type": type_name,
         "interaction": [{"code": name} for name in offered],
         "versioning": "versioned-update" if type_name in VERSIONED_UPDATE else "versioned",
@@ -73,3 +73,4 @@ def _resource(type_name: str) -> Resource:
         "searchInclude": sorted(f"{type_name}:{p.code}" for p in parameters.values() if p.type == "reference"),
         "searchParam": [{"name": p.code, "type": p.type} for p in sorted(parameters.values(), key=lambda p: p.code)],
     }
+    return {name: value for name, value in declared.items() if value != []}

@@ -1,0 +1,154 @@
+"""The CapabilityStatement declares what works, and all of it works."""
+
+from typing import Any
+
+import pytest
+
+from fhir_server.access.types import TYPES
+from fhir_server.definitions.search_parameters import parameters_of
+from fhir_server.fhir.json import Resource
+from fhir_server.interactions.addressing import ADDRESSES
+from fhir_server.validation.validator import Validator
+from tests.http.resources import imported, own
+from tests.minimal import minimal
+from tests.world import Case, Party, World
+
+ALL = sorted(TYPES)
+VALUES = {
+    "token": "none",
+    "reference": "Patient/none",
+    "date": "ge2026-01-01",
+    "string": "none",
+    "uri": "https://samen.example/fhir/none",
+}
+# The chain of a plan is only made by a referral; its AuditEvents are read by the plan's custodian.
+OF_A_CASE = {"Task": "task", "ServiceRequest": "order", "CarePlan": "plan", "CareTeam": "team", "Consent": "consent"}
+
+
+@pytest.fixture(scope="module")
+def hospital(world: World) -> Party:
+    """Who asks."""
+    return world.hospital()
+
+
+@pytest.fixture(scope="module")
+def statement(hospital: Party) -> Resource:
+    """What the server declares."""
+    return hospital.read("metadata")
+
+
+@pytest.fixture(scope="module")
+def case(world: World, hospital: Party) -> Case:
+    """A plan of the hospital."""
+    return world.case(hospital, world.party())
+
+
+def declared(statement: Resource, type_name: str) -> Resource:
+    """What the server declares for a type."""
+    [found] = [each for each in statement["rest"][0]["resource"] if each["type"] == type_name]
+    return dict(found)
+
+
+def interactions(statement: Resource, type_name: str) -> set[str]:
+    """The interactions declared for a type."""
+    return {each["code"] for each in declared(statement, type_name)["interaction"]}
+
+
+def test_the_statement_is_valid(statement: Resource) -> None:
+    assert Validator().check({**statement, "id": "statement"}) == []
+
+
+def test_each_stored_type_is_declared_and_no_other(statement: Resource) -> None:
+    assert [each["type"] for each in statement["rest"][0]["resource"]] == ALL
+
+
+def test_each_address_is_declared(statement: Resource) -> None:
+    everywhere = set().union(*(interactions(statement, type_name) for type_name in ALL))
+    on_the_system = {each["code"] for each in statement["rest"][0]["interaction"]}
+
+    assert everywhere | on_the_system | {"capabilities"} == {each.interaction for each in ADDRESSES} | {"batch"}
+
+
+@pytest.mark.parametrize("type_name", ALL)
+def test_declared_reading_works(world: World, hospital: Party, case: Case, statement: Resource, type_name: str) -> None:
+    party, resource = _readable(world, hospital, case, type_name)
+    place = f"{type_name}/{resource['id']}"
+
+    assert {"read", "vread", "history-instance", "search-type"} <= interactions(statement, type_name)
+    assert party.read(place)["id"] == resource["id"]
+    assert party.read(f"{place}/_history/1")["id"] == resource["id"]
+    assert resource["id"] in [each["id"] for each in party.get(f"{place}/_history").entries]
+    assert [each["id"] for each in party.get(f"{type_name}?_id={resource['id']}").entries] == [resource["id"]]
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
+    posted = party.ask("POST", f"{type_name}/_search", f"_id={resource['id']}".encode(), **form)
+    assert [each["id"] for each in posted.entries] == [resource["id"]]
+
+
+@pytest.mark.parametrize("type_name", ALL)
+def test_declared_writing_works_and_undeclared_is_refused(
+    world: World, hospital: Party, case: Case, statement: Resource, type_name: str
+) -> None:
+    offered = interactions(statement, type_name)
+    if type_name in OF_A_CASE:
+        resource = hospital.read(getattr(case, OF_A_CASE[type_name]))
+    elif "create" in offered:
+        made = hospital.post(own(hospital, type_name))
+        assert made.status == 201, made.body
+        resource = made.body
+    else:
+        patient = hospital.post(minimal("Patient")).body["id"]
+        refused = hospital.post(minimal(type_name, references={"Patient": f"Patient/{patient}"}))
+        assert refused.status == 403, refused.body
+        resource = _readable(world, hospital, case, type_name)[1]
+    place = f"{type_name}/{resource['id']}"
+    changed = resource if type_name in OF_A_CASE else {**resource, "language": "nl"}
+    custodian_only = type_name == "AuditEvent"
+
+    assert (hospital.put(changed).status == 200) is ("update" in offered)
+    deleted = hospital.ask("DELETE", place).status
+    assert deleted == (204 if "delete" in offered else 404 if custodian_only else 403)
+
+
+@pytest.mark.parametrize("type_name", ALL)
+def test_declared_search_parameters_work(hospital: Party, statement: Resource, type_name: str) -> None:
+    parameters = declared(statement, type_name)["searchParam"]
+    assert {"_id", "_lastUpdated"} <= {each["name"] for each in parameters}
+    for each in parameters:
+        reply = hospital.get(f"{type_name}?{each['name']}={_value(type_name, each)}&_count=1")
+        assert reply.status == 200, (each, reply.body)
+        assert reply.body["type"] == "searchset"
+
+
+@pytest.mark.parametrize("type_name", ALL)
+def test_declared_includes_work(hospital: Party, statement: Resource, type_name: str) -> None:
+    for path in declared(statement, type_name).get("searchInclude", []):
+        reply = hospital.get(f"{type_name}?_include={path}&_count=1")
+        assert reply.status == 200, (path, reply.body)
+
+
+@pytest.mark.parametrize("type_name", ALL)
+def test_what_is_not_declared_is_no_search_parameter(hospital: Party, statement: Resource, type_name: str) -> None:
+    reply = hospital.get(f"{type_name}?no-such-parameter=1")
+
+    assert reply.status == 400
+    for each in declared(statement, type_name)["searchParam"]:
+        assert each["name"] in reply.issues[0]["diagnostics"]
+
+
+def _value(type_name: str, declared_parameter: Resource) -> str:
+    """A value that the parameter takes and nothing has."""
+    targets = parameters_of(type_name)[declared_parameter["name"]].targets
+    if declared_parameter["type"] == "reference" and targets and "*" not in targets:
+        return f"{targets[0]}/none"
+    return VALUES[declared_parameter["type"]]
+
+
+def _readable(world: World, hospital: Party, case: Case, type_name: str) -> tuple[Party, dict[str, Any]]:
+    """A resource of the type, and a party that may read it."""
+    if type_name in OF_A_CASE:
+        return hospital, hospital.read(getattr(case, OF_A_CASE[type_name]))
+    if type_name == "AuditEvent":
+        return world.custodian, world.custodian.get("AuditEvent?_count=1").entries[0]
+    made = world.operator.post(imported(type_name))
+    assert made.status == 201, made.body
+    return world.operator, made.body
