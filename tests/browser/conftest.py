@@ -1,0 +1,224 @@
+"""A real Chromium, and a ward: the application on a port of its own, with people in every state of care."""
+
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from pymongo import MongoClient
+from werkzeug.serving import make_server
+
+from fhir_server.demo.cases import LATE, UNDER_WAY, WAITING
+from fhir_server.demo.directory import HOME, HOSP, OUT
+from fhir_server.demo.referral import MIA, Parties, Person, referral
+from fhir_server.fhir import dates
+from fhir_server.fhir.actor import OPEN_PLANS
+from tests.viewer_visitor import PASSWORD, new_user
+from tests.world import EVERYTHING, Party, World
+
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_QUIETLY = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+MARKUP = "<script>document.title='taken'</script><b>Zwaar</b> & \"druk\""
+
+
+@dataclass(frozen=True)
+class Ward:
+    """The running viewer with its people: patients and Tasks by the family name of the person."""
+
+    url: str
+    world: World
+    patients: dict[str, str]
+    tasks: dict[str, str]
+
+    def person(self, family: str) -> str:
+        """The address of a person's page."""
+        return f"{self.url}/people/{self.patients[family].removeprefix('Patient/')}"
+
+
+@pytest.fixture(scope="session")
+def ward(mongo_url: str, mongo_client: MongoClient[dict[str, Any]], database_name: str) -> Iterator[Ward]:
+    """A server on loopback, told the stories of its people through the FHIR interface."""
+    name = f"{database_name}_b"
+    world = World(mongo_url, name)
+    server = make_server("127.0.0.1", 0, world.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield _with_people(Ward(f"http://127.0.0.1:{server.port}", world, {}, {}))
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        world.close()
+        mongo_client.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window."""
+    found = next(filter(None, map(shutil.which, _CHROMIUM)), None)
+    if found is None:
+        pytest.skip("no Chromium: install one, on Debian or Ubuntu with `apt install chromium`")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=list(_QUIETLY))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visitor(browser: Browser, ward: Ward) -> Iterator[Callable[..., Page]]:
+    """`visitor(language="fr", width=390)` is somebody with a browser of her own; scripts are off unless asked for."""
+    with ExitStack() as open_contexts:
+
+        def visit(language: str = "en", width: int = 1280, *, scripts: bool = False, **options: Any) -> Page:
+            context: BrowserContext = browser.new_context(
+                base_url=ward.url,
+                locale=language,
+                viewport={"width": width, "height": 900},
+                java_script_enabled=scripts,
+                reduced_motion="reduce",
+                **options,
+            )
+            open_contexts.callback(context.close)
+            return context.new_page()
+
+        yield visit
+
+
+@pytest.fixture
+def case_manager(visitor: Callable[..., Page], ward: Ward) -> Callable[..., Page]:
+    """`case_manager(language="fr")` is signed in at the organisation that keeps the plans, and sees the caseload."""
+
+    def enter(language: str = "en", width: int = 1280, **options: Any) -> Page:
+        page = visitor(language, width, **options)
+        sign_in(page, new_user(ward.world, language=language))
+        page.locator(".sign-out").wait_for()
+        return page
+
+    return enter
+
+
+def sign_in(page: Page, username: str, password: str = PASSWORD) -> None:
+    """Fill in the form and send it."""
+    page.goto("/sign-in")
+    page.locator("#username").fill(username)
+    page.locator("#password").fill(password)
+    page.locator("main button").click()
+
+
+def _with_people(ward: Ward) -> Ward:
+    world = ward.world
+    hosp = world.party(EVERYTHING, OPEN_PLANS, organization=HOSP.reference)
+    home = world.party(EVERYTHING, organization=HOME.reference)
+    _refer(ward, hosp, LATE, due_in_days=-3)
+    _move(home, ward.tasks["Aerts"], "received", "accepted", "in-progress")
+    _refer(ward, hosp, Person("Nele", "Maes", "female", 47, "Brugge", "8000", serial="999"), due_in_days=-1)
+    _refer(ward, hosp, WAITING, due_in_days=5)
+    _refer(ward, hosp, UNDER_WAY, due_in_days=1)
+    _move(home, ward.tasks["Lambert"], "received", "accepted")
+    _refer(ward, hosp, Person("Rik", "Wouters", "male", 64, "Antwerpen", "2018"), due_in_days=9)
+    home.move(ward.tasks["Wouters"], "rejected", "Geen plaats voor eind volgende maand")
+    _refer(ward, hosp, Person("Jan", "Dewulf", "male", 71, "Leuven", "3000", serial="000"), description=MARKUP)
+    _refer(ward, hosp, MIA)
+    _move(home, ward.tasks["Claes"], "received", "accepted", "in-progress")
+    _care_for_mia(ward, hosp, home)
+    return ward
+
+
+def _refer(ward: Ward, hosp: Party, person: Person, *, due_in_days: int = 7, description: str | None = None) -> None:
+    bundle = referral(dates.now(), person, Parties(), due_in_days=due_in_days)
+    for entry in bundle["entry"]:
+        if description and entry["resource"]["resourceType"] == "Task":
+            entry["resource"]["description"] = description
+    reply = hosp.transact(bundle)
+    assert reply.status == 200, reply.body
+    found = [re.search(r"((Patient|Task)/[^/]+)/_history", e["response"]["location"]) for e in reply.body["entry"]]
+    made = {match[2]: match[1] for match in found if match}
+    ward.patients[person.family], ward.tasks[person.family] = made["Patient"], made["Task"]
+
+
+def _move(party: Party, task: str, *statuses: str) -> None:
+    for status in statuses:
+        reply = party.move(task, status)
+        assert reply.status == 200, reply.body
+
+
+def _care_for_mia(ward: Ward, hosp: Party, home: Party) -> None:
+    """A goal, a visit with its result, a completed Task, and a second order that waits for another organisation."""
+    patient, task = ward.patients["Claes"], ward.tasks["Claes"]
+    plan = hosp.read(task)["basedOn"][0]["reference"]
+    goal = hosp.post(
+        {
+            "resourceType": "Goal",
+            "lifecycleStatus": "active",
+            "achievementStatus": {
+                "coding": [{"system": "http://terminology.hl7.org/CodeSystem/goal-achievement", "code": "improving"}]
+            },
+            "description": {"text": "Thuis blijven wonen, met hulp bij het wassen"},
+            "subject": {"reference": patient},
+            "target": [
+                {"measure": {"text": "bezoeken per week"}, "detailQuantity": {"value": 2}, "dueDate": "2027-03-01"}
+            ],
+        }
+    )
+    assert goal.status == 201, goal.body
+    assert ward.world.custodian.change(plan, goal=[{"reference": f"Goal/{goal.body['id']}"}]).status == 200
+    visit = home.post(
+        {
+            "resourceType": "Observation",
+            "status": "final",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7", "display": "Body weight"}]},
+            "subject": {"reference": patient},
+            "effectiveDateTime": dates.instant(dates.now()),
+            "performer": [{"reference": HOME.reference}],
+            "valueQuantity": {"value": 61.5, "unit": "kg"},
+        }
+    )
+    assert visit.status == 201, visit.body
+    _move(home, task, "completed")
+    _order_speech_therapy(hosp, patient, plan)
+
+
+def _order_speech_therapy(hosp: Party, patient: str, plan: str) -> None:
+    order = hosp.post(
+        {
+            "resourceType": "ServiceRequest",
+            "status": "active",
+            "intent": "order",
+            "code": {"text": "Logopedie"},
+            "subject": {"reference": patient},
+            "basedOn": [{"reference": plan}],
+            "authoredOn": dates.instant(dates.now()),
+            "requester": {"reference": hosp.reference},
+        }
+    )
+    assert order.status == 201, order.body
+    task = hosp.post(
+        {
+            "resourceType": "Task",
+            "status": "requested",
+            "intent": "order",
+            "priority": "urgent",
+            "code": {"coding": [{"system": "http://hl7.org/fhir/CodeSystem/task-code", "code": "fulfill"}]},
+            "focus": {"reference": f"ServiceRequest/{order.body['id']}"},
+            "for": {"reference": patient},
+            "basedOn": [{"reference": plan}],
+            "requester": {"reference": hosp.reference},
+            "owner": {"reference": OUT.reference},
+            "restriction": {"period": {"end": (dates.now().date()).isoformat()}},
+        }
+    )
+    assert task.status == 201, task.body
