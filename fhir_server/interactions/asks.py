@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from fhir_server.access.scopes import check_scope
 from fhir_server.fhir.errors import FhirError, InvalidResource, InvalidWorkflow, MalformedRequest, MultipleMatches
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
@@ -39,8 +40,8 @@ class Ask:
         return f"{self.type}/{self.id}"
 
     def located(self, error: FhirError) -> FhirError:
-        """`error` with the entry's place, when the ask came in a Bundle."""
-        return error.below(self.place) if self.place else error
+        """`error` with the place of the entry's resource, when the ask came in a Bundle."""
+        return error.below(f"{self.place}.resource") if self.place else error
 
 
 def check_structure(asks: Iterable[Ask], services: Services) -> None:
@@ -90,7 +91,8 @@ def _settle(ask: Ask, working: WorkingSet, services: Services) -> Ask:
 
 
 def _matching(ask: Ask, working: WorkingSet, services: Services) -> Stored | None:
-    """The one visible match of If-None-Exist; two writers with the same condition take turns."""
+    """The one visible match of If-None-Exist, for whoever may search; two writers with one condition take turns."""
+    check_scope(working.actor, "search-type", ask.type)
     condition = (ask.if_none_exist or "").partition("?")[2] or ask.if_none_exist or ""
     pairs = parameters_in(condition)
     working.tx.guard(f"if-none-exist:{ask.type}?{'&'.join(f'{name}={value}' for name, value in sorted(pairs))}")

@@ -58,7 +58,8 @@ def history_bundle(
 
 def response_bundle(kind: str, entries: Iterable[Resource]) -> bytes:
     """A batch-response or transaction-response."""
-    return encode({"resourceType": "Bundle", "type": kind, "entry": list(entries)})
+    told = list(entries)
+    return encode({"resourceType": "Bundle", "type": kind, **({"entry": told} if told else {})})
 
 
 def _history_part(version: Stored) -> bytes:

@@ -8,7 +8,7 @@ import re
 from fhir_server.fhir.errors import MalformedRequest, VersionConflict
 from fhir_server.store.contract import Stored
 
-_ETAG = re.compile(r'(?:W/)?"?([0-9]{1,9})"?')
+_ETAG = re.compile(r'(?:W/)?"(?P<quoted>[0-9]{1,9})"|(?P<bare>[0-9]{1,9})')
 
 
 def etag(version: int) -> str:
@@ -32,9 +32,10 @@ def check_if_match(header: str | None, current: Stored) -> None:
         raise MalformedRequest(
             f"If-Match needs the ETag of a version, such as {etag(current.version)}; it was {header!r}."
         )
-    if int(match[1]) != current.version:
+    stated = match["quoted"] or match["bare"]
+    if int(stated) != current.version:
         raise VersionConflict(
-            f"You changed version {match[1]} of {current.reference}, but the current version is {current.version}; "
+            f"You changed version {stated} of {current.reference}, but the current version is {current.version}; "
             "read it again and repeat your change on it.",
             current.type,
             "version-stale",

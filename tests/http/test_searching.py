@@ -1,0 +1,234 @@
+"""Searches over HTTP: what they find, how pages follow each other, what is refused."""
+
+import uuid
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from tests.minimal import minimal
+from tests.world import Party, Reply, World
+
+
+@pytest.fixture
+def hosp(world: World) -> Party:
+    """A hospital."""
+    return world.hospital()
+
+
+@pytest.fixture
+def patient(hosp: Party) -> str:
+    """A Patient of the hospital with a name of its own."""
+    return f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+
+
+def observation(patient: str, code: str = "a", **elements: Any) -> dict[str, Any]:
+    """A small Observation."""
+    coded = {"coding": [{"system": "urn:codes", "code": code}]}
+    return minimal(
+        "Observation", references={"Patient": patient}, subject={"reference": patient}, code=coded, **elements
+    )
+
+
+def ids(reply: Reply, mode: str = "match") -> list[str]:
+    """The ids of the entries of a mode."""
+    assert reply.status == 200, reply.body
+    return [e["resource"]["id"] for e in reply.body.get("entry", []) if e["search"]["mode"] == mode]
+
+
+def following(party: Party, reply: Reply) -> Reply | None:
+    """The next page, asked by the address that the server gave."""
+    urls = [link["url"] for link in reply.body["link"] if link["relation"] == "next"]
+    if not urls:
+        return None
+    parts = urlsplit(urls[0])
+    return party.get(f"{parts.path.rpartition('/')[2]}?{parts.query}")
+
+
+def pages(party: Party, place: str) -> list[list[str]]:
+    """The ids of each page to the end."""
+    found, reply = [], party.get(place)
+    while reply is not None:
+        found.append(ids(reply))
+        reply = following(party, reply)  # type: ignore[assignment]
+    return found
+
+
+def test_each_kind_of_parameter_finds_what_it_names(hosp: Party, patient: str) -> None:
+    unique = uuid.uuid4().hex
+    names = [{"family": f"Müller-{unique}", "given": ["Élodie"]}]
+    identifier = [{"system": "urn:ids", "value": unique}]
+    person = hosp.post(minimal("Patient", name=names, identifier=identifier, birthDate="1961-04-05")).body["id"]
+    seen = hosp.post(observation(f"Patient/{person}", unique, effectiveDateTime="2026-03-04T10:00:00Z")).body["id"]
+    form = hosp.post(minimal("Questionnaire", url=f"https://samen.example/{unique}", status="active")).body["id"]
+
+    assert ids(hosp.get(f"Patient?identifier=urn:ids|{unique}")) == [person]
+    assert ids(hosp.get(f"Patient?identifier=urn:others|{unique}")) == []
+    assert ids(hosp.get(f"Patient?name=muller-{unique}")) == [person]
+    assert ids(hosp.get(f"Patient?family:exact=Muller-{unique}")) == []
+    assert ids(hosp.get(f"Patient?identifier={unique}&birthdate=1961-04")) == [person]
+    assert ids(hosp.get(f"Patient?identifier={unique}&birthdate=lt1961-04-05")) == []
+    assert ids(hosp.get(f"Observation?patient={person}")) == [seen]
+    assert ids(hosp.get(f"Observation?subject=Patient/{person}&code=urn:codes|{unique}&date=ge2026-03")) == [seen]
+    assert ids(hosp.get(f"Observation?patient={person}&status:not=final")) == []
+    assert ids(hosp.get(f"Questionnaire?url=https://samen.example/{unique}")) == [form]
+    assert ids(hosp.get(f"Patient?identifier={unique}&_lastUpdated=ge2026-01-01")) == [person]
+    assert ids(hosp.get(f"Patient?identifier={unique}&_lastUpdated=lt2020-01-01")) == []
+
+
+def test_pages_hold_everything_once(hosp: Party, patient: str) -> None:
+    made = [hosp.post(observation(patient)).body["id"] for _ in range(11)]
+
+    found = pages(hosp, f"Observation?patient={patient}&_count=3")
+
+    assert [len(page) for page in found] == [3, 3, 3, 2]
+    assert sorted(id for page in found for id in page) == sorted(made)
+
+
+@pytest.mark.parametrize("sort", ["_id", "-_id", "_lastUpdated", "-_lastUpdated", "date", "-date", "status,-date"])
+def test_pages_lose_and_repeat_nothing_while_others_write(hosp: Party, patient: str, sort: str) -> None:
+    made = {
+        hosp.post(observation(patient, "ab"[n % 2], effectiveDateTime=f"2026-0{1 + n % 3}-01")).body["id"]
+        for n in range(7)
+    }
+    reply: Reply | None = hosp.get(f"Observation?patient={patient}&_count=2&_sort={sort}")
+    found: list[str] = []
+    while reply is not None:
+        found += ids(reply)
+        hosp.post(observation(patient, "c", effectiveDateTime="2026-02-15"))
+        reply = following(hosp, reply) if len(found) < 40 else None
+
+    assert made <= set(found)
+    assert len(found) == len(set(found))
+
+
+def test_sorted_as_asked(hosp: Party, patient: str) -> None:
+    dates = ["2026-02-01", "2026-01-01", "2026-03-01"]
+    made = {day: hosp.post(observation(patient, effectiveDateTime=day)).body["id"] for day in dates}
+
+    up = ids(hosp.get(f"Observation?patient={patient}&_sort=date"))
+    down = ids(hosp.get(f"Observation?patient={patient}&_sort=-date"))
+
+    assert up == [made[day] for day in sorted(dates)] == down[::-1]
+
+
+def test_included_resources_come_with_their_matches(hosp: Party, patient: str) -> None:
+    seen = hosp.post(observation(patient)).body["id"]
+
+    reply = hosp.get(f"Observation?_id={seen}&_include=Observation:subject")
+
+    assert (ids(reply), ids(reply, "include")) == ([seen], [patient.split("/")[1]])
+
+
+def test_the_total_is_counted_when_asked(hosp: Party, patient: str) -> None:
+    for _ in range(3):
+        hosp.post(observation(patient))
+
+    asked = hosp.get(f"Observation?patient={patient}&_total=accurate&_count=1").body
+    counted = hosp.get(f"Observation?patient={patient}&_summary=count").body
+
+    assert asked["total"] == counted["total"] == 3
+    assert "entry" not in counted
+    assert "total" not in hosp.get(f"Observation?patient={patient}").body
+
+
+def test_a_posted_search_is_the_same(hosp: Party, patient: str) -> None:
+    seen = hosp.post(observation(patient)).body["id"]
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
+
+    in_body = hosp.ask("POST", "Observation/_search", f"patient={quote(patient)}".encode(), **form)
+    in_both = hosp.ask("POST", f"Observation/_search?patient={patient}", b"code=urn:codes|a", **form)
+
+    assert ids(in_body) == ids(in_both) == [seen]
+
+
+def test_the_self_link_says_what_was_asked(world: World, hosp: Party, patient: str) -> None:
+    reply = hosp.get(f"Observation?patient={patient}&_count=5&_format=json")
+
+    base = world.parts.services.base_url
+    assert reply.body["link"] == [
+        {"relation": "self", "url": f"{base}/Observation?patient={quote(patient, safe='')}&_count=5"}
+    ]
+
+
+def test_an_unknown_parameter_is_refused_with_those_that_exist(hosp: Party) -> None:
+    reply = hosp.get("Observation?colour=red&patient=x&shape=round")
+
+    assert reply.status == 400
+    told = [issue["diagnostics"] for issue in reply.issues]
+    assert ["'colour'" in told[0], "'shape'" in told[1], "code-value" in told[0] or "code," in told[0]] == [True] * 3
+
+
+def test_a_lenient_search_leaves_out_what_it_does_not_know_and_says_so(hosp: Party, patient: str) -> None:
+    seen = hosp.post(observation(patient)).body["id"]
+
+    reply = hosp.get(f"Observation?patient={patient}&colour=red", Prefer="handling=lenient")
+
+    assert ids(reply) == [seen]
+    [told] = [e["resource"] for e in reply.body["entry"] if e["search"]["mode"] == "outcome"]
+    assert (told["issue"][0]["severity"], "colour" in told["issue"][0]["diagnostics"]) == ("warning", True)
+    assert "colour" not in reply.body["link"][0]["url"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "patient=Patient/%ZZ",
+        "patient=%FF",
+        "patient=%",
+        "patient=",
+        "code=a,,b",
+        "code=a\\",
+        "date=yesterday",
+        "date=2026-13",
+        "_count=-1",
+        "_count=many",
+        "_count=1&_count=2",
+        "_sort=colour",
+        "_include=Observation:colour",
+        "_include=Patient:link",
+        "_cursor=forged",
+        "_cursor=",
+        "_total=estimate",
+        "_summary=text",
+        "subject.name=x",
+        "code:below=a",
+        "code=%00",
+        "na%00me=x",
+        "_revinclude=Provenance:target",
+        "_has:Observation:patient:code=1",
+        "&".join(["code=a"] * 1001),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(hosp: Party, asked: str) -> None:
+    reply = hosp.get(f"Observation?{asked}")
+
+    assert reply.status == 400, reply.body
+    assert reply.issues[0]["diagnostics"]
+
+
+def test_a_page_belongs_to_its_search_and_its_kind(hosp: Party, patient: str) -> None:
+    for _ in range(2):
+        hosp.post(observation(patient))
+    urls = [link["url"] for link in hosp.get(f"Observation?patient={patient}&_count=1").body["link"]]
+    cursor = urls[1].rpartition("_cursor=")[2]
+
+    assert hosp.get(f"Observation?patient=Patient/other&_count=1&_cursor={cursor}").status == 400
+    assert hosp.get(f"Condition?patient={patient}&_count=1&_cursor={cursor}").status == 400
+
+
+def test_history_is_paged_newest_first(hosp: Party, patient: str) -> None:
+    for active in (True, False, True, False):
+        assert hosp.change(patient, active=active).status == 200
+
+    first = hosp.get(f"{patient}/_history?_count=2")
+    parts = urlsplit(next(link["url"] for link in first.body["link"] if link["relation"] == "next"))
+    second = hosp.get(f"{patient}/_history?{parts.query}")
+
+    assert [each["meta"]["versionId"] for each in first.entries + second.entries] == ["5", "4", "3", "2"]
+    assert [entry["request"]["method"] for entry in first.body["entry"]] == ["PUT", "PUT"]
+
+
+@pytest.mark.parametrize("asked", ["_count=0", "_count=-1", "_count=x", "_before=" + "9" * 30, "_since=2026", "x=1"])
+def test_a_history_refuses_what_it_does_not_have(hosp: Party, patient: str, asked: str) -> None:
+    assert hosp.get(f"{patient}/_history?{asked}").status == 400
