@@ -23,14 +23,16 @@ _LETTERS = {
 def check_scope(actor: Actor, interaction: str, type_name: str | None) -> None:
     """Raise Forbidden unless a scope of the actor's token allows the interaction on the type.
 
-    What belongs to no type (a Bundle, the CapabilityStatement) needs none; the entries of a Bundle are asked one by one.
+    What belongs to no type (a Bundle, the CapabilityStatement) needs none; a Bundle's entries are asked one by one.
     """
-    if type_name is None:
+    if type_name is None or allows(actor, interaction, type_name):
         return
-    letter = _LETTERS.get(interaction, "no such letter")
-    for scope in actor.scopes:
-        match = _SCOPE.fullmatch(scope)
-        if match and match[1] in {"*", type_name} and letter in match[2]:
-            return
-    needed = f"system/{type_name}.{letter}"
+    needed = f"system/{type_name}.{_LETTERS.get(interaction, '')}"
     raise Forbidden(f"Your token does not allow this; it needs the scope {needed}.", type_name, "scope")
+
+
+def allows(actor: Actor, interaction: str, type_name: str) -> bool:
+    """Whether a scope of the actor's token allows the interaction on the type; asked of what a search includes, too."""
+    letter = _LETTERS.get(interaction)
+    matches = (_SCOPE.fullmatch(scope) for scope in actor.scopes)
+    return letter is not None and any(m and m[1] in {"*", type_name} and letter in m[2] for m in matches)

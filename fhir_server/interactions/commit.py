@@ -68,13 +68,14 @@ class Gate:
         coordination = Coordination(self.working, self.actor, self.services)
         if not self.actor.imports:
             coordination.follow({ask.reference: ask.place for ask in settled if ask.place})
+        self._leave_unchanged()
         kept = keep(self.working, coordination, self.services)
         written = [self._written(ask, kept) for ask in settled]
         self._tell(written, kept)
         return written
 
     def _each(self, ask: Ask, step: Callable[[Ask], None]) -> None:
-        if ask.existing is not None or ask.reference in self.unchanged:
+        if ask.existing is not None:
             return
         try:
             step(ask)
@@ -98,9 +99,6 @@ class Gate:
             return
         content = ask.resource or {}
         self._check_base_version(ask, content, before)
-        if not before.deleted and _same_content(content, before.resource()):
-            self.unchanged[ask.reference] = before
-            return
         self.working.put(ask.reference, Pending(before, content, before.stamp.plans, before.stamp.author, "PUT"))
 
     def _before(self, ask: Ask, stored: Stored | None) -> Stored:
@@ -202,6 +200,16 @@ class Gate:
             reason = check_update(self.actor, after, pending.author)
         self.reasons[ask.reference] = reason
 
+    def _leave_unchanged(self) -> None:
+        """What says no more than is stored makes no version; whether its sender may was asked all the same."""
+        for reference, pending in list(self.working.pending.items()):
+            before = pending.before
+            if before is None or before.deleted or pending.after is None:
+                continue
+            if _same_content(pending.after, before.resource()):
+                self.unchanged[reference] = before
+                del self.working.pending[reference]
+
     def _written(self, ask: Ask, kept: dict[str, Stored]) -> Written:
         if ask.existing is not None:
             return Written(ask, "existing", ask.existing)
@@ -212,11 +220,14 @@ class Gate:
         return Written(ask, outcome, stored)
 
     def _tell(self, written: Sequence[Written], kept: dict[str, Stored]) -> None:
-        """One AuditEvent for each ask, in the same commit; the first also names what the server made follow."""
+        """One AuditEvent for each ask, in the same commit; the first in a plan also names what followed there."""
         asked = {each.stored.reference for each in written}
-        followed = [reference for reference in kept if reference not in asked]
-        for position, each in enumerate(written):
-            entities = [f"{each.stored.reference}/_history/{each.stored.version}", *(followed if position == 0 else ())]
+        followed = [stored for reference, stored in kept.items() if reference not in asked]
+        for each in written:
+            plans = set(each.stored.stamp.plans)
+            told = [stored.reference for stored in followed if plans.intersection(stored.stamp.plans)]
+            followed = [stored for stored in followed if stored.reference not in told]
+            entities = [f"{each.stored.reference}/_history/{each.stored.version}", *told]
             occurrence = Occurrence(
                 each.ask.interaction,
                 entities,

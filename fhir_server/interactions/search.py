@@ -3,11 +3,15 @@
 https://hl7.org/fhir/R4/http.html#search
 """
 
+from collections.abc import Sequence
+
+from fhir_server.access.scopes import allows
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import NotFound
 from fhir_server.interactions.bundles import searchset
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.search.grant import Grant
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query, Target
 
@@ -26,9 +30,11 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
     )
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)
     patient = patient_asked(query)
-    page = services.reading.search(
-        query, sight.grants(query.type, patient), sight.moment, lambda type_name: sight.grants(type_name, patient)
-    )
+
+    def grants_for(included: str) -> Sequence[Grant]:
+        return sight.grants(included, patient) if allows(actor, "read", included) else ()
+
+    page = services.reading.search(query, sight.grants(query.type, patient), sight.moment, grants_for)
     asked = "&".join(f"{name}={value}" for name, value in interaction.parameters)
     counted = query.summary == "count"
     used = [pair for pair in interaction.parameters if pair[0] not in query.skipped]

@@ -23,6 +23,7 @@ from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.store.contract import Transaction
 
 _ORDER = {"delete": 0, "create": 1, "update": 2}
+_OWN = "each entry is decided by itself; none, or not all, could be read"
 
 Perform = Callable[[Interaction, Actor, Services], Answer]
 PerformWithin = Callable[[Transaction, Interaction, Actor, Services], Answer]
@@ -49,7 +50,7 @@ def transaction(
         ]
 
     responses = services.store.transact(all_of_it)
-    return Answer("ok", response_bundle("transaction-response", responses), audited=True)
+    return Answer("ok", response_bundle("transaction-response", responses), audited=bool(entries), reason=_OWN)
 
 
 def entries_of(bundle: Any) -> tuple[str, list[Any]]:
@@ -86,14 +87,17 @@ def _read(entry: Entry, tx: Transaction, actor: Actor, services: Services, perfo
 
 
 def _batch(raw: list[Any], actor: Actor, services: Services, perform: Perform) -> Answer:
-    responses = []
+    """Each entry is recorded by itself; the batch is, when it has none or holds some that could not be read."""
+    responses, performed = [], 0
     for position, entry in enumerate(raw):
         try:
             read = read_entry(entry, position, services)
+            performed += 1
             responses.append(_performed_response(perform(read.interaction, actor, services), services))
         except FhirError as error:
             responses.append({"response": {"status": status_of(error), "outcome": operation_outcome(error.issues)}})
-    return Answer("ok", response_bundle("batch-response", responses), audited=True)
+    audited = bool(raw) and performed == len(raw)
+    return Answer("ok", response_bundle("batch-response", responses), audited=audited, reason=_OWN)
 
 
 def _ask(entry: Entry) -> Ask:

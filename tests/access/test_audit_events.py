@@ -1,0 +1,67 @@
+"""Who reads the audit: the custodian of the plan that an AuditEvent tells of, and nobody else."""
+
+import time
+
+import pytest
+
+from fhir_server.fhir.reference import references_in
+from tests.access.actors import CUSTODIAN, KINDS, MEMBER, NOBODY, OPERATOR, OUTSIDER
+from tests.access.circle import Matrix
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {NOBODY, CUSTODIAN}])
+def test_nobody_but_the_custodian_finds_audit_events_of_the_plan(matrix: Matrix, kind: str) -> None:
+    """The custodian that waits for consent is the same organisation: it finds none of that other plan."""
+    plan = matrix.circle(kind).case.plan
+    told = matrix.world.parts.store.in_plan(plan.partition("/")[2], "AuditEvent")
+    assert told
+
+    party = matrix.parties[kind]
+
+    assert {party.get(event.reference).status for event in told[:5]} == {404}
+    ids = ",".join(event.id for event in told[:20])
+    assert party.get(f"AuditEvent?_id={ids}&_total=accurate").body["total"] == 0
+    if party is not matrix.parties[CUSTODIAN]:
+        assert party.get("AuditEvent?_total=accurate&_count=1").body["total"] == 0
+
+
+def test_the_custodian_finds_who_read_the_chart(matrix: Matrix) -> None:
+    member, custodian, refs = matrix.parties[MEMBER], matrix.parties[CUSTODIAN], matrix.agreed.refs
+    assert member.get(refs["Condition"]).status == 200
+
+    def is_told() -> bool:
+        found = custodian.get(f"AuditEvent?entity={refs['Condition']}&_sort=-_lastUpdated&_count=500").entries
+        return any(
+            event["agent"][0]["who"]["reference"] == member.reference and event["subtype"][0]["code"] == "read"
+            for event in found
+        )
+
+    # Here the audit of reads is acknowledged, not journaled: it shows when the majority has it.
+    deadline = time.monotonic() + 10
+    while not is_told() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert is_told()
+
+
+def test_the_custodians_audit_tells_of_its_own_plans_alone(matrix: Matrix) -> None:
+    """Page by page: nothing that an event names lies in the plan that still waits for consent."""
+    hidden = set(matrix.unagreed.refs.values()) - set(matrix.agreed.refs.values())
+    custodian = matrix.parties[CUSTODIAN]
+
+    for event in custodian.get("AuditEvent?_sort=-_lastUpdated&_count=200").entries:
+        named = {target for _, target in references_in(event.get("entity", []))}
+        assert not named & hidden, event
+
+
+@pytest.mark.parametrize("kind", [OUTSIDER, OPERATOR, CUSTODIAN])
+def test_nobody_writes_the_audit(matrix: Matrix, kind: str) -> None:
+    event = matrix.world.parts.store.in_plan(matrix.agreed.case.plan.partition("/")[2], "AuditEvent")[0]
+    party = matrix.parties[kind]
+
+    for reply in (
+        party.post({**event.resource(), "id": "another"}),
+        party.put(event.resource()),
+        party.ask("DELETE", event.reference),
+    ):
+        assert reply.status in {403, 404, 422}
+    assert matrix.world.parts.store.read("AuditEvent", event.id) == event

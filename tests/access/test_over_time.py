@@ -1,0 +1,170 @@
+"""Access as it changes: consent withdrawn, membership ended, reading time over, what was written before."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+
+from fhir_server.app import web
+from fhir_server.fhir import dates
+from tests.access.asking import constant, marked
+from tests.access.circle import TO_THE_END, Matrix, asked, made, walk
+from tests.access.test_searches import following, matches
+from tests.http.scenarios.test_a_plans_and_teams import LUC
+from tests.world import Case, Party, World
+
+
+@dataclass(frozen=True)
+class Cast:
+    """A case of its own: who asked, who accepted, and an Observation that the asker wrote before."""
+
+    world: World
+    hosp: Party
+    home: Party
+    case: Case
+    observation: str
+
+
+@pytest.fixture
+def cast(matrix: Matrix) -> Cast:
+    world = matrix.world
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home, LUC)
+    observation = made(hosp, _observation(case))
+    assert hosp.put(marked(hosp.read(observation))).status == 200
+    walk(home, case.task, "accepted")
+    return Cast(world, hosp, home, case, observation)
+
+
+def _observation(case: Case) -> dict[str, object]:
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "FVC"},
+        "subject": {"reference": case.patient},
+    }
+
+
+def _later(world: World, party: Party, after: timedelta) -> Party:
+    """The same party at the same doors, when that time has passed."""
+    services = replace(world.parts.services, clock=lambda: dates.now() + after)
+    return Party(
+        web(replace(world.parts, services=services)).test_client(), world.base_path, party.reference, party.token
+    )
+
+
+def _everything(cast: Cast) -> list[str]:
+    case = cast.case
+    assert case.consent is not None
+    return [case.patient, case.condition, case.consent, case.plan, case.team, case.task, case.order, cast.observation]
+
+
+def _seen(party: Party, cast: Cast) -> set[str]:
+    """What of the case the party reads; read, version, history, search and HEAD must agree."""
+    seen = set()
+    for reference in _everything(cast):
+        type_name, _, id = reference.partition("/")
+        statuses = {
+            party.get(reference).status,
+            party.get(f"{reference}/_history").status,
+            party.get(f"{reference}/_history/1").status,
+            party.ask("HEAD", reference).status,
+            200 if party.get(f"{type_name}?_id={id}&_total=accurate").body["total"] else 404,
+        }
+        assert len(statuses) == 1, (reference, statuses)
+        if statuses == {200}:
+            seen.add(reference)
+    return seen
+
+
+def test_a_new_member_reads_what_was_written_before_it_came(cast: Cast) -> None:
+    """All versions that lie in the plan: the plan's history is part of the plan."""
+    assert _seen(cast.home, cast) == set(_everything(cast))
+    assert cast.home.get(f"{cast.observation}/_history/2").status == 200
+    assert len(cast.home.get(f"{cast.observation}/_history").entries) == 2
+
+
+def test_a_withdrawn_consent_closes_the_chart_in_the_same_request(cast: Cast) -> None:
+    """Who accepted keeps its Task and order, who asked what it wrote; the case manager and the plan keep nothing."""
+    case = cast.case
+    assert case.consent is not None
+
+    assert cast.hosp.change(case.consent, status="inactive").status == 200
+
+    assert _seen(cast.home, cast) == {case.task, case.order}
+    assert _seen(cast.world.custodian, cast) == set()
+    assert _seen(cast.hosp, cast) == {
+        case.patient, case.condition, case.consent, case.task, case.order, cast.observation
+    }  # fmt: skip
+
+
+def test_a_former_member_reads_plan_team_and_its_task_for_the_programmes_time_and_then_nothing(cast: Cast) -> None:
+    case, home = cast.case, cast.home
+    own = made(home, _observation(case))
+    walk(home, case.task, *TO_THE_END[1:])
+    [programme] = cast.world.parts.services.programmes.values()
+    day = timedelta(days=1)
+
+    assert _seen(home, cast) == {case.plan, case.team, case.task, case.order}
+    assert _seen(_later(cast.world, home, programme.read_after_end - day), cast) == {
+        case.plan, case.team, case.task, case.order
+    }  # fmt: skip
+    late = _later(cast.world, home, programme.read_after_end + day)
+    assert _seen(late, cast) == set()
+    assert constant(late.get(case.task)) == constant(late.get("Task/never-there"))
+    assert late.get(own).status == 200, "what it wrote stays its own"
+
+
+def test_a_cursor_shows_nothing_once_its_owner_was_removed(cast: Cast) -> None:
+    for _ in range(2):
+        made(cast.hosp, _observation(cast.case))
+    onward = following(cast.home.get(f"Observation?patient={cast.case.patient}&_count=1"))
+    assert onward is not None
+    assert matches([cast.home.get(onward)])
+
+    walk(cast.home, cast.case.task, *TO_THE_END[1:])
+
+    assert matches([cast.home.get(onward)]) == []
+
+
+def test_who_was_removed_learns_of_no_later_version(cast: Cast) -> None:
+    """A former member still reads the plan, and so its later versions; of the chart, not even those it had read."""
+    before = cast.home.get(cast.observation).headers["ETag"]
+    walk(cast.home, cast.case.task, *TO_THE_END[1:])
+
+    assert cast.home.get(cast.observation, If_None_Match=before).status == 404
+    assert cast.home.put(marked(cast.hosp.read(cast.observation)), If_Match=before).status == 404
+
+
+def test_an_offer_that_is_declined_shows_the_task_and_its_order_and_nothing_more(cast: Cast) -> None:
+    other = cast.world.party()
+    order, task = asked(cast.hosp, other, cast.case)
+    assert other.move(task, "rejected", "no capacity").status == 200
+
+    assert _seen(other, cast) == set()
+    assert {other.get(task).status, other.get(order).status} == {200}
+    [programme] = cast.world.parts.services.programmes.values()
+    late = _later(cast.world, other, programme.read_after_end + timedelta(days=1))
+    assert {late.get(task).status, late.get(order).status} == {404}
+
+
+def test_a_draft_is_not_shown_to_whom_it_will_be_offered(cast: Cast) -> None:
+    other = cast.world.party()
+    _, sent = asked(cast.hosp, other, cast.case)
+    draft = cast.hosp.read(sent)
+    del draft["id"], draft["meta"]
+    reply = cast.hosp.post({**draft, "status": "draft"})
+    task = f"Task/{reply.body['id']}"
+
+    assert other.get(task).status == 404
+    assert cast.hosp.move(task, "requested").status == 200
+    assert other.get(task).status == 200
+
+
+def test_what_was_deleted_is_gone_for_whoever_could_read_it_and_absent_for_others(cast: Cast) -> None:
+    group = made(cast.home, {"resourceType": "Group", "type": "person", "actual": False})
+    assert cast.home.ask("DELETE", group).status == 204
+
+    assert cast.home.get(group).status == 410
+    assert constant(cast.hosp.get(group)) == constant(cast.hosp.get("Group/never-there"))
+    assert cast.home.get(f"Group?_id={group.partition('/')[2]}").entries == []
