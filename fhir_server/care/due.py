@@ -22,11 +22,12 @@ _WAITS_FOR = {
 
 
 def due_date(task: Resource, zone: tzinfo = UTC) -> date | None:
-    """The last local day on which the Task is on time: `restriction.period.end`, else `executionPeriod.end`.
+    """The last local day on which the Task is on time: `restriction.period.end`.
 
-    A partial date means its last day; a point in time means its day in `zone`. None when the Task states neither.
+    The same element is the search parameter `due`. `executionPeriod` tells when work was done, never when it is due.
+    A partial date means its last day; a point in time means its day in `zone`. None when the Task states none.
     """
-    stated = task.get("restriction", {}).get("period", {}).get("end") or task.get("executionPeriod", {}).get("end")
+    stated = task.get("restriction", {}).get("period", {}).get("end")
     if stated is None:
         return None
     start, end = time_range(stated)

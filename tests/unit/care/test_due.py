@@ -33,12 +33,11 @@ def test_the_due_date_is_the_local_day(end: str, day: date) -> None:
     assert due_date(due(end), BRUSSELS) == day
 
 
-def test_the_restriction_goes_before_the_execution_period() -> None:
-    execution = {"period": {"end": "2026-11-01"}}
+def test_when_work_was_done_does_not_say_when_it_is_due() -> None:
+    done = {"start": "2026-10-01", "end": "2026-11-01"}
 
-    assert due_date(due("2026-11-20", executionPeriod=execution["period"])) == date(2026, 11, 20)
-    assert due_date(task(executionPeriod=execution["period"])) == date(2026, 11, 1)
-    assert due_date(task(executionPeriod={"start": "2026-11-01"})) is None
+    assert due_date(due("2026-11-20", executionPeriod=done)) == date(2026, 11, 20)
+    assert due_date(task(executionPeriod=done)) is None
 
 
 @pytest.mark.parametrize("status", STATUSES)
