@@ -79,7 +79,8 @@ class Coordination:
             unchanged += self._plan_and_team(circle, kept)
             for stored in unchanged:
                 self._restamp(stored, replace(stored.stamp, readers=self.readers(stored.reference, stored.stamp)))
-            self._restamp_patient(circle, kept)
+            if followed.changed:
+                self._restamp_patient(circle, kept)
 
     def _plan_and_team(self, circle: Circle, kept: Mapping[str, Stored]) -> Iterable[Stored]:
         for reference in (f"CarePlan/{circle.plan}", f"CareTeam/{circle.team}"):

@@ -30,12 +30,13 @@ _SERVER = Actor(organization=SERVER)
 
 @dataclass(frozen=True)
 class Followed:
-    """A plan after this write: its circle, what its Tasks offer, and its stored workflow resources."""
+    """A plan after this write: its circle and whether that changed, what its Tasks offer, its stored workflow."""
 
     circle: Circle
     offers: tuple[Offer, ...]
     stored: tuple[Stored, ...]
     read_after_end: timedelta
+    changed: bool
 
 
 class Following:
@@ -66,10 +67,12 @@ class Following:
         self.working.tx.log_moves([to_document(move) for move in (*new, *by_rule)], self.plan)
         situation = replace(situation, moves=(*situation.moves, *by_rule))
         circle = self._circle(net, situation)
-        self.working.tx.save_circle(circle)
+        changed = self.opened is not None or circle != self.circle
+        if changed:
+            self.working.tx.save_circle(circle)
         offers = tuple(self._offers(net, situation))
         workflow = tuple(stored for name in WORKFLOW for stored in self.stored[name])
-        return Followed(circle, offers, workflow, self.programme.read_after_end)
+        return Followed(circle, offers, workflow, self.programme.read_after_end, changed)
 
     def _moves(self, asked: Sequence[Change]) -> list[Move]:
         """The moves that were asked; a plan that opens also takes up the author's orders and consents as they stand."""

@@ -33,6 +33,7 @@ from fhir_server.store.mongo.documents import (
 )
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.sending import Save, conflict
+from fhir_server.store.mongo.settled import Settled
 
 MAX_BODY = 12 * 1024 * 1024
 # A plan's moves are numbered by the turn of their writer at the plan's guard, then by their place in it.
@@ -51,6 +52,7 @@ class MongoTransaction(MongoReading):
         self._saves: dict[tuple[str, str], Save] = {}
         self._restamps: dict[tuple[str, str], Stamp] = {}
         self._circles: dict[str, Circle] = {}
+        self._settled = Settled()
         self._appends: dict[str, list[Document]] = defaultdict(list)
         self._known: dict[tuple[str, str], Stored] = {}
         self._turns: dict[str, int] = {}
@@ -97,6 +99,7 @@ class MongoTransaction(MongoReading):
     def save_circle(self, circle: Circle) -> None:
         """Create or replace a circle."""
         self._circles[circle.plan] = circle
+        self._settled.put(circle)
 
     def log_moves(self, moves: Sequence[Resource], plan: str) -> None:
         """Append to the plan's log of moves, in the order of writers at the plan's guard."""
@@ -171,7 +174,7 @@ class MongoTransaction(MongoReading):
 
     def circle(self, plan: str) -> Circle | None:
         """The plan's circle."""
-        return self._circles.get(plan) or super().circle(plan)
+        return self._settled.circle(plan) or self._settled.put(super().circle(plan))
 
     def circles(
         self,
@@ -183,13 +186,18 @@ class MongoTransaction(MongoReading):
         limit: int,
     ) -> list[Circle]:
         """Circles that have one of `parties` as a member at `moment`, by plan, narrowed to a patient or to plans."""
+        known = self._settled.those(plans)
+        if known is not None:
+            return [each for each in known if patient in {None, each.patient} and _has_member(each, parties, moment)][
+                :limit
+            ]
         self._send_if(bool(self._circles))
         return super().circles(parties=parties, patient=patient, plans=plans, moment=moment, limit=limit)
 
     def circles_about(self, patient: str) -> list[Circle]:
         """Every circle about the patient, by plan."""
-        self._send_if(bool(self._circles))
-        return super().circles_about(patient)
+        known = self._settled.about(patient)
+        return known if known is not None else self._settled.put_about(patient, super().circles_about(patient))
 
     def moves(self, plan: str) -> list[Resource]:
         """The plan's log of moves, oldest first, as they were given, with `plan` and their `seq`."""
@@ -231,6 +239,11 @@ class MongoTransaction(MongoReading):
     def _send_if(self, needed: bool) -> None:
         if needed:
             self.flush()
+
+
+def _has_member(circle: Circle, parties: Sequence[str], moment: datetime) -> bool:
+    """What `documents.admitted` asks of the database, asked of a circle that was read."""
+    return any(reader.party in parties and reader.start <= moment < reader.until for reader in circle.members)
 
 
 def audit_document(event: Resource, stamp: Stamp) -> Document:
