@@ -48,7 +48,7 @@ def check_structure(asks: Iterable[Ask], services: Services) -> None:
     """Raise InvalidResource with every structural issue of every ask at once."""
     issues: list[Issue] = []
     for ask in asks:
-        if ask.resource is not None:
+        if ask.interaction != "delete":
             found = structural_issues(ask.resource, ask.type, services)
             issues += [issue.below(f"{ask.place}.resource") for issue in found] if ask.place else found
     if issues:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 
 from flask import Blueprint, Request, Response, request
+from werkzeug.routing import PathConverter
 
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, MethodNotAllowed, Unauthenticated
@@ -21,12 +22,19 @@ log = logging.getLogger(__name__)
 Authenticate = Callable[[str | None], Actor]
 
 
+class _Anything(PathConverter):
+    """The rest of the path, line breaks too, so that no address is refused in other words than FHIR's."""
+
+    regex = "(?s:[^/].*?)"
+
+
 def fhir_routes(services: Services, authenticate: Authenticate, max_body: int) -> Blueprint:
     """The blueprint of the FHIR base; `authenticate` turns the Authorization header into an Actor or raises."""
     blueprint = Blueprint("fhir", __name__)
+    blueprint.record_once(lambda state: state.app.url_map.converters.update(anything=_Anything))
 
     @blueprint.route("/", defaults={"path": ""}, methods=methods(), provide_automatic_options=False)
-    @blueprint.route("/<path:path>", methods=methods(), provide_automatic_options=False)
+    @blueprint.route("/<anything:path>", methods=methods(), provide_automatic_options=False)
     def answer(path: str) -> Response:
         started = time.perf_counter()
         actor, response = _answer(request, f"/{path}".rstrip("/") or "/", services, authenticate, max_body)

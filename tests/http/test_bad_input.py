@@ -1,0 +1,323 @@
+"""Bad input: each a refusal that names the place and the rule, and nothing is stored."""
+
+import time
+import uuid
+from typing import Any
+
+import pytest
+
+from fhir_server.fhir.json import Resource, encode
+from tests.minimal import minimal
+from tests.world import Party, World
+
+JSON = "application/fhir+json"
+
+
+@pytest.fixture
+def hosp(world: World) -> Party:
+    """A hospital."""
+    return world.hospital()
+
+
+@pytest.fixture
+def patient(hosp: Party) -> str:
+    """A Patient of the hospital."""
+    return f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+
+
+def stored(hosp: Party) -> int:
+    """How many Patients the party sees."""
+    return int(hosp.get("Patient?_summary=count").body["total"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"   \n",
+        b"\xef\xbb\xbf" + encode(minimal("Patient")),
+        b'{"resourceType": "Patient"',
+        b'{"resourceType": "Patient"}}',
+        b'{"resourceType": "Patient",}',
+        b"{'resourceType': 'Patient'}",
+        b"<Patient xmlns='http://hl7.org/fhir'/>",
+        b'{"resourceType": "Patient", "name": [{"family": "\xff\xfe"}]}',
+        b'{"resourceType": "Patient", "name": [{"family": "\\ud800"}]}',
+        b'{"resourceType": "Patient", "multipleBirthInteger": 1e99999999999999999999}',
+        b'{"resourceType": "Patient", "multipleBirthInteger": NaN}',
+        b'{"resourceType": "Patient", "multipleBirthInteger": ' + b"9" * 5000 + b"}",
+        b'{"resourceType": "Patient", "active": True}',
+        encode(minimal("Patient")).decode().encode("utf-16"),
+        b"[" * 100_000,
+        b'{"extension":' * 5_000 + b"1" + b"}" * 5_000,
+    ],
+)
+def test_what_is_not_json_is_malformed(hosp: Party, body: bytes) -> None:
+    reply = hosp.ask("POST", "Patient", body)
+
+    assert (reply.status, reply.rules) == (400, {"json"})
+    assert reply.issues[0]["diagnostics"]
+    assert stored(hosp) == 0
+
+
+@pytest.mark.parametrize("body", [b"null", b"1", b'"Patient"', b"[]", b"{}", b'{"resourceType": 7}', b"true"])
+def test_what_is_no_resource_is_refused(hosp: Party, body: bytes) -> None:
+    assert hosp.ask("POST", "Patient", body).status == 422
+    assert stored(hosp) == 0
+
+
+STRUCTURE: list[tuple[Resource, str]] = [
+    ({"resourceType": "Practitioner"}, "resourceType"),
+    ({"colour": "red"}, "Patient.colour"),
+    ({"active": "true"}, "Patient.active"),
+    ({"active": None}, "Patient.active"),
+    ({"name": {"family": "x"}}, "Patient.name"),
+    ({"name": []}, "Patient.name"),
+    ({"name": [{}]}, "Patient.name[0]"),
+    ({"name": ["x"]}, "Patient.name[0]"),
+    ({"birthDate": "2026-02-30"}, "Patient.birthDate"),
+    ({"birthDate": "1-1-2026"}, "Patient.birthDate"),
+    ({"birthDate": ["2026-01-01"]}, "Patient.birthDate"),
+    ({"gender": "robot"}, "Patient.gender"),
+    ({"gender": " female"}, "Patient.gender"),
+    ({"multipleBirthInteger": 1.5}, "Patient.multipleBirthInteger"),
+    ({"multipleBirthInteger": 2**31}, "Patient.multipleBirthInteger"),
+    ({"contact": [{"gender": "male"}]}, "Patient.contact[0]"),
+    ({"link": [{"type": "refer"}]}, "Patient.link[0].other"),
+    ({"name": [{"family": ""}]}, "Patient.name[0].family"),
+    ({"name": [{"family": "a\u0000b"}]}, "Patient.name[0].family"),
+    ({"name": [{"family": "a\u0007b"}]}, "Patient.name[0].family"),
+    ({"name": [{"family": "x" * (1024 * 1024 + 1)}]}, "Patient.name[0].family"),
+    ({"deceasedBoolean": True, "deceasedDateTime": "2026-01-01"}, "Patient"),
+    ({"generalPractitioner": [{"reference": "Patient/x"}]}, "Patient.generalPractitioner[0]"),
+    ({"managingOrganization": {"reference": "Organization/no-such"}}, "Patient.managingOrganization.reference"),
+    ({"managingOrganization": {"reference": "../Organization/1"}}, "Patient.managingOrganization.reference"),
+    ({"managingOrganization": {"reference": "Organization?name=x"}}, "Patient.managingOrganization.reference"),
+    ({"managingOrganization": {"reference": "https://other.example/Organization/1"}}, "Patient.managingOrganization"),
+    ({"extension": [{"valueCode": "x"}]}, "Patient.extension[0].url"),
+    ({"text": {"status": "generated", "div": "<div><script>x</script></div>"}}, "Patient.text.div"),
+    ({"meta": {"versionId": 1}}, "Patient.meta.versionId"),
+    ({"id": "x" * 65}, "Patient.id"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("elements", "path"), STRUCTURE)
+def test_broken_structure_is_told_with_its_path(hosp: Party, elements: Resource, path: str) -> None:
+    reply = hosp.ask("POST", "Patient", {**minimal("Patient"), **elements})
+
+    assert reply.status == 422, reply.body
+    assert any(found == path or found.startswith(f"{path}.") for found in reply.paths), reply.paths
+    assert all(issue["diagnostics"] and issue["severity"] == "error" for issue in reply.issues)
+    assert stored(hosp) == 0
+
+
+def test_all_faults_are_told_at_once(hosp: Party) -> None:
+    wrong = {"gender": "robot", "birthDate": "x", "colour": 1, "link": [{"type": "x"}], "contact": [{"gender": "male"}]}
+
+    reply = hosp.post(minimal("Patient", **wrong))
+
+    assert reply.status == 422
+    assert {"Patient.gender", "Patient.birthDate", "Patient.colour", "Patient.link[0].other"} <= reply.paths
+    assert {"Patient.link[0].type", "Patient.contact[0]"} <= reply.paths
+
+
+PERSON = {"reference": "Patient/x"}
+PERIOD = {"start": "2026-03-01", "end": "2026-02-01"}
+CORE: list[tuple[str, Resource, set[str]]] = [
+    ("Task", {"lastModified": "2026-01-01", "authoredOn": "2026-02-01"}, {"inv-1"}),
+    ("Task", {"restriction": {"period": PERIOD}}, {"per-1"}),
+    ("CareTeam", {"participant": [{"member": PERSON, "onBehalfOf": {"reference": "Organization/1"}}]}, {"ctm-1"}),
+    ("CareTeam", {"period": PERIOD}, {"per-1"}),
+    (
+        "CarePlan",
+        {"activity": [{"reference": {"reference": "Task/1"}, "detail": {"status": "unknown"}}]},
+        {"cpl-3"},
+    ),
+    ("ServiceRequest", {"orderDetail": [{"text": "x"}]}, {"prr-1"}),
+    ("ServiceRequest", {"contained": [minimal("Patient", id="alone")]}, {"dom-3"}),
+]
+
+
+@pytest.mark.parametrize(("type_name", "elements", "rules"), CORE)
+def test_the_invariants_of_the_core_types_are_kept(
+    world: World, type_name: str, elements: Resource, rules: set[str]
+) -> None:
+    several = {"language": 7}
+
+    alone = world.operator.post(minimal(type_name, **elements))
+    together = world.operator.post(minimal(type_name, **elements, **several))
+
+    assert (alone.status, alone.rules) == (422, rules), alone.body
+    assert together.status == 422
+    assert f"{type_name}.language" in together.paths
+
+
+CORE_FAULTS: list[tuple[str, Resource, set[str]]] = [
+    ("Task", {"status": "x", "intent": None, "priority": "now", "owner": PERSON | {"type": 1}, "input": [{}]},
+     {"Task.status", "Task.intent", "Task.priority", "Task.owner.type", "Task.input[0]"}),
+    ("CarePlan", {"status": "x", "intent": None, "subject": None, "period": {"start": "x"}},
+     {"CarePlan.status", "CarePlan.intent", "CarePlan.subject", "CarePlan.period.start"}),
+    ("CareTeam", {"status": "x", "participant": [{"member": {"reference": "Task/1"}}]},
+     {"CareTeam.status", "CareTeam.participant[0].member"}),
+    ("ServiceRequest", {"status": "x", "intent": None, "subject": None, "occurrenceDateTime": "x"},
+     {"ServiceRequest.status", "ServiceRequest.intent", "ServiceRequest.subject", "ServiceRequest.occurrenceDateTime"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("type_name", "elements", "paths"), CORE_FAULTS)
+def test_all_faults_of_a_core_type_are_told_at_once(
+    world: World, type_name: str, elements: Resource, paths: set[str]
+) -> None:
+    reply = world.operator.post(minimal(type_name, **elements))
+
+    assert reply.status == 422
+    for path in paths:
+        assert any(found == path or found.startswith(path) for found in reply.paths), (path, reply.paths)
+
+
+def test_nesting_beyond_reason_is_refused(hosp: Party) -> None:
+    deep: dict[str, Any] = {"url": "urn:x", "valueCode": "x"}
+    for _ in range(150):
+        deep = {"url": "urn:x", "extension": [deep]}
+
+    reply = hosp.post(minimal("Patient", extension=[deep]))
+
+    assert (reply.status, stored(hosp)) == (422, 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "place", "allowed"),
+    [
+        ("PATCH", "Patient/1", "DELETE, GET, HEAD, PUT"),
+        ("POST", "Patient/1", "DELETE, GET, HEAD, PUT"),
+        ("PUT", "Patient", "GET, HEAD, POST"),
+        ("DELETE", "Patient", "GET, HEAD, POST"),
+        ("GET", "", "POST"),
+        ("POST", "metadata", "GET, HEAD"),
+        ("DELETE", "Patient/1/_history/1", "GET, HEAD"),
+        ("GET", "Patient/_search", "POST"),
+        ("OPTIONS", "Patient", "GET, HEAD, POST"),
+    ],
+)
+def test_a_method_that_an_address_does_not_have(hosp: Party, method: str, place: str, allowed: str) -> None:
+    reply = hosp.ask(method, place)
+
+    assert (reply.status, reply.headers["Allow"]) == (405, allowed)
+    assert reply.issues[0]["code"] == "not-supported"
+
+
+@pytest.mark.parametrize("place", ["Spaceship", "Spaceship/1", "Spaceship/1/_history", "Coverage/1", "Parameters"])
+def test_an_unknown_type_is_not_found(hosp: Party, place: str) -> None:
+    reply = hosp.get(place)
+
+    assert (reply.status, reply.issues[0]["code"]) == (404, "not-supported")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "Patient/" + "x" * 65,
+        "Patient/a%00b",
+        "Patient/a%20b",
+        "Patient/a%FFb",
+        "Patient/a%0Ab",
+        "Patient/a_b",
+        "patient/1",
+        "Patient/1/2",
+        "Patient/1/_history/x",
+        "Patient/1/_history/0",
+        "Patient/1/_history/99999999999999999999",
+        "Patient/1/$everything",
+        "$export",
+        "Patient//1",
+        "../fhir/Patient",
+        "Patient/%2e%2e",
+        "_history",
+    ],
+)
+def test_an_address_that_is_not_there_is_not_found(hosp: Party, place: str) -> None:
+    reply = hosp.get(place)
+
+    assert (reply.status, reply.issues[0]["code"]) == (404, "not-found")
+
+
+def test_there_are_no_versions_before_the_first_or_after_the_last(hosp: Party, patient: str) -> None:
+    for version in ("0", "2", "-1", "1.0", "01x", "9" * 30, "٣"):
+        assert hosp.get(f"{patient}/_history/{version}").status == 404, version
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/fhir+xml", "text/plain", "", "multipart/form-data", "application/x-www-form-urlencoded",
+     "application/fhir+json; charset=latin1", "application/json-patch+json"],
+)  # fmt: skip
+def test_another_content_type_is_not_read(hosp: Party, content_type: str) -> None:
+    reply = hosp.ask("POST", "Patient", encode(minimal("Patient")), Content_Type=content_type)
+
+    assert (reply.status, reply.rules) == (415, {"content-type"})
+    assert stored(hosp) == 0
+
+
+@pytest.mark.parametrize(
+    "content_type", [JSON, "application/json", "application/fhir+json; charset=UTF-8", "text/json"]
+)
+def test_json_is_read_under_its_names(hosp: Party, content_type: str) -> None:
+    assert hosp.ask("POST", "Patient", encode(minimal("Patient")), Content_Type=content_type).status == 201
+
+
+def test_a_search_is_posted_as_a_form(hosp: Party) -> None:
+    assert hosp.ask("POST", "Patient/_search", b"{}", Content_Type=JSON).status == 415
+    form = "application/x-www-form-urlencoded"
+    assert hosp.ask("POST", "Patient/_search", b"name=%FF", Content_Type=form).status == 400
+
+
+def test_a_body_over_the_limit_is_refused_before_it_is_read(world: World, hosp: Party) -> None:
+    limit = world.parts.settings.max_body
+
+    began = time.monotonic()
+    reply = hosp.ask("POST", "Patient", b" " * (limit + 1))
+
+    assert (reply.status, reply.rules) == (413, {"body-size"})
+    assert time.monotonic() - began < 5
+
+
+def test_a_resource_over_twelve_megabytes_is_not_stored(hosp: Party) -> None:
+    letters = "QUJD" * 3_000_100
+
+    reply = hosp.post({"resourceType": "Binary", "contentType": "text/plain", "data": letters})
+
+    assert reply.status == 413
+    assert hosp.get("Binary?_summary=count").body["total"] == 0
+
+
+def test_a_large_resource_below_the_limit_is_kept_to_the_byte(hosp: Party) -> None:
+    letters = "QUJD" * 2_500_000
+
+    made = hosp.post({"resourceType": "Binary", "contentType": "text/plain", "data": letters})
+
+    assert made.status == 201, made.body
+    assert hosp.read(f"Binary/{made.body['id']}")["data"] == letters
+
+
+def test_many_long_names_below_the_limit_are_stored_or_refused(hosp: Party) -> None:
+    names = [{"family": "n" * 1_000_000, "given": [uuid.uuid4().hex]} for _ in range(11)]
+
+    assert hosp.post(minimal("Patient", name=names)).status in {201, 413}
+
+
+def test_a_refusal_does_not_repeat_texts_and_dates(hosp: Party) -> None:
+    secret = "Vandersteen-1961"
+
+    reply = hosp.post(minimal("Patient", name=[{"family": secret + "\x00"}], birthDate=secret, active=secret))
+
+    assert reply.status == 422
+    assert secret.encode() not in reply.raw
+
+
+def test_who_proves_nothing_learns_nothing(world: World) -> None:
+    nobody = world.nobody()
+    for method, place in [("GET", "Patient/1"), ("GET", "Spaceship"), ("PATCH", "Patient"), ("GET", "metadata"),
+                          ("POST", ""), ("GET", "no/such/address")]:  # fmt: skip
+        reply = nobody.ask(method, place)
+        assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, 'Bearer realm="samen"')
+        assert "Allow" not in reply.headers
