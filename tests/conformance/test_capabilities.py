@@ -1,5 +1,6 @@
 """The CapabilityStatement declares what works, and all of it works."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +68,13 @@ def test_each_address_is_declared(statement: Resource) -> None:
     on_the_system = {each["code"] for each in statement["rest"][0]["interaction"]}
 
     assert everywhere | on_the_system | {"capabilities"} == {each.interaction for each in ADDRESSES} | {"batch"}
+
+
+def test_each_interaction_has_its_page() -> None:
+    pages = {page.stem for page in (Path(__file__).parents[2] / "docs" / "interactions").glob("*.md")}
+    named = {each.interaction.removesuffix("-type").removesuffix("-instance") for each in ADDRESSES}
+
+    assert pages - {"README"} == named | {"batch"}
 
 
 @pytest.mark.parametrize("type_name", ALL)
