@@ -12,8 +12,10 @@ from rich.console import Console
 
 from bench.figures import Figure, keep, show
 from bench.ground import Ground
+from bench.load import WrongAnswer
 from bench.rounds import QUICK, Scale
 from bench.rows import ROWS
+from fhir_server.demo.processes import NotStarted
 
 
 @click.command()
@@ -46,14 +48,21 @@ def main(quick: bool, only: tuple[str, ...], data: Path, **asked: Any) -> None:
     scale = replace(QUICK if quick else Scale(), **{_FIELDS[name]: value for name, value in asked.items() if value})
     console = Console(highlight=False)
     figures: list[Figure] = []
+    missed: list[str] = []
     with Ground(data, scale) as ground:
         for name in only or ROWS:
             console.print(f"measuring {name} ...", style="dim")
-            figures += ROWS[name](ground)
+            try:
+                figures += ROWS[name](ground)
+            except (WrongAnswer, NotStarted) as error:
+                console.print(f"{name} could not be measured: {error}", style="red")
+                missed.append(name)
+            keep(figures, _machine(ground), ground.data / "figures.json")
         machine = _machine(ground)
     show(figures, console)
     console.print(", ".join(f"{name} {value}" for name, value in machine.items()), style="dim")
-    keep(figures, machine, ground.data / "figures.json")
+    if missed:
+        raise click.ClickException(f"not measured: {', '.join(missed)}")
 
 
 _FIELDS = {"rounds": "rounds", "seconds": "seconds", "tasks": "many_tasks"}
