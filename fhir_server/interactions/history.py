@@ -55,5 +55,5 @@ def _paging(interaction: Interaction, services: Services) -> tuple[int, int | No
     return min(count, services.max_count), int(given["_before"]) if "_before" in given else None
 
 
-def _query(interaction: Interaction) -> str:
-    return "&".join(f"{name}={value}" for name, value in interaction.parameters)
+def _query(interaction: Interaction) -> str | None:
+    return "&".join(f"{name}={value}" for name, value in interaction.parameters) or None
