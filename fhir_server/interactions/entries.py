@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/http.html#transaction
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -29,20 +29,25 @@ def read_entry(entry: Any, position: int, services: Services) -> Entry:
     """The entry at `position`. Raises a FhirError that names its place."""
     place = f"Bundle.entry[{position}]"
     try:
+        _check_structure(entry, services)
         return _read(entry, place, services)
     except FhirError as error:
         raise error.below(place) from error
 
 
-def _read(entry: Any, place: str, services: Services) -> Entry:
-    if not isinstance(entry, dict) or not isinstance(entry.get("request"), dict):
-        raise MalformedRequest("An entry of a batch or transaction needs a request.", "entry.request")
+def _check_structure(entry: Any, services: Services) -> None:
+    """The entry around its resource, so that a misspelt condition is not read as none."""
+    shell = {name: value for name, value in entry.items() if name != "resource"} if isinstance(entry, dict) else entry
+    found = services.validator.check({"resourceType": "Bundle", "type": "batch", "entry": [shell]})
+    if found:
+        paths = ["entry" + (issue.path or "").removeprefix("Bundle.entry[0]") for issue in found]
+        raise MalformedRequest(issues=[replace(issue, path=path) for issue, path in zip(found, paths, strict=True)])
+
+
+def _read(entry: Resource, place: str, services: Services) -> Entry:
     request = entry["request"]
-    method, url = _text(request, "method", "request.method"), _text(request, "url", "request.url")
-    if method is None or url is None:
-        missing = "request.method" if method is None else "request.url"
-        raise MalformedRequest(f"An entry of a batch or transaction needs {missing}.", f"entry.{missing}")
-    path, query = _address(url, services)
+    method = request["method"]
+    path, query = _address(request["url"], services)
     found = resolve(method, path)
     if found.interaction in NESTED:
         raise MalformedRequest("A Bundle holds reads, searches, creates, updates and deletes.", "entry.request.url")
@@ -53,20 +58,13 @@ def _read(entry: Any, place: str, services: Services) -> Entry:
         found.version,
         tuple(parameters_in(query)),
         entry.get("resource"),
-        _text(request, "ifMatch", "request.ifMatch"),
-        _text(request, "ifNoneMatch", "request.ifNoneMatch"),
-        _text(request, "ifNoneExist", "request.ifNoneExist"),
+        request.get("ifMatch"),
+        request.get("ifNoneMatch"),
+        request.get("ifNoneExist"),
     )
     if interaction.name in {"create", "update"} and not isinstance(interaction.resource, dict):
         raise MalformedRequest(f"A {method} entry needs a resource.", "entry.resource")
-    return Entry(place, _text(entry, "fullUrl", "fullUrl"), interaction)
-
-
-def _text(holder: Resource, name: str, path: str) -> str | None:
-    value = holder.get(name)
-    if value is not None and (not isinstance(value, str) or not value):
-        raise MalformedRequest(f"{path} must be a string that is not empty.", f"entry.{path}")
-    return value
+    return Entry(place, entry.get("fullUrl"), interaction)
 
 
 def _address(url: str, services: Services) -> tuple[str, str]:

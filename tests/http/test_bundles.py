@@ -226,8 +226,17 @@ def _of(type_name: Any) -> Resource:
 
 
 MISTAKES: list[tuple[Any, int, str]] = [
-    ("no object", 400, "Bundle.entry[0].request"),
-    ({}, 400, "Bundle.entry[0].request"),
+    ("no object", 400, "Bundle.entry[0]"),
+    ({}, 400, "Bundle.entry[0]"),
+    ({"fullUrl": "urn:uuid:7b4b8a0c-6f6c-4b8f-9d5d-0d6a0a9f4a11"}, 400, "Bundle.entry[0]"),
+    (post(minimal("Patient"), ifNoneExists="identifier=a"), 400, "Bundle.entry[0].request.ifNoneExists"),
+    ({**post(minimal("Patient")), "colour": "red"}, 400, "Bundle.entry[0].colour"),
+    (
+        {**post(minimal("Patient")), "request": {"method": "post", "url": "Patient"}},
+        400,
+        "Bundle.entry[0].request.method",
+    ),
+    ({"response": {"status": "200"}}, 400, "Bundle.entry[0]"),
     ({"request": []}, 400, "Bundle.entry[0].request"),
     ({"request": {"url": "Patient"}}, 400, "Bundle.entry[0].request.method"),
     ({"request": {"method": "POST"}}, 400, "Bundle.entry[0].request.url"),

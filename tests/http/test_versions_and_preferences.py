@@ -161,7 +161,7 @@ def test_json_is_sent_to_whom_accepts_it(hosp: Party, place: str, accepted: str)
 
 @pytest.mark.parametrize(
     ("asked", "accepted"),
-    [("", "application/fhir+xml"), ("?_format=xml", "*/*"), ("?_format=ttl", "application/fhir+json")],
+    [("", "text/turtle"), ("?_format=ttl", "*/*"), ("?_format=text/csv", "application/fhir+json")],
 )
 def test_what_is_not_spoken_is_refused(hosp: Party, place: str, asked: str, accepted: str) -> None:
     refused = hosp.get(place + asked, Accept=accepted)
@@ -171,7 +171,7 @@ def test_what_is_not_spoken_is_refused(hosp: Party, place: str, asked: str, acce
 
 @pytest.mark.parametrize("asked", ["json", "application/fhir%2Bjson", "application/json", "application/fhir+json"])
 def test_format_counts_before_accept(hosp: Party, place: str, asked: str) -> None:
-    assert hosp.get(f"{place}?_format={asked}", Accept="application/fhir+xml").status == 200
+    assert hosp.get(f"{place}?_format={asked}", Accept="text/turtle").status == 200
 
 
 def test_decimals_order_and_text_are_kept_to_the_byte(hosp: Party, place: str) -> None:
