@@ -16,8 +16,9 @@ from fhir_server.fhir.errors import Unavailable, VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Result, Transaction
+from fhir_server.store.mongo.audit_queue import AuditQueue
 from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking, may_start_again, refusal
-from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX
+from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX, Document
 from fhir_server.store.mongo.indexes import ensure_indexes
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain, audit_document
@@ -65,6 +66,7 @@ class MongoStore(MongoReading):
         super().__init__(Connection(url, database), secret=secret, seconds=seconds)
         self._write_seconds = write_seconds
         self._reading_concern = DURABLE if reading_audit == "journaled" else ACKNOWLEDGED
+        self._audit_queue = AuditQueue(self._send_audit)
 
     def __enter__(self) -> "MongoStore":
         return self
@@ -115,9 +117,15 @@ class MongoStore(MongoReading):
 
     def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
         """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""
+        self._audit_queue.keep(audit_document(audit_event, stamp))
+
+    def _send_audit(self, documents: Sequence[Document]) -> None:
         events = self._connection.collection(AUDIT_EVENTS, self._reading_concern)
         with asking(self._seconds):
-            events.insert_one(audit_document(audit_event, stamp))
+            if len(documents) == 1:
+                events.insert_one(documents[0])
+            else:
+                events.insert_many(documents, ordered=False)
 
     def _attempt(self, session: ClientSession, work: Callable[[Transaction], Result], deadline: float) -> Result:
         """Do it once. Raises the driver's error, or StartAgain, when the transaction had no effect."""
