@@ -42,6 +42,9 @@ SERVED: dict[str, frozenset[str]] = {
     "date": frozenset({"date", "dateTime", "instant", "Period", "Timing"}),
     "string": frozenset({"string", "markdown", "HumanName", "Address"}),
     "uri": frozenset({"uri", "url", "canonical", "oid", "uuid"}),
+    "number": frozenset({"decimal", "integer", "positiveInt", "unsignedInt", "Range"}),
+    "quantity": frozenset({"Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration", "Money", "Range"}),
+    "special": frozenset({"#Location.position"}),
 }
 """The parameter types that are served, each with the datatypes that it can search."""
 
@@ -63,6 +66,9 @@ CORRECTED = {
     ),
 }
 """R4 names an extension in an expression by a url that no extension has; the url that it has."""
+
+MISSPELT = {"DateTime": "dateTime"}
+"""Datatypes as R4's expressions spell them once, and as they are called."""
 
 ABSTRACT = {"Resource": "Patient", "DomainResource": "Patient"}
 """The types that only exist as parts of others, and a type on which their expressions can be walked."""
@@ -147,7 +153,7 @@ def step(before: Found, name: str, argument: str | None, extensions: Extensions)
     if argument is None:
         return children(before, name)
     if name in {"as", "ofType"}:
-        return [before] if before.datatype == argument else []
+        return [before] if before.datatype == MISSPELT.get(argument, argument) else []
     if name == "extension":
         return extension(before, argument.strip("'"), extensions)
     if name == "where":
@@ -208,8 +214,6 @@ def row(parameter: dict[str, Any], type_name: str, extensions: Extensions) -> di
     kind = parameter["type"]
     if parameter["code"] in LEFT_OUT:
         raise Irreducible(LEFT_OUT[parameter["code"]])
-    if kind not in SERVED:
-        raise Irreducible(f"parameters of the type {kind} are not served yet")
     if "expression" not in parameter:
         raise Irreducible("it has no expression")
     parts = of_type(parameter["expression"], type_name)
@@ -224,6 +228,64 @@ def row(parameter: dict[str, Any], type_name: str, extensions: Extensions) -> di
         entry["targets"] = targets_of(parameter.get("target", []), fitting)
     entry.update(closed_codes(fitting))
     return entry
+
+
+def composite(
+    parameter: dict[str, Any], type_name: str, rows: dict[str, Any], types: Mapping[str, str], extensions: Extensions
+) -> dict[str, Any]:
+    """The row of a composite: for each place where its components stand together, what they are.
+
+    At the resource itself they are other parameters of the type, by their codes; below an element they are described.
+    `types` says the type of each component's definition. Raises Irreducible.
+    """
+    parts: dict[str, list[Any]] = {}
+    for part in of_type(parameter["expression"], type_name):
+        for place in reduce(part, type_name, extensions):
+            if any(step.partition("[")[0].count(".") for step in place.steps) or len(place.steps) > 1:
+                raise Irreducible(f"its components stand too deep, at {'.'.join(place.steps)}")
+            described = [
+                component(each, place, types[each["definition"]], extensions) for each in parameter["component"]
+            ]
+            at = ".".join(place.steps)
+            parts[at] = described if at else [of_the_resource(each, rows) for each in described]
+    if not parts:
+        raise Irreducible("it has no place")
+    return {"type": "composite", "paths": [], "parts": parts}
+
+
+def component(described: dict[str, Any], place: Found, kind: str, extensions: Extensions) -> dict[str, Any]:
+    """One component as a parameter of the place where it stands, called by the element that it speaks of.
+
+    R4 gives the components of `DocumentReference.relationship` each the other's definition, so where nothing of the
+    stated type stands, the type follows from what does.
+    """
+    start = replace(place, steps=(), single=True, required=True)
+    found = []
+    for part in alternatives(described["expression"]):
+        reached = [start]
+        for name, argument in steps(part):
+            reached = [after for before in reached for after in step(before, name, argument, extensions)]
+        found += reached
+    kind = next((each for each in (kind, *SERVED) if any(one.datatype in SERVED[each] for one in found)), kind)
+    found = [one for one in found if one.datatype in SERVED[kind]]
+    if not found:
+        raise Irreducible(f"no {kind} stands at {described['expression']}")
+    row: dict[str, Any] = {"code": ".".join(found[0].steps), "type": kind, "paths": [spell(one) for one in found]}
+    if kind == "reference":
+        row["targets"] = targets_of(sorted(RESOURCE_TYPES), found)
+    return row
+
+
+def of_the_resource(described: dict[str, Any], rows: dict[str, Any]) -> str:
+    """The parameter of the resource that finds these values, and as little else as there is. Raises Irreducible."""
+    finding = [
+        (len(row["paths"]), code)
+        for code, row in rows.items()
+        if row["type"] == described["type"] and set(described["paths"]) <= set(row["paths"])
+    ]
+    if finding:
+        return min(finding)[1]
+    raise Irreducible(f"no parameter finds {', '.join(described['paths'])}")
 
 
 def targets_of(official: list[str], found: list[Found]) -> list[str]:
@@ -262,10 +324,16 @@ def table_of(parameters: list[dict[str, Any]], extensions: Extensions) -> dict[s
     """The whole table: `parameters` by type and code, and `unserved` with its reasons."""
     served: dict[str, dict[str, Any]] = {type_name: {} for type_name in sorted({"Resource", *RESOURCE_TYPES})}
     unserved: dict[str, str] = {}
-    for parameter in sorted(parameters, key=lambda each: str(each["code"])):
+    types = {parameter["url"]: parameter["type"] for parameter in parameters if "url" in parameter}
+    in_order = sorted(parameters, key=lambda each: (each["type"] == "composite", str(each["code"])))
+    for parameter in in_order:
         for type_name in sorted((RESOURCE_TYPES | ABSTRACT.keys()) & set(parameter["base"])):
+            rows = served.get(type_name, {})
             try:
-                served[type_name][parameter["code"]] = row(parameter, type_name, extensions)
+                if parameter["type"] == "composite":
+                    rows[parameter["code"]] = composite(parameter, type_name, rows, types, extensions)
+                else:
+                    rows[parameter["code"]] = row(parameter, type_name, extensions)
             except Irreducible as reason:
                 unserved[f"{type_name}.{parameter['code']}"] = str(reason)
     return {"parameters": served, "unserved": dict(sorted(unserved.items()))}

@@ -7,7 +7,7 @@ The table `search_parameters.json` is made by `tools/reduce_search_parameters.py
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,7 +18,7 @@ import msgspec
 
 ANY_TYPE = "*"
 
-_PATH = re.compile(r"(?P<steps>.+):(?P<datatype>\w+)(?:\((?P<only>\w+)\))?")
+_PATH = re.compile(r"(?P<steps>.+):(?P<datatype>#?[\w.]+)(?:\((?P<only>\w+)\))?")
 _STEP = re.compile(r"(?P<name>\w+)(?:\[(?P<element>\w+)=(?P<value>[^\]]*)\])?(?:\.|$)")
 
 
@@ -45,10 +45,19 @@ class ElementPath:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A place where the components of a composite stand together: below the element `at`, or "" for the resource."""
+
+    at: str
+    components: tuple["SearchParameter", ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SearchParameter:
     """A parameter of one resource type.
 
-    `type` is token, reference, date, string or uri. `single` says that a resource has at most one such element.
+    `type` is token, reference, date, string, uri, number, quantity, special or composite; a composite has `parts` in
+    place of paths. `single` says that a resource has at most one such element.
     `targets` are the types that a reference may point to, `("*",)` any. `system` is the system of a code whose element
     states none; `codes` are all codes of an element that every resource has exactly once.
     """
@@ -60,6 +69,7 @@ class SearchParameter:
     single: bool = False
     system: str | None = None
     codes: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     def may_point_to(self, type_name: str) -> bool:
         """Whether a reference of this parameter may have the target type."""
@@ -76,7 +86,21 @@ def parameters_of(type_name: str) -> Mapping[str, SearchParameter]:
         raise KeyError(type_name)
     table = _table()["parameters"]
     rows = {**table["Resource"], **table[type_name]}
-    return MappingProxyType({code: _parameter(code, row) for code, row in rows.items()})
+    known: dict[str, SearchParameter] = {}
+    for code, row in rows.items():
+        known[code] = _parameter(code, row, known)
+    return MappingProxyType(known)
+
+
+@cache
+def places_of(type_name: str) -> Mapping[str, Mapping[str, SearchParameter]]:
+    """The elements of a type below which components of composites stand together, each with these components."""
+    found: dict[str, dict[str, SearchParameter]] = {}
+    for parameter in parameters_of(type_name).values():
+        for part in parameter.parts:
+            if part.at:
+                found.setdefault(part.at, {}).update({each.code: each for each in part.components})
+    return MappingProxyType(found)
 
 
 def unserved() -> Mapping[str, str]:
@@ -91,7 +115,8 @@ def _table() -> Mapping[str, Any]:
     return table
 
 
-def _parameter(code: str, row: Mapping[str, Any]) -> SearchParameter:
+def _parameter(code: str, row: Mapping[str, Any], known: Mapping[str, SearchParameter]) -> SearchParameter:
+    """The parameter of a row; `known` are those of the resource, of which a composite may be made."""
     return SearchParameter(
         code=code,
         type=row["type"],
@@ -100,7 +125,12 @@ def _parameter(code: str, row: Mapping[str, Any]) -> SearchParameter:
         single=row.get("single", False),
         system=row.get("system"),
         codes=tuple(row.get("codes", ())),
+        parts=tuple(_part(at, components, known) for at, components in row.get("parts", {}).items()),
     )
+
+
+def _part(at: str, components: Sequence[Any], known: Mapping[str, SearchParameter]) -> Part:
+    return Part(at, tuple(_parameter(each["code"], each, {}) if at else known[each] for each in components))
 
 
 def _path(text: str) -> ElementPath:

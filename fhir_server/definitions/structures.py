@@ -30,6 +30,8 @@ RESOURCE_TYPES = frozenset(
 MESSAGE_TYPES = frozenset({"Bundle", "OperationOutcome", "Parameters"})
 """The resource types that requests and answers carry and that nobody stores."""
 
+_BARE = frozenset({("Extension", "url"), ("Narrative", "div")})
+
 RESOURCE = "Resource"
 """The type of an element that holds a whole resource of any type."""
 
@@ -72,6 +74,11 @@ class Structures:
     def is_resource(self, type_name: str) -> bool:
         """True for every resource type of R4, stored here or not."""
         return type_name in self.resource_types
+
+    def is_bare(self, path: str, name: str) -> bool:
+        """True for the values that carry no id and no extensions of their own: an element's id (a resource's is an
+        element like others), an extension's url, the narrative. XML writes the first two as attributes."""
+        return (name == "id" and not self.is_resource(path)) or (path, name) in _BARE
 
     def paths(self, type_name: str) -> tuple[str, ...]:
         """The type itself and the paths of its elements that have children: `Task`, `Task.restriction`, ..."""

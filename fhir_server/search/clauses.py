@@ -12,8 +12,8 @@ from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.escaping import split
 from fhir_server.search.extract import OF_THE_STORE
-from fhir_server.search.query import Clause, Value
-from fhir_server.search.types import date, reference, string, token, uri
+from fhir_server.search.query import Clause, Together, Value
+from fhir_server.search.types import date, near, number, quantity, reference, string, token, uri
 
 MODIFIERS: Mapping[str, tuple[str, ...]] = {
     "token": ("missing", "not"),
@@ -21,6 +21,10 @@ MODIFIERS: Mapping[str, tuple[str, ...]] = {
     "date": ("missing",),
     "string": ("missing", "exact", "contains"),
     "uri": ("missing",),
+    "number": ("missing",),
+    "quantity": ("missing",),
+    "special": ("missing",),
+    "composite": (),
 }
 """The modifiers that are served; a reference also takes the name of a target type."""
 
@@ -61,6 +65,11 @@ def clause(asking: Asking, name: str, text: str) -> Clause:
     values = tuple(read(part, parameter, modifier, asking) for part in parts)
     kept = modifier if modifier in {"not", "exact", "contains"} else None
     return Clause(code, parameter.type, values, kept)
+
+
+def of_component(component: SearchParameter, value: Value) -> Clause:
+    """What a composite asks of one component."""
+    return Clause(component.code, component.type, (value,))
 
 
 def _parameter(type_name: str, code: str, name: str) -> SearchParameter:
@@ -118,10 +127,38 @@ def _uri(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -
     return uri.parse(text, parameter)
 
 
+def _number(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
+    return number.parse(text, parameter)
+
+
+def _quantity(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
+    return quantity.parse(text, parameter)
+
+
+def _near(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
+    return near.parse(text, parameter)
+
+
+def _composite(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
+    """A value for each component; read once for all places, whose components are of the same types."""
+    parts, components = split(text, "$"), parameter.parts[0].components
+    if len(parts) != len(components) or not all(parts):
+        kinds = "$".join(component.type.upper() for component in components)
+        raise MalformedRequest(f"{text!r} is no value for {parameter.code!r}; write {kinds}.")
+    values = (
+        _READERS[component.type](part, component, "", asking) for part, component in zip(parts, components, strict=True)
+    )
+    return Together(tuple(values))
+
+
 _READERS: Mapping[str, Callable[[str, SearchParameter, str, Asking], Value]] = {
     "token": _token,
     "reference": _reference,
     "date": _date,
     "string": _string,
     "uri": _uri,
+    "number": _number,
+    "quantity": _quantity,
+    "special": _near,
+    "composite": _composite,
 }

@@ -3,40 +3,93 @@
     t    ["status=|requested", "owner=Organization/1", ...]   terms of token, reference and uri parameters
     d    {"authored-on": [{"lo": 1772323200000000, "hi": 1772409600000000}]}   dates, as `types/date.py` says
     s    {"name": {"f": ["peeters an"], "x": ["Peeters An"]}}   strings, folded and exact
+    n    {"value-quantity": [{"lo": 5.4, "hi": 5.4, "u": ["", "|mg"]}]}   numbers; quantities with their unit
+    g    {"near": [3.72, 51.05]}   a place, longitude first
+    m    {"component": [{"t": [...], "n": {...}}]}   the same below an element, for composites
     has  ["status", "owner", "authored-on"]   the parameters that have a value, for `:missing`
     k    {"status": {"lo": "requested", "hi": "requested"}}   keys to sort by, as `keys.py` says
 
-`_id` and `_lastUpdated` are not among them: the store knows them anyway.
+`n`, `g` and `m` are there when they hold something. `_id` and `_lastUpdated` are not among the parameters: the store
+knows them anyway.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
+from fhir_server.definitions.search_parameters import SearchParameter, parameters_of, places_of
 from fhir_server.fhir.json import Resource
 from fhir_server.search.elements import values_of
 from fhir_server.search.folding import fold
 from fhir_server.search.keys import has_key, key_of
 from fhir_server.search.terms import TERM_TYPES, stored_terms
-from fhir_server.search.types import date, string
+from fhir_server.search.types import date, near, number, quantity, string
 
 OF_THE_STORE = frozenset({"_id", "_lastUpdated"})
 
-_Found = list[tuple[SearchParameter, list[tuple[str, Any]]]]
+_Values = list[tuple[str, Any]]
+_Found = list[tuple[SearchParameter, _Values]]
 
 
 def search_values(resource: Resource) -> dict[str, Any]:
-    """The fields `t d s has k` of a stored resource. Raises KeyError for a type that this server does not store."""
-    parameters = parameters_of(resource["resourceType"]).values()
-    found = [(each, values_of(resource, each)) for each in parameters if each.code not in OF_THE_STORE]
+    """The fields of a stored resource. Raises KeyError for a type that this server does not store."""
+    found = [(each, values_of(resource, each)) for each in _searched(resource["resourceType"])]
     given = [(parameter, values) for parameter, values in found if values]
+    return {
+        **_always(given),
+        **_sometimes(given),
+        **_places(resource),
+        "has": [parameter.code for parameter, _ in given],
+        "k": {parameter.code: key_of(parameter, values) for parameter, values in found if has_key(parameter)},
+    }
+
+
+def _searched(type_name: str) -> Iterator[SearchParameter]:
+    """The parameters that have values of their own; a composite has those of its components."""
+    for parameter in parameters_of(type_name).values():
+        if parameter.paths and parameter.code not in OF_THE_STORE:
+            yield parameter
+
+
+def _always(given: _Found) -> dict[str, Any]:
     return {
         "t": _terms(given),
         "d": {parameter.code: _ranges(values) for parameter, values in given if parameter.type == "date"},
         "s": {parameter.code: _texts(values) for parameter, values in given if parameter.type == "string"},
-        "has": [parameter.code for parameter, _ in given],
-        "k": {parameter.code: key_of(parameter, values) for parameter, values in found if has_key(parameter)},
     }
+
+
+def _sometimes(given: _Found) -> dict[str, Any]:
+    amounts = {
+        parameter.code: _AMOUNTS[parameter.type](values) for parameter, values in given if parameter.type in _AMOUNTS
+    }
+    places = {
+        parameter.code: place
+        for parameter, values in given
+        if parameter.type == "special" and (place := near.position(values[0][1]))
+    }
+    return {**({"n": amounts} if amounts else {}), **({"g": places} if places else {})}
+
+
+def _places(resource: Resource) -> dict[str, Any]:
+    """What the components of composites have, at each place where they stand together."""
+    found = {}
+    for at, components in places_of(resource["resourceType"]).items():
+        nodes = [_place(node, components.values()) for node in _nodes(resource, at)]
+        if nodes:
+            found[at] = nodes
+    return {"m": found} if found else {}
+
+
+def _nodes(resource: Resource, at: str) -> list[Resource]:
+    """The elements called `at`; what is no element is none."""
+    found = resource.get(at)
+    return [each for each in (found if isinstance(found, list) else [found]) if isinstance(each, dict)]
+
+
+def _place(node: Resource, components: Iterable[SearchParameter]) -> dict[str, Any]:
+    given = [(each, values) for each in components if (values := values_of(node, each))]
+    fields = {**_always(given), **_sometimes(given)}
+    return {name: value for name, value in fields.items() if value}
 
 
 def _terms(given: _Found) -> list[str]:
@@ -49,14 +102,30 @@ def _terms(given: _Found) -> list[str]:
     )
 
 
-def _ranges(values: list[tuple[str, Any]]) -> list[dict[str, int]]:
+def _ranges(values: _Values) -> list[dict[str, int]]:
     ranges = [date.range_of(datatype, value) for datatype, value in values]
     return [{"lo": found[0], "hi": found[1]} for found in ranges if found]
 
 
-def _texts(values: list[tuple[str, Any]]) -> dict[str, list[str]]:
+def _texts(values: _Values) -> dict[str, list[str]]:
     exact = _unique(text for datatype, value in values for text in string.texts_of(datatype, value))
     return {"f": _unique(folded for text in exact if (folded := fold(text))), "x": exact}
+
+
+def _numbers(values: _Values) -> list[dict[str, Any]]:
+    ranges = [number.range_of(datatype, value) for datatype, value in values]
+    return [{"lo": found[0], "hi": found[1]} for found in ranges if found]
+
+
+def _quantities(values: _Values) -> list[dict[str, Any]]:
+    return [
+        {"lo": lo, "hi": hi, "u": forms}
+        for datatype, value in values
+        for (lo, hi), forms in quantity.ranges_of(datatype, value)
+    ]
+
+
+_AMOUNTS = {"number": _numbers, "quantity": _quantities}
 
 
 def _unique(texts: Iterable[str]) -> list[str]:

@@ -5,10 +5,12 @@ https://hl7.org/fhir/R4/search.html#string
 
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 
 
+@lru_cache(maxsize=8192)
 def fold(text: str) -> str:
     """`text` in lower case, accents and punctuation taken off; dashes and any white space become one space.
 

@@ -1,14 +1,15 @@
 """Scalar keys by which a database can sort and range over what repeats: the least and the greatest of the values.
 
 A key is `{lo, hi}`: `lo` sorts ascending, `hi` descending. What has no value has MISSING keys, which come last both
-ways. Dates are sorted by their start. References have a key only as `patient`, for the index of a person's chart.
+ways. Dates are sorted by their start, quantities by their amount in the base unit where that is known. References
+have a key only as `patient`, for the index of a person's chart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
-from fhir_server.search.types import date, reference, string, token
+from fhir_server.search.types import date, number, quantity, reference, string, token
 
 LAST_TEXT = "\U0010ffff"
 FIRST_TEXT = ""
@@ -20,6 +21,8 @@ Key = dict[str, Any]
 
 _MISSING_TEXT: Key = {"lo": LAST_TEXT, "hi": FIRST_TEXT}
 _MISSING_MOMENT: Key = {"lo": LAST_MOMENT, "hi": FIRST_MOMENT}
+_MISSING_NUMBER: Key = {"lo": number.MOST, "hi": -number.MOST}
+_MISSING: Mapping[str, Key] = {"date": _MISSING_MOMENT, "number": _MISSING_NUMBER, "quantity": _MISSING_NUMBER}
 
 
 def has_key(parameter: SearchParameter) -> bool:
@@ -28,7 +31,9 @@ def has_key(parameter: SearchParameter) -> bool:
         return token.is_scalar(parameter)
     if parameter.type == "reference":
         return parameter.code == "patient" and parameter.single
-    return parameter.type in {"date", "string"} or parameter.code == "url"
+    if parameter.type == "quantity":
+        return parameter.single
+    return parameter.type in {"date", "string", "number"} or parameter.code == "url"
 
 
 def sortable(type_name: str) -> list[str]:
@@ -44,7 +49,7 @@ def key_of(parameter: SearchParameter, values: Sequence[tuple[str, Any]]) -> Key
     """The key of a parameter for the values that a resource has, each with its datatype."""
     keys = [key for datatype, value in values if (key := _READERS[parameter.type](datatype, value)) not in {None, ""}]
     if not keys:
-        return dict(_MISSING_MOMENT if parameter.type == "date" else _MISSING_TEXT)
+        return dict(_MISSING.get(parameter.type, _MISSING_TEXT))
     return {"lo": min(keys), "hi": max(keys)}
 
 
@@ -69,10 +74,22 @@ def _uri(datatype: str, value: Any) -> str | None:
     return value[:LONGEST] if isinstance(value, str) else None
 
 
+def _number(datatype: str, value: Any) -> float | None:
+    found = number.range_of(datatype, value)
+    return found[0] if found else None
+
+
+def _quantity(datatype: str, value: Any) -> float | None:
+    ranges = [found for found, _ in quantity.ranges_of(datatype, value)]
+    return ranges[-1][0] if ranges else None
+
+
 _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "date": _moment,
     "string": _text,
     "token": _code,
     "reference": _address,
     "uri": _uri,
+    "number": _number,
+    "quantity": _quantity,
 }

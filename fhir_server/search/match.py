@@ -1,45 +1,107 @@
 """The question of a Query asked of one resource in memory, as `store/mongo/queries.py` asks the database."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from fhir_server.definitions.search_parameters import parameters_of
+from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.fhir.json import Resource
+from fhir_server.search.clauses import of_component
 from fhir_server.search.extract import search_values
-from fhir_server.search.query import Clause, Moment, Query, Text, Token
+from fhir_server.search.query import Amount, Clause, Moment, Near, Query, Text, Together, Token
 from fhir_server.search.terms import TERM_TYPES, asked_terms
-from fhir_server.search.types import date, string
+from fhir_server.search.types import date, near, number, string
+
+Values = Mapping[str, Any]
 
 
 def matches(query: Query, resource: Resource) -> bool:
     """Whether the resource is of the query's type and meets every clause; paging and sorting play no part."""
     if resource["resourceType"] != query.type:
         return False
+    parameters = parameters_of(query.type)
     values = search_values(resource) if query.clauses else {}
-    return all(_meets(clause, query.type, resource, values) for clause in query.clauses)
+    return all(_meets(parameters[clause.parameter], clause, resource, values) for clause in query.clauses)
 
 
-def _meets(clause: Clause, type_name: str, resource: Resource, values: dict[str, Any]) -> bool:
+def _meets(parameter: SearchParameter, clause: Clause, resource: Resource, values: Values) -> bool:
     if clause.missing is not None:
         return (clause.parameter in values["has"]) is not clause.missing
-    return _has_value(clause, type_name, resource, values) is not (clause.modifier == "not")
+    if clause.parameter in _OF_THE_STORE:
+        found = _OF_THE_STORE[clause.parameter](clause, resource)
+    elif clause.type == "composite":
+        found = _together(parameter, clause, values)
+    else:
+        found = _has_value(parameter, clause, values)
+    return found is not (clause.modifier == "not")
 
 
-def _has_value(clause: Clause, type_name: str, resource: Resource, values: dict[str, Any]) -> bool:
-    if clause.parameter == "_id":
-        return any(isinstance(asked, Token) and asked.code == resource.get("id") for asked in clause.values)
-    if clause.parameter == "_lastUpdated":
-        updated = resource.get("meta", {}).get("lastUpdated")
-        return updated is not None and _overlaps(clause, [date.last_updated(updated)])
+def _is_it(clause: Clause, resource: Resource) -> bool:
+    return any(isinstance(asked, Token) and asked.code == resource.get("id") for asked in clause.values)
+
+
+def _was_updated(clause: Clause, resource: Resource) -> bool:
+    updated = resource.get("meta", {}).get("lastUpdated")
+    return updated is not None and _overlaps(clause, [date.last_updated(updated)])
+
+
+_OF_THE_STORE: Mapping[str, Callable[[Clause, Resource], bool]] = {"_id": _is_it, "_lastUpdated": _was_updated}
+
+
+def _together(parameter: SearchParameter, clause: Clause, values: Values) -> bool:
+    """Whether at one place the components meet one alternative."""
+    for part in parameter.parts:
+        places = values.get("m", {}).get(part.at, ()) if part.at else (values,)
+        for asked in clause.values:
+            if isinstance(asked, Together) and any(
+                all(
+                    _has_value(component, of_component(component, value), place)
+                    for component, value in zip(part.components, asked.values, strict=True)
+                )
+                for place in places
+            ):
+                return True
+    return False
+
+
+def _has_value(parameter: SearchParameter, clause: Clause, values: Values) -> bool:
     if clause.type in TERM_TYPES:
-        return not set(values["t"]).isdisjoint(asked_terms(parameters_of(type_name)[clause.parameter], clause))
-    if clause.type == "date":
-        return _overlaps(clause, [(each["lo"], each["hi"]) for each in values["d"].get(clause.parameter, ())])
-    texts = values["s"].get(clause.parameter, {"f": [], "x": []})
+        return not set(values.get("t", ())).isdisjoint(asked_terms(parameter, clause))
+    return _BY_TYPE[clause.type](clause, values)
+
+
+def _in_time(clause: Clause, values: Values) -> bool:
+    return _overlaps(clause, [(each["lo"], each["hi"]) for each in values.get("d", {}).get(clause.parameter, ())])
+
+
+def _overlaps(clause: Clause, ranges: list[date.Range]) -> bool:
+    return any(isinstance(asked, Moment) and date.meets(asked, lo, hi) for asked in clause.values for lo, hi in ranges)
+
+
+def _in_words(clause: Clause, values: Values) -> bool:
+    texts = values.get("s", {}).get(clause.parameter, {"f": [], "x": []})
     return any(
         isinstance(asked, Text) and string.meets(clause.modifier, asked, texts["f"], texts["x"])
         for asked in clause.values
     )
 
 
-def _overlaps(clause: Clause, ranges: list[date.Range]) -> bool:
-    return any(isinstance(asked, Moment) and date.meets(asked, lo, hi) for asked in clause.values for lo, hi in ranges)
+def _in_numbers(clause: Clause, values: Values) -> bool:
+    return any(
+        isinstance(asked, Amount) and asked.form in each.get("u", ("",)) and number.meets(asked, each["lo"], each["hi"])
+        for each in values.get("n", {}).get(clause.parameter, ())
+        for asked in clause.values
+    )
+
+
+def _in_reach(clause: Clause, values: Values) -> bool:
+    place = values.get("g", {}).get(clause.parameter)
+    return place is not None and any(isinstance(asked, Near) and near.meets(asked, place) for asked in clause.values)
+
+
+_BY_TYPE: Mapping[str, Callable[[Clause, Values], bool]] = {
+    "date": _in_time,
+    "string": _in_words,
+    "number": _in_numbers,
+    "quantity": _in_numbers,
+    "special": _in_reach,
+}

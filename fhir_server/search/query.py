@@ -42,7 +42,34 @@ class Target:
     identifier: Token | None = None
 
 
-Value = Token | Text | Moment | Target
+@dataclass(frozen=True)
+class Amount:
+    """A number with its prefix: the range that its digits stand for, and itself; `form` is the unit's ("" is any)."""
+
+    prefix: str
+    start: float
+    end: float
+    value: float
+    form: str = ""
+
+
+@dataclass(frozen=True)
+class Near:
+    """Within so many km of a place."""
+
+    latitude: float
+    longitude: float
+    km: float
+
+
+@dataclass(frozen=True)
+class Together:
+    """The values of a composite, one for each component."""
+
+    values: tuple["Value", ...]
+
+
+Value = Token | Text | Moment | Target | Amount | Near | Together
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fhir_server.access.types import TYPES
+from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.addressing import ADDRESSES
@@ -21,6 +22,9 @@ VALUES = {
     "date": "ge2026-01-01",
     "string": "none",
     "uri": "https://samen.example/fhir/none",
+    "number": "1",
+    "quantity": "1",
+    "special": "51.05|3.72",
 }
 # The chain of a plan is only made by a referral; its AuditEvents are read by the plan's custodian.
 OF_A_CASE = {"Task": "task", "ServiceRequest": "order", "CarePlan": "plan", "CareTeam": "team", "Consent": "consent"}
@@ -67,14 +71,40 @@ def test_each_address_is_declared(statement: Resource) -> None:
     everywhere = set().union(*(interactions(statement, type_name) for type_name in ALL))
     on_the_system = {each["code"] for each in statement["rest"][0]["interaction"]}
 
-    assert everywhere | on_the_system | {"capabilities"} == {each.interaction for each in ADDRESSES} | {"batch"}
+    assert everywhere | on_the_system | {"capabilities"} == (
+        {each.interaction for each in ADDRESSES} - set(OPERATIONS) | {"batch"}
+    )
 
 
 def test_each_interaction_has_its_page() -> None:
     pages = {page.stem for page in (Path(__file__).parents[2] / "docs" / "interactions").glob("*.md")}
-    named = {each.interaction.removesuffix("-type").removesuffix("-instance") for each in ADDRESSES}
+    interactions = {each.interaction for each in ADDRESSES} - set(OPERATIONS)
+    named = {each.removesuffix("-type").removesuffix("-instance") for each in interactions}
 
     assert pages - {"README"} == named | {"batch"}
+
+
+def test_each_operation_is_declared_where_it_is_performed_with_its_definition(statement: Resource) -> None:
+    """One that changes a resource is declared for the types that clients change."""
+    rest = statement["rest"][0]
+    on_types = {each["type"]: {o["definition"] for o in each.get("operation", [])} for each in rest["resource"]}
+    for address in ADDRESSES:
+        operation = OPERATIONS.get(address.interaction)
+        if operation is None:
+            continue
+        if "{type}" not in address.path:
+            assert {"name": operation.code, "definition": operation.canonical} in rest["operation"]
+            continue
+        of = [name for name in ALL if address.is_of(name)]
+        having = [name for name in of if not operation.changes or "update" in interactions(statement, name)]
+        assert [name for name in ALL if operation.canonical in on_types[name]] == having
+
+
+def test_each_operation_has_its_page() -> None:
+    pages = {page.stem for page in (Path(__file__).parents[2] / "docs" / "operations").glob("*.md")}
+    offered = {each.interaction for each in ADDRESSES} & set(OPERATIONS)
+
+    assert pages - {"README"} == {OPERATIONS[name].code for name in offered}
 
 
 @pytest.mark.parametrize("type_name", ALL)
@@ -145,10 +175,17 @@ def test_what_is_not_declared_is_no_search_parameter(hospital: Party, statement:
 
 def _value(type_name: str, declared_parameter: Resource) -> str:
     """A value that the parameter takes and nothing has."""
-    targets = parameters_of(type_name)[declared_parameter["name"]].targets
-    if declared_parameter["type"] == "reference" and targets and "*" not in targets:
+    parameter = parameters_of(type_name)[declared_parameter["name"]]
+    if parameter.type == "composite":
+        return "$".join(_value_of(each.type, each.targets) for each in parameter.parts[0].components)
+    return _value_of(parameter.type, parameter.targets)
+
+
+def _value_of(kind: str, targets: tuple[str, ...]) -> str:
+    """A value of a type of parameter."""
+    if kind == "reference" and targets and "*" not in targets:
         return f"{targets[0]}/none"
-    return VALUES[declared_parameter["type"]]
+    return VALUES[kind]
 
 
 def _readable(world: World, hospital: Party, case: Case, type_name: str) -> tuple[Party, dict[str, Any]]:

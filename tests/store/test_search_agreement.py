@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import product
 from typing import Any
 
@@ -26,6 +27,23 @@ MOMENT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 CODES = ["a", "A", "b", "a|b", "x,y", "mg", "MG", "\\"]
 SYSTEMS = ["http://one", "http://two", "http://unitsofmeasure.org", "http://a|b"]
 PREFIXES = ["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
+NUMBERS = [
+    "0",
+    "1",
+    "1.0",
+    "5.4",
+    "5.35",
+    "5.45",
+    "5.399999999999999999999",
+    "0.0054",
+    "-3",
+    "99.5",
+    "100",
+    "100.5",
+    "1e3",
+]
+UNITS = ["mg", "g", "kg", "Cel", "K", "{beats}/min", "/min", "mmol", "a|b"]
+DEGREES = [Decimal(text) for text in ("0", "51.05", "3.72", "51.3", "-90", "180", "500")]
 DATES = [
     "2026",
     "2026-02",
@@ -90,6 +108,15 @@ addresses = st.builds("{}/{}".format, st.sampled_from(["Patient", "Organization"
 )
 references = optional(reference=addresses, identifier=identifiers, type=st.sampled_from(["Patient", "Group"]))
 periods = optional(start=dates, end=dates)
+document_addresses = st.builds("DocumentReference/{}".format, ids)
+numbers = st.sampled_from([Decimal(text) for text in NUMBERS])
+quantities = optional(
+    value=numbers,
+    comparator=st.sampled_from(["<", ">="]),
+    unit=st.sampled_from(["mg", "milligram"]),
+    code=st.sampled_from(UNITS),
+    system=st.sampled_from(["http://unitsofmeasure.org", "http://one"]),
+)
 metas = st.fixed_dictionaries(
     {
         "lastUpdated": st.sampled_from(
@@ -124,7 +151,40 @@ observations = st.fixed_dictionaries(
         "effectiveTiming": optional(event=st.lists(dates, max_size=3), repeat=optional(boundsPeriod=periods)),
         "valueString": texts,
         "valueCodeableConcept": concepts,
+        "valueQuantity": quantities,
+        "component": st.lists(
+            optional(code=concepts, valueQuantity=quantities, valueCodeableConcept=concepts), max_size=3
+        ),
     },
+)
+assessments = st.fixed_dictionaries(
+    {"resourceType": st.just("RiskAssessment"), "meta": metas, "status": st.just("final")},
+    optional={
+        "prediction": st.lists(
+            optional(
+                probabilityDecimal=numbers,
+                probabilityRange=optional(low=optional(value=numbers), high=optional(value=numbers)),
+            ),
+            max_size=3,
+        )
+    },
+)
+conditions = st.fixed_dictionaries(
+    {"resourceType": st.just("Condition"), "meta": metas},
+    optional={"onsetAge": quantities, "onsetRange": optional(low=quantities, high=quantities)},
+)
+documents_of_all_kinds = st.fixed_dictionaries(
+    {"resourceType": st.just("DocumentReference"), "meta": metas},
+    optional={
+        "relatesTo": st.lists(
+            optional(code=st.sampled_from(["replaces", "signs"]), target=optional(reference=document_addresses)),
+            max_size=3,
+        )
+    },
+)
+locations = st.fixed_dictionaries(
+    {"resourceType": st.just("Location"), "meta": metas},
+    optional={"position": optional(latitude=st.sampled_from(DEGREES), longitude=st.sampled_from(DEGREES))},
 )
 patients = st.fixed_dictionaries(
     {"resourceType": st.just("Patient"), "meta": metas},
@@ -162,6 +222,11 @@ asked_dates = st.builds(
     "{}{}".format, st.sampled_from(["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]), dates
 )
 asked_texts = texts.filter(lambda text: any(character.isalnum() for character in text)).map(escaped)
+asked_numbers = st.builds("{}{}".format, st.sampled_from(PREFIXES), st.sampled_from([*NUMBERS, "5e-3", "1e2"]))
+asked_quantities = asked_numbers | st.one_of(
+    st.builds("{}|http://unitsofmeasure.org|{}".format, asked_numbers, st.sampled_from(UNITS).map(escaped)),
+    st.builds("{}||{}".format, asked_numbers, st.sampled_from([*UNITS, "milligram"]).map(escaped)),
+)
 missing = st.sampled_from(["true", "false"])
 
 
@@ -207,7 +272,51 @@ QUESTIONS: dict[str, tuple[Any, Any]] = {
             pairs(["patient"], st.sampled_from(["1", "2", "Patient/1/_history/2", f"{BASE_URL}/Patient/1"])),
             pairs(["date"], asked_dates),
             pairs(["value-string", "value-string:exact", "value-string:contains"], asked_texts),
+            pairs(["value-quantity", "combo-value-quantity", "component-value-quantity"], asked_quantities),
+            pairs(
+                ["code-value-quantity", "combo-code-value-quantity", "component-code-value-quantity"],
+                st.builds("{}${}".format, asked_tokens, asked_quantities),
+            ),
+            pairs(
+                ["code-value-concept", "combo-code-value-concept", "component-code-value-concept"],
+                st.builds("{}${}".format, asked_tokens, asked_tokens),
+            ),
+            pairs(["code-value-string"], st.builds("{}${}".format, asked_tokens, asked_texts)),
+            pairs(["code-value-date"], st.builds("{}${}".format, asked_tokens, asked_dates)),
             st.tuples(st.sampled_from(["date:missing", "value-string:missing"]), missing),
+        ),
+    ),
+    "RiskAssessment": (assessments, parameters(pairs(["probability"], asked_numbers))),
+    "Condition": (
+        conditions,
+        parameters(pairs(["onset-age"], asked_quantities), st.tuples(st.just("onset-age:missing"), missing)),
+    ),
+    "DocumentReference": (
+        documents_of_all_kinds,
+        parameters(
+            pairs(
+                ["relationship"], st.builds("{}${}".format, st.sampled_from(["replaces", "signs"]), document_addresses)
+            )
+        ),
+    ),
+    "Location": (
+        locations,
+        parameters(
+            pairs(
+                ["near"],
+                st.sampled_from(
+                    [
+                        "51.05|3.72",
+                        "51.05|3.72|20|km",
+                        "51|3.7|5000000|m",
+                        "0|0|1",
+                        "-90|0|1",
+                        "0|180|10000",
+                        "0|-180|10",
+                    ]
+                ),
+            ),
+            st.tuples(st.just("near:missing"), missing),
         ),
     ),
     "Patient": (

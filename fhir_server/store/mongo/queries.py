@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
+from fhir_server.search.clauses import of_component
 from fhir_server.search.grant import Grant
 from fhir_server.search.keys import LAST_TEXT
-from fhir_server.search.query import Clause, Moment, Query, Target, Text, Token
+from fhir_server.search.query import Amount, Clause, Moment, Near, Query, Target, Text, Together, Token
 from fhir_server.search.terms import TERM_TYPES, asked_terms
-from fhir_server.search.types import date, token
+from fhir_server.search.types import date, near, number, token
 from fhir_server.store.mongo.documents import admitted
 from fhir_server.store.mongo.indexes import keyed
 from fhir_server.store.mongo.patterns import beginning, containing
@@ -78,14 +79,33 @@ def _conditions(type_name: str, clause: Clause) -> list[Filter]:
         return [{"_id": {_membership(clause): [value.code for value in clause.values if isinstance(value, Token)]}}]
     if parameter.code == "_lastUpdated":
         return [either([_updated(value) for value in clause.values if isinstance(value, Moment)])]
+    if clause.type == "composite":
+        return [either([_together(parameter, value) for value in clause.values if isinstance(value, Together)])]
+    return _of_values(parameter, clause, keyed(type_name))
+
+
+def _of_values(parameter: SearchParameter, clause: Clause, keys: frozenset[str]) -> list[Filter]:
+    """The conditions on the values of a resource, or of a place in it; `keys` have an index."""
     if clause.type in TERM_TYPES:
-        return _termed(parameter, clause, keyed(type_name))
+        return _termed(parameter, clause, keys)
     if clause.type == "date":
-        return [
-            _dated(parameter, clause),
-            *(_narrowed(parameter, clause) if parameter.code in keyed(type_name) else ()),
-        ]
-    return [either([_texts(parameter, clause.modifier, value) for value in clause.values if isinstance(value, Text)])]
+        return [_dated(parameter, clause), *(_narrowed(parameter, clause) if parameter.code in keys else ())]
+    return [_BY_TYPE[clause.type](parameter, clause)]
+
+
+def _together(parameter: SearchParameter, asked: Together) -> Filter:
+    """At one place each component has its value."""
+    places = []
+    for part in parameter.parts:
+        conditions = both(
+            *(
+                condition
+                for component, value in zip(part.components, asked.values, strict=True)
+                for condition in _of_values(component, of_component(component, value), frozenset())
+            )
+        )
+        places.append({f"m.{part.at}": {"$elemMatch": conditions}} if part.at else conditions)
+    return either(places)
 
 
 def _membership(clause: Clause) -> str:
@@ -177,8 +197,54 @@ def _compared(asked: Moment, together: Sequence[date.Comparison]) -> list[tuple[
     return [(bound, _OPERATORS[compare], edges[edge]) for bound, compare, edge in together]
 
 
+def _worded(parameter: SearchParameter, clause: Clause) -> Filter:
+    return either([_texts(parameter, clause.modifier, value) for value in clause.values if isinstance(value, Text)])
+
+
 def _texts(parameter: SearchParameter, modifier: str | None, asked: Text) -> Filter:
     if modifier == "exact":
         return {f"s.{parameter.code}.x": asked.asked}
     found = containing(asked.folded) if modifier == "contains" else beginning(asked.folded)
     return {f"s.{parameter.code}.f": found}
+
+
+def _amounts(parameter: SearchParameter, clause: Clause) -> Filter:
+    return either(
+        [
+            {f"n.{parameter.code}": {"$elemMatch": {**_unit(parameter, asked), **_bounds(asked, together)}}}
+            for asked in clause.values
+            if isinstance(asked, Amount)
+            for together in number.PREFIXES[asked.prefix]
+        ]
+    )
+
+
+def _unit(parameter: SearchParameter, asked: Amount) -> Filter:
+    return {"u": asked.form} if parameter.type == "quantity" else {}
+
+
+def _bounds(asked: Amount, together: Sequence[number.Comparison]) -> Filter:
+    edges = {"start": asked.start, "end": asked.end, "value": asked.value}
+    return {bound: {_OPERATORS[compare]: edges[edge]} for bound, compare, edge in together}
+
+
+def _within_reach(parameter: SearchParameter, clause: Clause) -> Filter:
+    return either(
+        [
+            {f"g.{parameter.code}": {"$geoWithin": {"$centerSphere": _circle(asked)}}}
+            for asked in clause.values
+            if isinstance(asked, Near)
+        ]
+    )
+
+
+def _circle(asked: Near) -> list[Any]:
+    return [[asked.longitude, asked.latitude], asked.km / near.EARTH_KM]
+
+
+_BY_TYPE: Mapping[str, Callable[[SearchParameter, Clause], Filter]] = {
+    "string": _worded,
+    "number": _amounts,
+    "quantity": _amounts,
+    "special": _within_reach,
+}

@@ -28,7 +28,7 @@ from fhir_server.store.mongo.documents import (
 )
 
 # What only searches need stays in the database.
-_WITHOUT_SEARCH_VALUES = {"t": 0, "d": 0, "s": 0, "has": 0, "k": 0}
+_WITHOUT_SEARCH_VALUES = {name: 0 for name in ("t", "d", "s", "n", "g", "m", "has", "k")}
 
 
 class MongoReading:

@@ -37,7 +37,7 @@ _OF_THE_STORE = {"_id": "_id", "_lastUpdated": _LAST_UPDATED}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _TIME_IS_UP, _SORTS_TOO_MUCH = 50, 292
-_NOT_SENT = {"s": 0, "d": 0, "has": 0}
+_NOT_SENT = {"s": 0, "d": 0, "has": 0, "n": 0, "g": 0, "m": 0}
 
 
 def search(

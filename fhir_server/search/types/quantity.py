@@ -1,0 +1,80 @@
+"""Quantity parameters: an amount, with a unit if one was asked.
+
+https://hl7.org/fhir/R4/search.html#quantity
+
+A stored quantity is kept as a range with the forms of its unit: "" for any, `|code` and `|unit` as they are written,
+and `system|code`. A quantity in a common unit of UCUM is also kept in the base unit of its kind, under the form
+`=kind`, so that `5.4|http://unitsofmeasure.org|mg` finds 0.0054 g.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from fhir_server.definitions.search_parameters import SearchParameter
+from fhir_server.definitions.units import UCUM, Unit, unit
+from fhir_server.fhir.errors import MalformedRequest
+from fhir_server.search.escaping import escape, split, unescape
+from fhir_server.search.query import Amount
+from fhir_server.search.types.number import MOST, Range, asked, bounded, decimal
+
+_LONGEST = 200
+_CURRENCIES = "urn:iso:std:iso:4217"
+_OPEN = {"<": (-MOST, None), "<=": (-MOST, None), ">": (None, MOST), ">=": (None, MOST)}
+
+
+def parse(text: str, parameter: SearchParameter) -> Amount:
+    """`5.4`, `5.4|system|code` or `5.4||code`, with a prefix. Raises MalformedRequest."""
+    parts = split(text, "|")
+    if len(parts) not in {1, 3} or (len(parts) == 3 and not parts[2]):
+        raise MalformedRequest(
+            f"{text!r} is no quantity for {parameter.code!r}; write NUMBER, NUMBER|SYSTEM|CODE or NUMBER||CODE."
+        )
+    system, code = (unescape(part) for part in parts[1:]) if len(parts) == 3 else ("", "")
+    known = unit(code) if system == UCUM else None
+    if known is not None:
+        return Amount(*asked(parts[0], parameter, known.in_base), form=_of(known))
+    return Amount(*asked(parts[0], parameter, lambda value: value), form=_form(system, code) if code else "")
+
+
+def ranges_of(datatype: str, value: Any) -> Iterator[tuple[Range, list[str]]]:
+    """The ranges under which a stored quantity is found, each with the forms of its unit."""
+    if not isinstance(value, dict):
+        return
+    low, high = (value.get("low"), value.get("high")) if datatype == "Range" else (value, value)
+    ends = [each if isinstance(each, dict) else {} for each in (low, high)]
+    least, greatest = (decimal(each.get("value")) for each in ends)
+    if least is None and greatest is None:
+        return
+    comparator = _OPEN.get(str(value.get("comparator")), (None, None))
+    stated = ends[0] if least is not None else ends[1]
+    yield _between(least, greatest, comparator), _forms(stated)
+    known = unit(str(stated.get("code"))) if stated.get("system") == UCUM else None
+    if known is not None:
+        in_base = [None if each is None else known.in_base(each) for each in (least, greatest)]
+        yield _between(in_base[0], in_base[1], comparator), [_of(known)]
+
+
+def _between(least: Decimal | None, greatest: Decimal | None, stated: tuple[float | None, float | None]) -> Range:
+    lo = bounded(least) if least is not None else -MOST
+    hi = bounded(greatest) if greatest is not None else MOST
+    return stated[0] if stated[0] is not None else lo, stated[1] if stated[1] is not None else hi
+
+
+def _forms(quantity: dict[str, Any]) -> list[str]:
+    code, system = quantity.get("code"), quantity.get("system")
+    if code is None and isinstance(quantity.get("currency"), str):
+        code, system = quantity["currency"], _CURRENCIES
+    forms = [""]
+    forms += [_form("", each) for each in (code, quantity.get("unit")) if isinstance(each, str) and each]
+    if isinstance(code, str) and isinstance(system, str):
+        forms.append(_form(system, code))
+    return list(dict.fromkeys(forms))
+
+
+def _form(system: str, code: str) -> str:
+    return f"{escape(system)}|{escape(code)}"[:_LONGEST]
+
+
+def _of(known: Unit) -> str:
+    return f"={known.kind}"
