@@ -1,6 +1,7 @@
 """Versions as HTTP states them, and how a caller wishes its answers."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -256,3 +257,14 @@ def test_a_condition_says_what_a_resource_has(hosp: Party, place: str, condition
 
 def _flag(patient: str, value: str) -> dict[str, Any]:
     return minimal("Flag", references={"Patient": patient}, identifier=[{"system": "urn:x", "value": value}])
+
+
+def test_several_at_once_with_one_condition_make_one(world: World, hosp: Party, place: str) -> None:
+    flag, condition = _flag(place, "at-once"), "identifier=urn:x|at-once"
+    parties = [Party(world.app.test_client(), world.base_path, hosp.reference, hosp.token) for _ in range(6)]
+
+    with ThreadPoolExecutor(len(parties)) as threads:
+        replies = list(threads.map(lambda party: party.post(flag, If_None_Exist=condition), parties))
+
+    assert sorted(reply.status for reply in replies) == [200] * 5 + [201]
+    assert len({reply.body["id"] for reply in replies}) == 1
