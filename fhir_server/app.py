@@ -25,6 +25,7 @@ from fhir_server.fhir.json import decode
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Services
+from fhir_server.operations.table import PERFORMERS
 from fhir_server.rest.routes import fhir_routes
 from fhir_server.settings import Settings
 from fhir_server.shipped import programme_packs
@@ -78,6 +79,7 @@ def build(settings: Settings) -> Parts:
         new_id=lambda: str(uuid.uuid4()),
         check_subscription=lambda resource: check_subscription(resource, http_endpoints=settings.http_endpoints),
         software_version=version("samen"),
+        operations=PERFORMERS,
     )
     return Parts(
         settings,

@@ -17,6 +17,14 @@ _LETTERS = {
     "update": "u",
     "delete": "d",
     "search-type": "s",
+    "CapabilityStatement-versions": "r",
+    "Patient-everything": "r",
+    "CarePlan-everything": "r",
+    "Resource-meta": "r",
+    "Resource-meta-add": "u",
+    "Resource-meta-delete": "u",
+    "Subscription-status": "r",
+    "Subscription-events": "r",
 }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import instant
 from fhir_server.fhir.json import Resource
@@ -36,6 +37,7 @@ ACTIONS = {
     "capabilities": "R",
     "sign-in": "E",
 }
+_OPERATION = "https://samen.example/fhir/CodeSystem/operation"
 
 DONE = "0"
 REFUSED = "4"
@@ -61,7 +63,7 @@ def audit_event(id: str, moment: datetime, actor: Actor | None, occurrence: Occu
         "resourceType": "AuditEvent",
         "id": id,
         "type": _REST,
-        "subtype": [{"system": _INTERACTION, "code": occurrence.interaction}],
+        "subtype": _subtype(occurrence.interaction),
         "action": ACTIONS.get(occurrence.interaction, "E"),
         "recorded": instant(moment),
         "outcome": occurrence.outcome,
@@ -74,6 +76,13 @@ def audit_event(id: str, moment: datetime, actor: Actor | None, occurrence: Occu
     if entities:
         event["entity"] = entities
     return event
+
+
+def _subtype(interaction: str) -> list[Resource]:
+    """The interaction; an operation is one of its own code system, so that readers of R4's list know it too."""
+    if interaction in OPERATIONS:
+        return [{"system": _INTERACTION, "code": "operation"}, {"system": _OPERATION, "code": interaction}]
+    return [{"system": _INTERACTION, "code": interaction}]
 
 
 def _agent(actor: Actor | None) -> Resource:

@@ -9,16 +9,34 @@ import re
 from dataclasses import dataclass
 
 from fhir_server.access.types import TYPES
+from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.fhir.errors import MethodNotAllowed, NotFound, UnknownType
 
 
 @dataclass(frozen=True)
 class Address:
-    """A method, a path below the base (`/{type}/{id}`) and the FHIR name of the interaction that lives there."""
+    """A method, a path below the base (`/{type}/{id}`) and the FHIR name of the interaction that lives there.
+
+    `only` is the one type that has this address; without it every type does.
+    """
 
     method: str
     path: str
     interaction: str
+    only: str | None = None
+
+    def is_of(self, type_name: str | None) -> bool:
+        """Whether resources of the type have this address; an address without a type is of none and always there."""
+        return self.only in {None, type_name}
+
+
+def _operation(name: str, place: str = "", only: str | None = None, *, methods: tuple[str, ...]) -> tuple[Address, ...]:
+    path = f"{place}/${OPERATIONS[name].code}"
+    return tuple(Address(method, path, name, only) for method in methods)
+
+
+_INSTANCE = "/{type}/{id}"
+_ASKED, _SENT = ("GET", "POST"), ("POST",)
 
 
 ADDRESSES = (
@@ -32,6 +50,11 @@ ADDRESSES = (
     Address("DELETE", "/{type}/{id}", "delete"),
     Address("GET", "/{type}/{id}/_history", "history-instance"),
     Address("GET", "/{type}/{id}/_history/{version}", "vread"),
+    *_operation("CapabilityStatement-versions", methods=_ASKED),
+    *_operation("CapabilityStatement-versions", "/{type}", "CapabilityStatement", methods=_ASKED),
+    *_operation("Resource-meta", _INSTANCE, methods=_ASKED),
+    *_operation("Resource-meta-add", _INSTANCE, methods=_SENT),
+    *_operation("Resource-meta-delete", _INSTANCE, methods=_SENT),
 )
 
 _PLACES = {
@@ -52,7 +75,7 @@ class Place:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\{(\w+)\}", lambda match: _PLACES[match[1]], path))
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", lambda match: _PLACES[match[1]], re.escape(path)))
 
 
 _PATTERNS = [(address, _pattern(address.path)) for address in ADDRESSES]
@@ -71,7 +94,7 @@ def resolve(method: str, path: str) -> Place:
         named = match.groupdict()
         if named.get("type") and named["type"] not in TYPES:
             raise UnknownType(named["type"])
-        if address.method == asked:
+        if address.method == asked and address.is_of(named.get("type")):
             return Place(address.interaction, named.get("type"), named.get("id"), named.get("version"))
     allowed = allowed_methods(path)
     if allowed:
@@ -81,7 +104,8 @@ def resolve(method: str, path: str) -> Place:
 
 def allowed_methods(path: str) -> list[str]:
     """The methods that the address `path` has, HEAD where it has GET; empty when there is no such address."""
-    found = {address.method for address, pattern in _PATTERNS if pattern.fullmatch(path)}
+    matches = ((address, pattern.fullmatch(path)) for address, pattern in _PATTERNS)
+    found = {address.method for address, match in matches if match and address.is_of(match.groupdict().get("type"))}
     return sorted(found | {"HEAD"} if "GET" in found else found)
 
 

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/capabilitystatement.html
 
 from fhir_server.access.policy import client_may
 from fhir_server.access.types import TYPES, VERSIONED_UPDATE
+from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import instant
@@ -50,13 +51,14 @@ def statement(services: Services) -> Resource:
                 },
                 "resource": [_resource(type_name) for type_name in sorted(TYPES)],
                 "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                "operation": _operations(None),
             }
         ],
     }
 
 
 def _resource(type_name: str) -> Resource:
-    on_type = sorted({address.interaction for address in ADDRESSES if "{type}" in address.path})
+    on_type = sorted({address.interaction for address in ADDRESSES if "{type}" in address.path} - set(OPERATIONS))
     offered = [name for name in on_type if name not in _WRITES or client_may(type_name, name)]
     parameters = parameters_of(type_name)
     declared: Resource = {
@@ -72,5 +74,15 @@ def _resource(type_name: str) -> Resource:
         "referencePolicy": ["literal", "local"],
         "searchInclude": sorted(f"{type_name}:{p.code}" for p in parameters.values() if p.type == "reference"),
         "searchParam": [{"name": p.code, "type": p.type} for p in sorted(parameters.values(), key=lambda p: p.code)],
+        "operation": _operations(type_name),
     }
     return {name: value for name, value in declared.items() if value != []}
+
+
+def _operations(type_name: str | None) -> list[Resource]:
+    """The operations of a type that some client may perform; of no type, those of the system."""
+    addresses = [a for a in ADDRESSES if ("{type}" in a.path) == (type_name is not None) and a.is_of(type_name)]
+    changed = type_name is None or client_may(type_name, "update")
+    offered = {name for name, operation in OPERATIONS.items() if changed or not operation.changes}
+    names = sorted(offered & {address.interaction for address in addresses})
+    return [{"name": OPERATIONS[name].code, "definition": OPERATIONS[name].canonical} for name in names]

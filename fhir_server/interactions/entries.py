@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.fhir.errors import FhirError, MalformedRequest
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.addressing import resolve
@@ -51,6 +52,8 @@ def _read(entry: Resource, place: str, services: Services) -> Entry:
     found = resolve(method, path)
     if found.interaction in NESTED:
         raise MalformedRequest("A Bundle holds reads, searches, creates, updates and deletes.", "entry.request.url")
+    if found.interaction in OPERATIONS and method != "GET":
+        raise MalformedRequest("Of the operations, a Bundle holds those that are asked by GET.", "entry.request.url")
     interaction = Interaction(
         found.interaction,
         found.type,

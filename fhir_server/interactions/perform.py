@@ -31,7 +31,7 @@ def perform(interaction: Interaction, actor: Actor, services: Services) -> Answe
     """
     try:
         check_scope(actor, interaction.name, interaction.type)
-        answer = PERFORMERS[interaction.name](interaction, actor, services)
+        answer = _performer(interaction, services)(interaction, actor, services)
     except Unavailable:
         raise
     except FhirError as error:
@@ -59,10 +59,14 @@ def record_refusal(interaction: Interaction, actor: Actor | None, services: Serv
 def perform_within(tx: Transaction, interaction: Interaction, actor: Actor, services: Services) -> Answer:
     """The answer to a read or search inside a transaction: it sees the writes, and its AuditEvent is in the commit."""
     check_scope(actor, interaction.name, interaction.type)
-    answer = PERFORMERS[interaction.name](interaction, actor, replace(services, within=tx))
+    answer = _performer(interaction, services)(interaction, actor, replace(services, within=tx))
     event, stamp = _told(interaction, actor, services, answer)
     tx.record([event], stamp)
     return answer
+
+
+def _performer(interaction: Interaction, services: Services) -> Performer:
+    return PERFORMERS.get(interaction.name) or services.operations[interaction.name]
 
 
 def _record(interaction: Interaction, actor: Actor, services: Services, answer: Answer) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_server.care.programmes import Programme
+from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.store.contract import Reading, Store, Stored
@@ -45,7 +46,8 @@ class Answer:
 class Services:
     """All that the interactions work with; built once by the application.
 
-    `within` is the transaction that a Bundle's reads take part in, so that they see its writes.
+    `within` is the transaction that a Bundle's reads take part in, so that they see its writes; `operations` are the
+    performers of operations, by name.
     """
 
     store: Store
@@ -62,6 +64,7 @@ class Services:
     max_stored: int = 12_000_000
     software_version: str = field(default="0")
     within: Reading | None = None
+    operations: Mapping[str, Callable[[Interaction, Actor, "Services"], Answer]] = field(default_factory=dict)
 
     @property
     def reading(self) -> Reading:

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.fhir.errors import MalformedRequest, NotAcceptable, TooLarge, UnsupportedMedia
 from fhir_server.fhir.json import NotJson, decode
 from fhir_server.interactions.addressing import Place
@@ -28,6 +29,8 @@ def interaction_of(request: Request, place: Place, max_body: int) -> Interaction
     resource: Any = None
     if place.interaction in _WITH_BODY:
         resource = _resource_in(request, max_body)
+    elif place.interaction in OPERATIONS:
+        resource = _input_in(request, max_body)
     elif request.method == "POST":
         parameters += _form_in(request, max_body)
     return Interaction(
@@ -89,6 +92,12 @@ def _resource_in(request: Request, max_body: int) -> Any:
         return decode(body)
     except NotJson as error:
         raise MalformedRequest(f"The body is not JSON: {error}.", rule="json") from error
+
+
+def _input_in(request: Request, max_body: int) -> Any:
+    """What is sent to an operation; its parameters may all stand in the address, and then there is no body."""
+    empty = not request.content_length and "Transfer-Encoding" not in request.headers
+    return None if request.method != "POST" or empty else _resource_in(request, max_body)
 
 
 def _form_in(request: Request, max_body: int) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.addressing import Address
 from tests.access.circle import Matrix, resource_of
@@ -57,9 +58,23 @@ def request(address: Address, kind: str, type_name: str, matrix: Matrix) -> Repl
         return party.ask(address.method, place, new(kind, type_name, matrix))
     if address.interaction == "search-type":
         return search(party, address, type_name, f"_id={reference.partition('/')[2]}")
+    if address.interaction in OPERATIONS:
+        return party.ask(address.method, place, operation_body(address))
     if address.interaction == "transaction":
         return party.transact(batch([("GET", reference)] if reference else []))
     return party.ask(address.method, place)
+
+
+def operation_body(address: Address) -> Resource | None:
+    """What is sent to an operation at this address; nothing when all of it stands there."""
+    label = {"system": "urn:test:matrix", "code": uuid.uuid4().hex}
+    parameters = {
+        "Resource-meta-add": [{"name": "meta", "valueMeta": {"tag": [label]}}],
+        "Resource-meta-delete": [{"name": "meta", "valueMeta": {"tag": [label]}}],
+    }.get(address.interaction)
+    if parameters is None or address.method == "GET":
+        return None
+    return {"resourceType": "Parameters", "parameter": parameters}
 
 
 def search(party: Party, address: Address, type_name: str, asked: str) -> Reply:

@@ -118,9 +118,17 @@ REACHES: Mapping[str, frozenset[str]] = {
     TASK: INSIDE,
 }
 
-_OF_ONE = {"update": (CHANGES, 200), "delete": (DELETES, 204)}
-_READS = ("read", "vread", "history-instance")
-INTERACTIONS = (*_READS, *_OF_ONE, "create", "search-type", "transaction", "capabilities")
+_OF_ONE = {
+    "update": (CHANGES, 200),
+    "delete": (DELETES, 204),
+    "Resource-meta-add": (CHANGES, 200),
+    "Resource-meta-delete": (CHANGES, 200),
+}
+_READS = ("read", "vread", "history-instance", "Resource-meta")
+_OPEN = ("search-type", "transaction", "capabilities", "CapabilityStatement-versions")
+INTERACTIONS = (*_READS, *_OF_ONE, *_OPEN, "create")
+# Operations that one type alone has; at any other there is no such address.
+ONLY_OF: Mapping[str, str] = {"CapabilityStatement-versions": "CapabilityStatement"}
 
 
 def may_see(kind: str, type_name: str) -> bool:
@@ -132,7 +140,9 @@ def expected(interaction: str, kind: str, type_name: str) -> int:
     """The status that `interaction` on the circle's resource of the type must have for an actor of this kind."""
     if kind == NOBODY:
         return 401
-    if interaction in ("search-type", "transaction", "capabilities"):
+    if type_name and type_name != ONLY_OF.get(interaction, type_name):
+        return 404
+    if interaction in _OPEN:
         return 200
     named = CLASS_OF[type_name]
     if interaction == "create":

@@ -6,7 +6,7 @@ import pytest
 
 from fhir_server.interactions.addressing import ADDRESSES, Address
 from tests.access.actors import KINDS, NOBODY, OPERATOR
-from tests.access.asking import absent, batch, constant, place_of, request, stored, versions
+from tests.access.asking import absent, batch, constant, operation_body, place_of, request, stored, versions
 from tests.access.circle import Matrix
 from tests.access.oracle import CLASS_OF, expected, may_see
 from tests.world import Reply
@@ -37,7 +37,7 @@ def assert_as_absent(matrix: Matrix, kind: str, address: Address, replies: Mappi
             never = absent(name)
             body = {"resourceType": name, "id": never.partition("/")[2]}
             body = {**stored(matrix, matrix.circle(kind).refs[name]), **body}
-            sent = body if address.interaction == "update" else None
+            sent = body if address.interaction == "update" else operation_body(address)
             answers.add(repr(constant(matrix.parties[kind].ask(address.method, place_of(address, never), sent))))
     assert len(answers) <= 1
 

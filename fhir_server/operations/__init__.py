@@ -1,0 +1,1 @@
+"""One file for each operation, entered through `perform` like every interaction."""

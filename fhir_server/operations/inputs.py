@@ -1,0 +1,78 @@
+"""What is sent to an operation: its parameters stand in the address, or in the body as a Parameters resource.
+
+https://hl7.org/fhir/R4/operations.html#executing
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from fhir_server.fhir.errors import InvalidResource, MalformedRequest
+from fhir_server.fhir.json import Resource
+from fhir_server.interactions.words import Interaction, Services
+
+_KNOWN_EVERYWHERE = frozenset({"_format", "_pretty"})
+
+
+def texts(interaction: Interaction, services: Services, known: Collection[str]) -> dict[str, list[str]]:
+    """The values of the parameters that are simple, as texts by name, in their order.
+
+    Raises MalformedRequest for one that is not among `known` (a lenient caller is spared), InvalidResource for a body
+    that is no valid Parameters.
+    """
+    given: dict[str, list[str]] = {}
+    for name, value in [*interaction.parameters, *_sent(interaction, services)]:
+        if name in known:
+            given.setdefault(name, []).append(value)
+        elif name not in _KNOWN_EVERYWHERE and not interaction.lenient:
+            raise MalformedRequest(
+                f"The operation has no parameter {name!r}; it has {', '.join(sorted(known)) or 'none'}.",
+                rule="unknown-parameter",
+            )
+    return given
+
+
+def one(given: dict[str, list[str]], name: str) -> str | None:
+    """The value of a parameter that is stated once or not at all. Raises MalformedRequest."""
+    values = given.get(name, [])
+    if len(values) > 1:
+        raise MalformedRequest(f"The parameter {name!r} is stated {len(values)} times; once is enough.", rule=_WRONG)
+    return values[0] if values else None
+
+
+def whole_number(given: dict[str, list[str]], name: str) -> int | None:
+    """The same as a whole number that is not negative. Raises MalformedRequest."""
+    text = one(given, name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+        raise MalformedRequest(f"{name!r} takes a whole number, not {text!r}.", rule=_WRONG)
+    return int(text)
+
+
+def parameters_of(interaction: Interaction, services: Services) -> list[Resource]:
+    """The parameters of a Parameters body; none without a body. Raises MalformedRequest, InvalidResource."""
+    body = interaction.resource
+    if body is None:
+        return []
+    if not isinstance(body, dict) or body.get("resourceType") != "Parameters":
+        raise MalformedRequest("The body of this operation is a Parameters resource.", "Parameters", "parameters")
+    issues = services.validator.check(body)
+    if issues:
+        raise InvalidResource(issues=issues)
+    return list(body.get("parameter", []))
+
+
+def _sent(interaction: Interaction, services: Services) -> Iterator[tuple[str, str]]:
+    for parameter in parameters_of(interaction, services):
+        values = [value for name, value in parameter.items() if name.startswith("value")]
+        if len(values) != 1 or isinstance(values[0], (dict, list)):
+            raise MalformedRequest(f"The parameter {parameter['name']!r} needs one simple value.", rule=_WRONG)
+        yield parameter["name"], _text(values[0])
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+_WRONG = "parameter-value"
+_MOST_DIGITS = 15
