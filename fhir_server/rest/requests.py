@@ -9,25 +9,26 @@ from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from fhir_server.definitions.operations import OPERATIONS
-from fhir_server.fhir.errors import MalformedRequest, NotAcceptable, TooLarge, UnsupportedMedia
-from fhir_server.fhir.json import NotJson, decode
+from fhir_server.fhir.errors import FhirError, MalformedRequest, TooLarge, UnsupportedMedia
 from fhir_server.interactions.addressing import Place
 from fhir_server.interactions.parameters import parameters_in
+from fhir_server.interactions.patching import JSON_PATCH, read_json_patch
 from fhir_server.interactions.words import Interaction
+from fhir_server.rest.compression import decompressed
+from fhir_server.rest.formats import JSON, Format, format_accepted, format_named, format_of_body
 
-JSON_TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
 _FORM = "application/x-www-form-urlencoded"
-_JSON_FORMATS = JSON_TYPES | {"json"}
-_ANY = frozenset({"*/*", "application/*", "text/html"})
 _OF_THE_DOOR = frozenset({"_format", "_pretty"})
-_WITH_BODY = frozenset({"create", "update", "transaction"})
+_WITH_BODY = frozenset({"create", "update", "patch", "transaction"})
 
 
 def interaction_of(request: Request, place: Place, max_body: int) -> Interaction:
     """The interaction that `request` asks for at `place`. Raises MalformedRequest, UnsupportedMedia, TooLarge."""
     parameters = query_of(request)
     resource: Any = None
-    if place.interaction in _WITH_BODY:
+    if place.interaction == "patch" and request.mimetype == JSON_PATCH:
+        resource = read_json_patch(_body_of(request, max_body))
+    elif place.interaction in _WITH_BODY:
         resource = _resource_in(request, max_body)
     elif place.interaction in OPERATIONS:
         resource = _input_in(request, max_body)
@@ -58,40 +59,45 @@ def preferences(request: Request) -> frozenset[str]:
     return frozenset(part.strip() for part in stated.split(",") if part.strip())
 
 
-def check_acceptable(request: Request) -> None:
-    """Raise NotAcceptable unless JSON is among what the caller accepts; `_format` counts before Accept."""
-    asked = next((value for name, value in _pairs(request.query_string) if name == "_format"), None)
-    if asked is not None:
-        if asked.replace(" ", "+").partition(";")[0] not in _JSON_FORMATS:
-            raise NotAcceptable(f"_format={asked} is not spoken here; ask for json.", rule="format")
-        return
+def format_asked(request: Request) -> Format:
+    """The format of the answer; `_format` counts before Accept, and JSON is for callers who name none.
+
+    Raises NotAcceptable, or MalformedRequest on broken percent-encoding.
+    """
+    named = next((value for name, value in _pairs(request.query_string) if name == "_format"), None)
+    if named is not None:
+        return format_named(named)
     accepted = request.headers.get("Accept")
-    if not accepted:
-        return
-    kinds = {part.partition(";")[0].strip().lower() for part in accepted.split(",")}
-    if not kinds & (JSON_TYPES | _ANY):
-        raise NotAcceptable(f"None of {accepted!r} is spoken here; accept application/fhir+json.", rule="format")
+    return format_accepted(accepted) if accepted else JSON
+
+
+def format_of_refusal(request: Request) -> Format:
+    """The format of a refusal: the one that was asked for, if it is spoken here."""
+    try:
+        return format_asked(request)
+    except FhirError:
+        return JSON
 
 
 def wants_pretty(request: Request) -> bool:
     """Whether the answer is to be indented for human eyes."""
-    return ("_pretty", "true") in _pairs(request.query_string)
+    return b"_pretty=true" in request.query_string.split(b"&")
 
 
 def _resource_in(request: Request, max_body: int) -> Any:
-    if request.mimetype not in JSON_TYPES:
+    known = format_of_body(request.mimetype)
+    if known is None:
         raise UnsupportedMedia(
-            f"The body is {request.mimetype or 'of no stated type'!r}; send application/fhir+json.", rule="content-type"
+            f"The body is {request.mimetype or 'of no stated type'!r}; send application/fhir+json or "
+            "application/fhir+xml.",
+            rule="content-type",
         )
     if request.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
-        raise UnsupportedMedia("JSON is sent in UTF-8.", rule="content-type")
+        raise UnsupportedMedia("Resources are sent in UTF-8.", rule="content-type")
     body = _body_of(request, max_body)
     if not body.strip():
-        raise MalformedRequest("The body is empty; a resource was expected.", rule="json")
-    try:
-        return decode(body)
-    except NotJson as error:
-        raise MalformedRequest(f"The body is not JSON: {error}.", rule="json") from error
+        raise MalformedRequest("The body is empty; a resource was expected.", rule=known.name)
+    return known.read(body)
 
 
 def _input_in(request: Request, max_body: int) -> Any:
@@ -117,7 +123,7 @@ def _body_of(request: Request, max_body: int) -> bytes:
         raise too_large from error
     if len(body) > max_body:
         raise too_large
-    return body
+    return decompressed(body, request.headers.get("Content-Encoding", "").strip().lower(), max_body)
 
 
 def _pairs(encoded: bytes) -> list[tuple[str, str]]:

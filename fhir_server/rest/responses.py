@@ -3,7 +3,6 @@
 from datetime import UTC
 from email.utils import format_datetime
 
-import msgspec
 from flask import Request, Response
 
 from fhir_server.fhir.errors import FhirError
@@ -12,9 +11,10 @@ from fhir_server.fhir.outcome import Issue, operation_outcome
 from fhir_server.interactions.conditions import etag
 from fhir_server.interactions.statuses import STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.words import Answer
-from fhir_server.rest.requests import preferences, wants_pretty
+from fhir_server.rest.compression import compress
+from fhir_server.rest.formats import Format
+from fhir_server.rest.requests import format_of_refusal, preferences, wants_pretty
 
-FHIR_JSON = "application/fhir+json; charset=utf-8"
 _WRITTEN = {
     "created": "was created",
     "updated": "was updated",
@@ -23,13 +23,10 @@ _WRITTEN = {
 }
 
 
-def response_of(request: Request, answer: Answer, base_url: str) -> Response:
+def response_of(request: Request, written_as: Format, answer: Answer, base_url: str) -> Response:
     """The HTTP response of an answer."""
     body = _body_by_preference(request, answer)
-    if body and wants_pretty(request):
-        body = msgspec.json.format(body, indent=2)
-    response = Response(body or b"", status=STATUS_OF_OUTCOME[answer.outcome])
-    _set_headers(response, with_body=bool(body))
+    response = _written(request, written_as, STATUS_OF_OUTCOME[answer.outcome], body)
     if answer.stored is not None:
         stored = answer.stored
         response.headers["ETag"] = etag(stored.version)
@@ -39,10 +36,9 @@ def response_of(request: Request, answer: Answer, base_url: str) -> Response:
     return response
 
 
-def refusal_of(error: FhirError) -> Response:
+def refusal_of(request: Request, error: FhirError) -> Response:
     """The OperationOutcome of a refusal."""
-    response = Response(encode(operation_outcome(error.issues)), status=status_of(error))
-    _set_headers(response, with_body=True)
+    response = _outcome(request, status_of(error), error.issues)
     if response.status_code == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="samen"'
     if response.status_code == 503:
@@ -50,12 +46,10 @@ def refusal_of(error: FhirError) -> Response:
     return response
 
 
-def failure_of(support_id: str) -> Response:
+def failure_of(request: Request, support_id: str) -> Response:
     """The answer to a fault of ours: nothing of the inside, a number to quote."""
     issue = Issue("exception", f"The server failed; nothing was stored. Quote {support_id} when you report it.")
-    response = Response(encode(operation_outcome([issue])), status=500)
-    _set_headers(response, with_body=True)
-    return response
+    return _outcome(request, "500 Internal Server Error", [issue])
 
 
 def _body_by_preference(request: Request, answer: Answer) -> bytes | None:
@@ -70,11 +64,19 @@ def _body_by_preference(request: Request, answer: Answer) -> bytes | None:
     return answer.body
 
 
-def _set_headers(response: Response, *, with_body: bool) -> None:
-    if with_body:
-        response.headers["Content-Type"] = FHIR_JSON
+def _outcome(request: Request, status: str, issues: list[Issue]) -> Response:
+    return _written(request, format_of_refusal(request), status, encode(operation_outcome(issues)))
+
+
+def _written(request: Request, written_as: Format, status: str, body: bytes | None) -> Response:
+    """A response whose body, if there is one, is in the format, and packed for callers who take it so."""
+    response = Response(written_as.write(body, wants_pretty(request)) if body else b"", status=status)
+    if body:
+        response.headers["Content-Type"] = written_as.content_type
+        compress(request, response)
     else:
         del response.headers["Content-Type"]
     response.headers["Cache-Control"] = "private, no-cache"
-    response.headers["Vary"] = "Authorization, Accept, Prefer"
+    response.headers["Vary"] = "Authorization, Accept, Accept-Encoding, Prefer"
     response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

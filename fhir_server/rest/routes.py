@@ -14,7 +14,7 @@ from fhir_server.fhir.faults import raised_at
 from fhir_server.interactions.addressing import Place, allowed_methods, methods, resolve
 from fhir_server.interactions.perform import perform, record_refusal
 from fhir_server.interactions.words import Interaction, Services
-from fhir_server.rest.requests import check_acceptable, interaction_of
+from fhir_server.rest.requests import format_asked, interaction_of
 from fhir_server.rest.responses import failure_of, refusal_of, response_of
 
 log = logging.getLogger(__name__)
@@ -53,18 +53,18 @@ def _answer(
         try:
             actor = authenticate(asked.headers.get("Authorization"))
             place = resolve(asked.method, path)
-            check_acceptable(asked)
+            written_as = format_asked(asked)
             interaction = interaction_of(asked, place, max_body)
         except FhirError as error:
             _record_at_the_door(asked, path, actor, services, error)
             raise
-        return actor, response_of(asked, perform(interaction, actor, services), services.base_url)
+        return actor, response_of(asked, written_as, perform(interaction, actor, services), services.base_url)
     except FhirError as error:
-        return actor, _refusal(error, path)
+        return actor, _refusal(asked, error, path)
     except Exception as error:
         support_id = uuid.uuid4().hex[:12]
         log.error("%s: failed with %s", support_id, raised_at(error))
-        return actor, failure_of(support_id)
+        return actor, failure_of(asked, support_id)
 
 
 def _record_at_the_door(asked: Request, path: str, actor: Actor | None, services: Services, error: FhirError) -> None:
@@ -77,8 +77,8 @@ def _record_at_the_door(asked: Request, path: str, actor: Actor | None, services
     record_refusal(told, actor, services, error)
 
 
-def _refusal(error: FhirError, path: str) -> Response:
-    response = refusal_of(error)
+def _refusal(asked: Request, error: FhirError, path: str) -> Response:
+    response = refusal_of(asked, error)
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(allowed_methods(path))
     return response

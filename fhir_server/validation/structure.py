@@ -93,7 +93,7 @@ class Compiler:
             for name, type_name in names.items():
                 check = self._value(element, type_name, path)
                 parts.checks[name] = _array(check) if element.repeats else check
-                if type_name in self._primitives:
+                if type_name in self._primitives and not self._structures.is_bare(path, name):
                     parts.siblings["_" + name] = element.repeats
             if element.required:
                 parts.required.append((element.name, frozenset(names)))

@@ -1,0 +1,60 @@
+"""gzip, both ways: answers for callers who accept it, and bodies that arrive in it.
+
+Safe beside a secret only because an answer holds none: tokens travel in headers, and no page of the viewer passes here.
+https://hl7.org/fhir/R4/http.html#compression
+"""
+
+import gzip
+import re
+import zlib
+
+from flask import Request, Response
+
+from fhir_server.fhir.errors import MalformedRequest, TooLarge, UnsupportedMedia
+
+LEAST = 1024
+"""Bytes from which compressing an answer is worth its time."""
+
+_LEVEL = 3
+_GZIP_WINDOW = 31
+_ACCEPTED = re.compile(r"(?:^|,)\s*(gzip|x-gzip|\*)\s*(?:;\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*)?(?=,|$)", re.ASCII)
+
+
+def compress(request: Request, response: Response) -> None:
+    """Send the body in gzip when it is long enough and the caller takes it."""
+    body = response.get_data()
+    if len(body) > LEAST and _accepts_gzip(request.headers.get("Accept-Encoding", "")):
+        response.set_data(gzip.compress(body, _LEVEL, mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
+
+
+def decompressed(body: bytes, encoding: str, limit: int) -> bytes:
+    """The body as it was before `Content-Encoding`, never more than `limit` bytes of it.
+
+    Raises UnsupportedMedia for any encoding but gzip, MalformedRequest for what is not gzip, TooLarge.
+    """
+    if encoding in {"", "identity"}:
+        return body
+    if encoding not in {"gzip", "x-gzip"}:
+        raise UnsupportedMedia("The Content-Encoding is not spoken here; send gzip or none.", rule="content-encoding")
+    inflate = zlib.decompressobj(_GZIP_WINDOW)
+    try:
+        inflated = inflate.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise _broken() from error
+    if len(inflated) > limit:
+        raise TooLarge(f"The body is over {limit} bytes when it is unpacked.", rule="body-size")
+    if not inflate.eof or inflate.unused_data:
+        raise _broken()
+    return inflated
+
+
+def _accepts_gzip(stated: str) -> bool:
+    """By the entry for gzip if there is one, else by `*`."""
+    found = {name: quality for name, quality in _ACCEPTED.findall(stated.lower())}
+    quality = found.get("gzip", found.get("x-gzip", found.get("*")))
+    return quality is not None and (quality == "" or float(quality) > 0)
+
+
+def _broken() -> MalformedRequest:
+    return MalformedRequest("The body is not the gzip that its Content-Encoding says.", rule="content-encoding")

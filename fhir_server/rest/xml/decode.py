@@ -1,0 +1,279 @@
+"""XML to a resource: the same dict that JSON gives, with every digit, and the narrative as the sender wrote it.
+
+Values are only spelt here (`true`, `1.00`), never judged: what is no number stays text, and validation refuses it at
+its path, as it would in JSON. https://hl7.org/fhir/R4/xml.html
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.parsers import expat
+
+from fhir_server.fhir.errors import InvalidResource
+from fhir_server.fhir.json import NotJson, Resource
+from fhir_server.fhir.json import decode as number_of
+from fhir_server.fhir.outcome import Issue
+from fhir_server.rest.xml import FHIR
+from fhir_server.rest.xml.fields import PRIMITIVES_OWN, Field, Kind, fields_of, is_resource
+from fhir_server.rest.xml.narrative import XHTML, Narrative
+
+DEEPEST = 250
+"""Elements inside one another: a resource as deep as validation allows, and a narrative as deep, fit in."""
+MOST_ISSUES = 50
+
+_SEPARATOR = " "
+_WHITESPACE = " \t\r\n"
+_BOOLEANS = {"true": True, "false": False}
+_WHOLE = frozenset({"integer", "positiveInt", "unsignedInt"})
+# Expat takes half a minute for 20 MB of attributes of one element; no element of FHIR or XHTML has 64.
+_MANY_ATTRIBUTES = re.compile(rb"""<(?![!?])[^<>"']*+(?:(?:"[^"]*+"|'[^']*+')[^<>"']*+){64}""")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
+
+
+class NotXml(ValueError):
+    """The bytes are not the XML of a resource; the message says why and where."""
+
+
+def decode(body: bytes) -> Resource:
+    """The resource that `body` holds.
+
+    Raises NotXml when the bytes are not well-formed UTF-8, hold a document type, entities or processing instructions,
+    are nested too deep, have too many attributes, or their root is not in FHIR's namespace; InvalidResource, with every
+    place, for elements, attributes and text that R4 does not define, and elements that are out of order or too many.
+    """
+    if _MANY_ATTRIBUTES.search(body):
+        raise NotXml("an element has more attributes than any of FHIR or XHTML")
+    reader = _Reader(body)
+    try:
+        reader.parser.Parse(body, True)
+    except expat.ExpatError as error:
+        told = f"{expat.ErrorString(error.code)} at line {error.lineno}, column {error.offset + 1}"
+        raise NotXml(told) from error
+    return reader.finished()
+
+
+class _Frame:
+    """An element that is open: where its children go, what they may be, and how its place is called."""
+
+    __slots__ = ("content", "field", "fields", "index", "last", "occurred", "step", "value")
+
+    def __init__(
+        self, step: str, index: int | None, content: Resource, fields: Mapping[str, Field], field: Field | None = None
+    ) -> None:
+        self.step = step
+        self.index = index
+        self.content = content
+        self.fields = fields
+        self.field = field
+        self.value: Any = None
+        self.last = -1
+        self.occurred = False
+
+
+class _Reader:
+    """Reads one document from its first tag to its last."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._root: Resource = {}
+        self._open: list[_Frame] = []
+        self._issues: list[Issue] = []
+        self._skipping = 0
+        self._narrative: Narrative | None = None
+        self._without_values: list[tuple[Resource, str]] = []
+        self._depth = 0
+        self.parser = expat.ParserCreate(encoding="utf-8", namespace_separator=_SEPARATOR)
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._text
+        self.parser.XmlDeclHandler = _check_declaration
+        self.parser.StartDoctypeDeclHandler = _refuse_doctype
+        self.parser.ProcessingInstructionHandler = _refuse_instruction
+
+    def finished(self) -> Resource:
+        """The resource. Raises InvalidResource when something in it was not understood."""
+        if self._issues:
+            raise InvalidResource(issues=self._issues)
+        for content, name in self._without_values:
+            # JSON leaves out an array in which nothing has a value.
+            if all(value is None for value in content.get(name, ())):
+                content.pop(name, None)
+        return self._root
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise NotXml(f"it is nested deeper than {DEEPEST} elements")
+        if self._skipping:
+            self._skipping += 1
+        elif self._narrative is not None:
+            self._narrative.start(tag, attributes)
+        elif self._open:
+            self._start_child(self._open[-1], tag, attributes)
+        else:
+            self._start_root(tag, attributes)
+
+    def _end(self, tag: str) -> None:
+        self._depth -= 1
+        if self._skipping:
+            self._skipping -= 1
+        elif self._narrative is not None:
+            if self._narrative.end(tag, self.parser.CurrentByteIndex):
+                self._open[-1].content["div"] = self._narrative.text()
+                self._narrative = None
+        else:
+            self._finish(self._open.pop())
+
+    def _text(self, text: str) -> None:
+        if self._narrative is not None:
+            self._narrative.characters(text)
+        elif not self._skipping and text.strip(_WHITESPACE):
+            self._refuse('Text may stand only in the narrative; a value is an attribute: value="...".')
+
+    def _start_root(self, tag: str, attributes: dict[str, str]) -> None:
+        namespace, _, name = tag.rpartition(_SEPARATOR)
+        if namespace != FHIR:
+            raise NotXml(f"its root must be a resource in the namespace {FHIR}")
+        if is_resource(name):
+            self._root["resourceType"] = name
+            self._open_frame(_Frame(name, None, self._root, fields_of(name)), attributes)
+        else:
+            self._skip(f"<{_short(name)}> must be a resource type of R4.", "resourceType", code="value")
+
+    def _start_child(self, parent: _Frame, tag: str, attributes: dict[str, str]) -> None:
+        namespace, _, name = tag.rpartition(_SEPARATOR)
+        holds_resource = parent.field is not None and parent.field.kind is Kind.RESOURCE
+        field = None if holds_resource else parent.fields.get(name)
+        expected = XHTML if field is not None and field.kind is Kind.NARRATIVE else FHIR
+        if namespace != expected:
+            self._skip(f"<{_short(name)}> must be in the namespace {expected}.")
+        elif holds_resource:
+            self._start_resource(parent, name, attributes)
+        elif field is None or field.kind is Kind.ATTRIBUTE:
+            told = "it is an attribute" if field else "R4 has no such element here; use an extension"
+            self._skip(f"Unknown element <{_short(name)}>: {told}.")
+        elif field.position < parent.last:
+            self._skip(f"<{name}> comes too late: elements stand in the order of R4.")
+        elif field.position == parent.last and not field.repeats:
+            self._skip(f"<{name}> may stand here only once.")
+        else:
+            parent.last = field.position
+            self._start_field(parent, field, attributes)
+
+    def _start_field(self, parent: _Frame, field: Field, attributes: dict[str, str]) -> None:
+        if field.kind is Kind.NARRATIVE:
+            self._narrative = Narrative(self._body, self.parser.CurrentByteIndex, attributes)
+            return
+        content: Resource = {}
+        placed = parent.content.setdefault(field.name, []) if field.repeats else None
+        index = len(placed) if placed is not None else None
+        fields: Mapping[str, Field] = {}
+        if field.kind is not Kind.RESOURCE:
+            fields = fields_of(PRIMITIVES_OWN if field.kind is Kind.PRIMITIVE else field.content)
+        frame = _Frame(field.name, index, content, fields, field)
+        if field.kind is Kind.PRIMITIVE:
+            text = attributes.pop("value", None)
+            frame.value = None if text is None else _value(field.content, text)
+        elif placed is not None:
+            placed.append(content)
+        else:
+            parent.content[field.name] = content
+        self._open_frame(frame, attributes)
+
+    def _start_resource(self, holder: _Frame, name: str, attributes: dict[str, str]) -> None:
+        if holder.occurred:
+            self._skip(f"<{holder.step}> holds one resource; write a second <{holder.step}>.")
+        elif not is_resource(name):
+            holder.occurred = True
+            self._skip(f"<{_short(name)}> must be a resource type of R4.", code="value")
+        else:
+            holder.occurred = True
+            holder.content["resourceType"] = name
+            self._open_frame(_Frame("", None, holder.content, fields_of(name)), attributes)
+
+    def _open_frame(self, frame: _Frame, attributes: dict[str, str]) -> None:
+        self._open.append(frame)
+        for name, text in attributes.items():
+            field = frame.fields.get(name)
+            if field is not None and field.kind is Kind.ATTRIBUTE:
+                frame.content[name] = text
+            else:
+                self._refuse(f"Unknown attribute {_short(name)!r}: R4 has none of this name here.")
+
+    def _finish(self, frame: _Frame) -> None:
+        if frame.field is None:
+            return
+        if frame.field.kind is Kind.RESOURCE and not frame.occurred:
+            self._refuse("A resource must stand here.", self._path(frame))
+        if frame.field.kind is Kind.PRIMITIVE:
+            self._place(frame, frame.field, self._open[-1].content)
+
+    def _place(self, frame: _Frame, field: Field, parent: Resource) -> None:
+        """A primitive's value into the parent, its id and extensions beside it under `_name`."""
+        beside = "_" + field.name
+        if frame.value is None and not frame.content:
+            self._refuse("An element must have a value or children.", self._path(frame))
+        elif field.repeats:
+            values = parent[field.name]
+            if frame.content and beside not in parent:
+                parent[beside] = [None] * len(values)
+            if frame.value is None:
+                self._without_values.append((parent, field.name))
+            values.append(frame.value)
+            if beside in parent:
+                parent[beside].append(frame.content or None)
+        else:
+            if frame.value is not None:
+                parent[field.name] = frame.value
+            if frame.content:
+                parent[beside] = frame.content
+
+    def _skip(self, text: str, path: str | None = None, code: str = "structure") -> None:
+        """Refuse an element with all that is in it."""
+        self._refuse(text, path, code)
+        self._skipping = 1
+
+    def _refuse(self, text: str, path: str | None = None, code: str = "structure") -> None:
+        self._issues.append(Issue(code, text, path or self._path()))
+        if len(self._issues) >= MOST_ISSUES:
+            raise InvalidResource(issues=self._issues)
+
+    def _path(self, *closed: _Frame) -> str:
+        """Where the reader is: `Patient.name[1].given[0]`."""
+        opened = (*self._open, *closed)
+        steps = [frame.step + (f"[{frame.index}]" if frame.index is not None else "") for frame in opened]
+        return ".".join(step for step in steps if step)
+
+
+def _value(type_name: str, text: str) -> Any:
+    """The value as JSON would have it: `true`, `7` and `1.00` by their types; what is none of them stays text."""
+    if type_name == "boolean":
+        return _BOOLEANS.get(text, text)
+    if type_name != "decimal" and type_name not in _WHOLE:
+        return text
+    number = text.removeprefix("+") if type_name in _WHOLE else text
+    if not _NUMBER.fullmatch(number):
+        return text
+    try:
+        return number_of(number.encode())
+    except NotJson:
+        return text
+
+
+def _check_declaration(version: str, encoding: str | None, _: int) -> None:
+    if encoding is not None and encoding.lower() not in {"utf-8", "utf8"}:
+        raise NotXml("it must be in UTF-8")
+
+
+def _refuse_doctype(*_: Any) -> None:
+    raise NotXml("it may not hold a document type or entity declarations")
+
+
+def _refuse_instruction(*_: Any) -> None:
+    raise NotXml("it may not hold processing instructions")
+
+
+def _short(name: str) -> str:
+    """A name of the sender's, short enough to be said back to it."""
+    return name if len(name) <= 60 else name[:60] + "…"
