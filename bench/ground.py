@@ -13,6 +13,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from bench.load import Conversation, Crowd
+from bench.processes import children_of, processor_seconds
 from bench.rounds import Scale
 from bench.serving import serving
 from fhir_server.app import Parts, build
@@ -39,6 +40,7 @@ class Ground:
         self._ports: dict[tuple[str, str], int] = {}
         self._processes: dict[tuple[str, str], int] = {}
         self._parts: dict[str, Parts] = {}
+        self._embedded = EmbeddedMongo(self.data / "mongodb", cache_gb=_CACHE_GB)
         self.data.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> "Ground":
@@ -50,10 +52,7 @@ class Ground:
     @cached_property
     def url(self) -> str:
         """The MongoDB of this run: SAMEN_MONGODB_URL, or an embedded one with a cache of one gigabyte."""
-        given = os.environ.get("SAMEN_MONGODB_URL")
-        if given:
-            return given
-        return self._stack.enter_context(EmbeddedMongo(self.data / "mongodb", cache_gb=_CACHE_GB)).url
+        return os.environ.get("SAMEN_MONGODB_URL") or self._stack.enter_context(self._embedded).url
 
     @cached_property
     def client(self) -> MongoClient[dict[str, Any]]:
@@ -112,7 +111,8 @@ class Ground:
 
     def crowd(self, which: str, conversations: list[Conversation], database: str = CASES) -> Crowd:
         """Connections to a server, one for each conversation."""
-        return Crowd(self.port(which, database), conversations)
+        behind = [*children_of(self.process(which, database)), *filter(None, [self._embedded.pid])]
+        return Crowd(self.port(which, database), conversations, lambda: processor_seconds(behind))
 
     @contextmanager
     def profiled(self, database: str) -> Iterator[list[dict[str, Any]]]:

@@ -9,7 +9,7 @@ import socket
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import TypeAlias
@@ -39,15 +39,27 @@ Conversation: TypeAlias = Generator[Request, Answer, None]
 
 @dataclass(frozen=True)
 class Round:
-    """What one round brought: seconds of each answer, by label, and how long the round lasted."""
+    """What one round brought: seconds of each answer, by label, how long the round lasted, and the processor's seconds
+    that the server and the database spent in it."""
 
     lasted: float
     seconds: Mapping[str, list[float]]
+    processor: float = float("nan")
+
+    @property
+    def answers(self) -> int:
+        """How many answers came in time."""
+        return sum(map(len, self.seconds.values()))
 
     @property
     def per_second(self) -> float:
         """Answers in a second."""
-        return sum(map(len, self.seconds.values())) / self.lasted
+        return self.answers / self.lasted
+
+    @property
+    def per_processor_second(self) -> float:
+        """Answers for each second of a processor that the server and the database spent."""
+        return self.answers / self.processor
 
     def median(self, label: str | None = None) -> float:
         """The median time of an answer in seconds, of one label or of all."""
@@ -114,15 +126,19 @@ class _Line:
 
 
 class Crowd:
-    """One connection to `port` for each conversation."""
+    """One connection to `port` for each conversation; `processor` tells the seconds spent behind it so far."""
 
-    def __init__(self, port: int, conversations: Iterable[Conversation]) -> None:
+    def __init__(
+        self, port: int, conversations: Iterable[Conversation], processor: Callable[[], float] = lambda: float("nan")
+    ) -> None:
         self._selector = selectors.DefaultSelector()
+        self._processor = processor
         self._lines = [self._line(port, conversation) for conversation in conversations]
 
     def round(self, seconds: float) -> Round:
         """Keep every connection busy for so long; answers that come later are taken in but not counted."""
         found: dict[str, list[float]] = defaultdict(list)
+        spent = self._processor()
         begun = time.perf_counter()
         end = begun + seconds
         for line in self._lines:
@@ -137,7 +153,7 @@ class Crowd:
                 if done and now <= end:
                     found[done[0]].append(done[1])
                     key.data.ask()
-        return Round(min(seconds, time.perf_counter() - begun), found)
+        return Round(min(seconds, time.perf_counter() - begun), found, self._processor() - spent)
 
     def close(self) -> None:
         """Hang up."""

@@ -1,12 +1,9 @@
-"""A server as the machine sees it: how soon it answers, how much memory its processes hold."""
+"""Processes as the machine sees them: the memory that they hold, the time of processors that they spend."""
 
-import time
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-from bench.ground import Ground, free_port
-from bench.serving import OURS, serving
 
 
 @dataclass(frozen=True)
@@ -17,22 +14,27 @@ class Memory:
     proportional: int
 
 
-def first_answers(ground: Ground, database: str, times: int) -> list[float]:
-    """Seconds from the start of `fhir-server serve` to its first answer with a question to the database, each time."""
-    found = []
-    for number in range(times):
-        begun = time.perf_counter()
-        with serving(OURS, ground.environment(database), free_port(), ground.data / f"start-{number}.log"):
-            found.append(time.perf_counter() - begun)
-    return found
-
-
 def memory_of_workers(parent: int) -> list[Memory]:
     """The memory of a server's worker processes; Linux only, empty elsewhere."""
-    return [_memory(child) for child in _children(parent)]
+    return [_memory(child) for child in children_of(parent)]
 
 
-def _children(parent: int) -> Iterator[int]:
+def processor_seconds(processes: Iterable[int]) -> float:
+    """What the processes have spent of processors since they began; Linux only, NaN elsewhere."""
+    try:
+        return sum(map(_processor_seconds, processes))
+    except OSError:
+        return float("nan")
+
+
+def _processor_seconds(process: int) -> float:
+    # The second field is the program's name in brackets and may hold spaces; user and system time are 14 and 15.
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children_of(parent: int) -> Iterator[int]:
+    """The processes that `parent` started; none where there is no /proc."""
     told = Path(f"/proc/{parent}/task/{parent}/children")
     if told.exists():
         yield from map(int, told.read_text().split())
