@@ -50,6 +50,8 @@ ADDRESSES = (
     Address("DELETE", "/{type}/{id}", "delete"),
     Address("GET", "/{type}/{id}/_history", "history-instance"),
     Address("GET", "/{type}/{id}/_history/{version}", "vread"),
+    *_operation("Patient-everything", _INSTANCE, "Patient", methods=_ASKED),
+    *_operation("CarePlan-everything", _INSTANCE, "CarePlan", methods=_ASKED),
     *_operation("CapabilityStatement-versions", methods=_ASKED),
     *_operation("CapabilityStatement-versions", "/{type}", "CapabilityStatement", methods=_ASKED),
     *_operation("Resource-meta", _INSTANCE, methods=_ASKED),

@@ -96,6 +96,20 @@ class Reading(Protocol):
     def in_plan(self, plan: str, type_name: str) -> list[Stored]:
         """Current resources of a type that lie in the plan."""
 
+    def lying_in(
+        self,
+        plan: str,
+        type_name: str,
+        grants: Sequence[Grant],
+        moment: datetime,
+        *,
+        after: str | None = None,
+        since: datetime | None = None,
+        count: int,
+    ) -> list[Stored]:
+        """At most `count` current resources of a type that lie in the plan AND any grant admits, by id: those behind
+        the id `after`, updated since then."""
+
     def circle(self, plan: str) -> Circle | None:
         """The plan's circle."""
 

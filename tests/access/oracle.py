@@ -124,11 +124,15 @@ _OF_ONE = {
     "Resource-meta-add": (CHANGES, 200),
     "Resource-meta-delete": (CHANGES, 200),
 }
-_READS = ("read", "vread", "history-instance", "Resource-meta")
+_READS = ("read", "vread", "history-instance", "Resource-meta", "Patient-everything", "CarePlan-everything")
 _OPEN = ("search-type", "transaction", "capabilities", "CapabilityStatement-versions")
 INTERACTIONS = (*_READS, *_OF_ONE, *_OPEN, "create")
-# Operations that one type alone has; at any other there is no such address.
-ONLY_OF: Mapping[str, str] = {"CapabilityStatement-versions": "CapabilityStatement"}
+# Operations that few types have, by what stands at their path; at any other type there is no such address.
+ONLY_OF: Mapping[str, frozenset[str]] = {
+    "CapabilityStatement-versions": frozenset({"CapabilityStatement"}),
+    "Patient-everything": frozenset({"Patient", "CarePlan"}),
+    "CarePlan-everything": frozenset({"Patient", "CarePlan"}),
+}
 
 
 def may_see(kind: str, type_name: str) -> bool:
@@ -140,7 +144,7 @@ def expected(interaction: str, kind: str, type_name: str) -> int:
     """The status that `interaction` on the circle's resource of the type must have for an actor of this kind."""
     if kind == NOBODY:
         return 401
-    if type_name and type_name != ONLY_OF.get(interaction, type_name):
+    if type_name and type_name not in ONLY_OF.get(interaction, {type_name}):
         return 404
     if interaction in _OPEN:
         return 200

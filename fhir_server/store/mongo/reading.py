@@ -26,6 +26,7 @@ from fhir_server.store.mongo.documents import (
     history_key,
     stored_from,
 )
+from fhir_server.store.mongo.queries import both, grant_filter
 
 # What only searches need stays in the database.
 _WITHOUT_SEARCH_VALUES = {name: 0 for name in ("t", "d", "s", "n", "g", "m", "has", "k")}
@@ -104,6 +105,27 @@ class MongoReading:
     def in_plan(self, plan: str, type_name: str) -> list[Stored]:
         """Current resources of a type that lie in the plan, by id."""
         return sorted(self._find(type_name, {"plans": plan, "del": False}), key=lambda stored: stored.id)
+
+    def lying_in(
+        self,
+        plan: str,
+        type_name: str,
+        grants: Sequence[Grant],
+        moment: datetime,
+        *,
+        after: str | None = None,
+        since: datetime | None = None,
+        count: int,
+    ) -> list[Stored]:
+        """At most `count` current resources of a type that lie in the plan AND any grant admits, by id: those behind
+        the id `after`, updated since then."""
+        condition: Document = {"plans": plan, "del": False, **({"_id": {"$gt": after}} if after else {})}
+        if since is not None:
+            condition["lu"] = {"$gte": since}
+        asked = both(condition, grant_filter(grants, moment))
+        with asking(self._seconds):
+            found = self._collection(type_name).find(asked, _WITHOUT_SEARCH_VALUES, session=self._session, limit=count)
+            return [stored_from(type_name, each["_id"], each) for each in found.sort("_id", ASCENDING)]
 
     def circle(self, plan: str) -> Circle | None:
         """The plan's circle."""
