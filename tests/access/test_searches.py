@@ -9,10 +9,11 @@ from fhir_server.fhir.reference import reference_to
 from tests.access.actors import AUTHOR, ELSEWHERE, FORMER, KINDS, MEMBER, NOBODY, OFFERED, OUTSIDER, WAITING
 from tests.access.circle import Matrix
 from tests.access.oracle import AUDIT, CLASS_OF, OPEN, ROLES, may_see
+from tests.access.samples import in_turn
 from tests.world import Party, Reply
 
 SIGNED_IN = [kind for kind in KINDS if kind != NOBODY]
-SAMPLE = 3
+SAMPLE = 2
 # AuditEvents are written while they are asked for: test_audit_events.py.
 CLOSED = [name for name, kind in CLASS_OF.items() if kind not in {OPEN, ROLES, AUDIT}]
 OF_A_PERSON = [name for name in CLOSED if "patient" in parameters_of(name)]
@@ -50,7 +51,7 @@ def assert_as_read(party: Party, found: list[str], stored: set[str]) -> None:
 @pytest.mark.parametrize("kind", SIGNED_IN)
 def test_a_search_of_everything_pages_through_what_is_seen_and_counts_nothing_else(matrix: Matrix, kind: str) -> None:
     party = matrix.parties[kind]
-    for name in CLOSED:
+    for name in in_turn(kind, CLOSED):
         stored = {f"{name}/{each['_id']}" for each in matrix.database[name].find({"del": False}, {"_id": 1})}
         replies = pages(party, f"{name}?_count=7&_total=accurate")
         found = matches(replies)
@@ -66,7 +67,7 @@ def test_a_search_of_everything_pages_through_what_is_seen_and_counts_nothing_el
 @pytest.mark.parametrize("kind", SIGNED_IN)
 def test_a_search_of_a_person_finds_what_a_read_shows(matrix: Matrix, kind: str) -> None:
     party, refs = matrix.parties[kind], matrix.circle(kind).refs
-    for name in OF_A_PERSON:
+    for name in in_turn(kind, OF_A_PERSON):
         reply = party.get(f"{name}?patient={refs['Patient']}&_total=accurate&_count=500")
         found = matches([reply])
 

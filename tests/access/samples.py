@@ -1,0 +1,31 @@
+"""What keeps the matrix quick as it grows: one look at everything that is stored, and turns in asking about types."""
+
+from typing import Any
+
+from tests.access.actors import KINDS
+from tests.access.circle import Matrix
+from tests.access.oracle import CLASSES
+
+_KEPT = {"v": 1, "plans": 1, "readers": 1}
+
+
+def in_turn(kind: str, names: list[str] | None = None) -> list[str]:
+    """Types of every class, other ones for each kind of actor, so that all kinds together ask about every type."""
+    turn, chosen = KINDS.index(kind), []
+    for of_class in CLASSES.values():
+        types = of_class.split()
+        chosen += types[turn % len(types) :: len(KINDS)]
+    return [name for name in chosen if names is None or name in names]
+
+
+def versions(matrix: Matrix) -> dict[str, Any]:
+    """Every stored resource with its version, its plans and its readers, but for the AuditEvents; in one question."""
+    first, *others = sorted(set(matrix.agreed.refs) - {"AuditEvent"})
+    pipeline: list[dict[str, Any]] = [_of(first)]
+    pipeline += [{"$unionWith": {"coll": name, "pipeline": [_of(name)]}} for name in others]
+    found = matrix.database[first].aggregate(pipeline)
+    return {f"{each['type']}/{each['_id']}": (each["v"], each["plans"], each["readers"]) for each in found}
+
+
+def _of(type_name: str) -> dict[str, Any]:
+    return {"$project": {**_KEPT, "type": {"$literal": type_name}}}
