@@ -70,7 +70,8 @@ class Party:
         if data is not None:
             sent.setdefault("Content-Type", "application/fhir+json")
         response: TestResponse = self._client.open(f"{self._base}/{place}", method=method, data=data, headers=sent)
-        is_json = bool(response.data) and "json" in response.headers.get("Content-Type", "")
+        plain = "Content-Encoding" not in response.headers
+        is_json = plain and bool(response.data) and "json" in response.headers.get("Content-Type", "")
         return Reply(
             response.status_code, decode(response.data) if is_json else None, dict(response.headers), response.data
         )
