@@ -12,7 +12,7 @@ from fhir_server.fhir.outcome import Issue, operation_outcome
 from fhir_server.interactions.conditions import etag
 from fhir_server.store.contract import Page, Stored
 
-_METHOD_STATUS = {"POST": "201 Created", "PUT": "200 OK", "DELETE": "204 No Content"}
+_METHOD_STATUS = {"POST": "201 Created", "PUT": "200 OK", "PATCH": "200 OK", "DELETE": "204 No Content"}
 
 
 def searchset(
@@ -24,14 +24,20 @@ def searchset(
     matches: bool = True,
     skipped: Sequence[str] = (),
 ) -> bytes:
-    """The searchset Bundle of a page: links `self` and `next`, the total when it was asked, entries with their mode.
+    """The searchset Bundle of a page: its links, the total when it was asked, entries with their mode.
 
     `skipped` are the parameters that a lenient search left out; an OperationOutcome at the end names them.
     """
     asked = [(name, value) for name, value in parameters if name != "_cursor"]
     links = [{"relation": "self", "url": _address(base_url, type_name, parameters)}]
-    if page.next and matches:
-        links.append({"relation": "next", "url": _address(base_url, type_name, [*asked, ("_cursor", page.next)])})
+    ways = (("next", page.next), ("previous", page.previous)) if matches else ()
+    if any(cursor for _, cursor in ways):
+        links.append({"relation": "first", "url": _address(base_url, type_name, asked)})
+    links += [
+        {"relation": relation, "url": _address(base_url, type_name, [*asked, ("_cursor", cursor)])}
+        for relation, cursor in ways
+        if cursor
+    ]
     head: Resource = {"resourceType": "Bundle", "type": "searchset"}
     if page.total is not None:
         head["total"] = page.total

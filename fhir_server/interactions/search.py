@@ -9,11 +9,13 @@ from fhir_server.access.scopes import allows
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import NotFound
 from fhir_server.interactions.bundles import searchset
+from fhir_server.interactions.joining import answered
+from fhir_server.interactions.joining import patient_asked as patient_asked
 from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.subsets import subset_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Grant
 from fhir_server.search.parse import parse
-from fhir_server.search.query import Query, Target
 
 
 def search(interaction: Interaction, actor: Actor, services: Services) -> Answer:
@@ -29,6 +31,7 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
         lenient=interaction.lenient,
     )
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    query = answered(query, sight)
     patient = patient_asked(query)
 
     def grants_for(included: str) -> Sequence[Grant]:
@@ -38,18 +41,7 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
     asked = "&".join(f"{name}={value}" for name, value in interaction.parameters)
     counted = query.summary == "count"
     used = [pair for pair in interaction.parameters if pair[0] not in query.skipped]
+    page = subset_of(page, query)
     body = searchset(services.base_url, query.type, used, page, matches=not counted, skipped=query.skipped)
     shown = () if counted else page.matches + page.included
     return Answer("ok", body, None, shown, "the query and the grants of the actor", query=f"{query.type}?{asked}")
-
-
-def patient_asked(query: Query) -> str | None:
-    """`Patient/x` when the query is about exactly one person, so that only that person's circles matter."""
-    for clause in query.clauses:
-        if clause.parameter in {"patient", "subject"} and clause.modifier is None and len(clause.values) == 1:
-            value = clause.values[0]
-            if isinstance(value, Target) and value.reference and value.reference.startswith("Patient/"):
-                return value.reference
-            if isinstance(value, Target) and value.id and clause.parameter == "patient":
-                return f"Patient/{value.id}"
-    return None

@@ -73,8 +73,6 @@ def of_component(component: SearchParameter, value: Value) -> Clause:
 
 
 def _parameter(type_name: str, code: str, name: str) -> SearchParameter:
-    if "." in name:
-        raise NotServed(f"Chained search parameters such as {name!r} are not served yet.")
     parameters = parameters_of(type_name)
     if code not in parameters:
         raise NotServed(f"{type_name} has no search parameter {code!r}; it has {', '.join(sorted(parameters))}.")

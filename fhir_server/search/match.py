@@ -7,6 +7,7 @@ from fhir_server.definitions.search_parameters import SearchParameter, parameter
 from fhir_server.fhir.json import Resource
 from fhir_server.search.clauses import of_component
 from fhir_server.search.extract import search_values
+from fhir_server.search.joins import all_clauses
 from fhir_server.search.query import Amount, Clause, Moment, Near, Query, Text, Together, Token
 from fhir_server.search.terms import TERM_TYPES, asked_terms
 from fhir_server.search.types import date, near, number, string
@@ -18,9 +19,9 @@ def matches(query: Query, resource: Resource) -> bool:
     """Whether the resource is of the query's type and meets every clause; paging and sorting play no part."""
     if resource["resourceType"] != query.type:
         return False
-    parameters = parameters_of(query.type)
-    values = search_values(resource) if query.clauses else {}
-    return all(_meets(parameters[clause.parameter], clause, resource, values) for clause in query.clauses)
+    parameters, clauses = parameters_of(query.type), all_clauses(query)
+    values = search_values(resource) if clauses else {}
+    return all(_meets(parameters[clause.parameter], clause, resource, values) for clause in clauses)
 
 
 def _meets(parameter: SearchParameter, clause: Clause, resource: Resource, values: Values) -> bool:

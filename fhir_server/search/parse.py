@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from fhir_server.definitions.search_parameters import parameters_of
-from fhir_server.definitions.structures import RESOURCE_TYPES
+from fhir_server.definitions.structures import RESOURCE_TYPES, load
 from fhir_server.fhir.errors import MalformedRequest, UnknownType
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.clauses import Asking, NotServed, clause
+from fhir_server.search.includes import include, revinclude
+from fhir_server.search.joins import asks_through, join
 from fhir_server.search.keys import sortable
-from fhir_server.search.query import Include, Query, Sort
+from fhir_server.search.query import Query, Sort
 
 DEFAULT_COUNT = 50
 MAX_COUNT = 200
@@ -21,7 +22,8 @@ MAX_COUNT = 200
 READ_BY_THE_DOOR = frozenset({"_format", "_pretty"})
 """Parameters that say how the answer is written, not what is asked."""
 
-_TOTALS = ("none", "accurate")
+_TOTALS = ("none", "estimate", "accurate")
+_SUMMARIES = ("true", "text", "data", "count", "false")
 _MOST_DIGITS = 9
 
 
@@ -54,7 +56,7 @@ def parse(
             issues += [] if lenient else refusal.issues
         except MalformedRequest as refusal:
             issues += refusal.issues
-    issues += _repeated(pairs)
+    issues += [*_repeated(pairs), *_contradictory(query)]
     if issues:
         raise MalformedRequest(issues=issues)
     return replace(query, count=min(query.count, max_count))
@@ -65,13 +67,23 @@ def _with(query: Query, asking: Asking, name: str, text: str) -> Query:
         return query
     if name in _CONTROLS:
         return _CONTROLS[name](query, text)
+    if asks_through(name):
+        return replace(query, joins=(*query.joins, join(asking, name, text)))
     return replace(query, clauses=(*query.clauses, clause(asking, name, text)))
 
 
 def _repeated(pairs: Sequence[tuple[str, str]]) -> list[Issue]:
-    names = [name for name, _ in pairs if name in _CONTROLS and name != "_include"]
+    names = [name for name, _ in pairs if name in _CONTROLS and "include" not in name]
     repeated = sorted({name for name in names if names.count(name) > 1})
     return [Issue("invalid", f"The search parameter {name!r} may be given once.") for name in repeated]
+
+
+def _contradictory(query: Query) -> list[Issue]:
+    if query.summary in {"true", "text", "data"} and query.elements:
+        return [Issue("invalid", "'_summary' and '_elements' each say what to leave out; give one of them.")]
+    if query.summary == "text" and query.includes:
+        return [Issue("invalid", "With '_summary=text' nothing can be included.")]
+    return []
 
 
 def _count(query: Query, text: str) -> Query:
@@ -92,27 +104,40 @@ def _sort(query: Query, text: str) -> Query:
 
 
 def _include(query: Query, text: str) -> Query:
-    type_name, parameter, target = [*text.split(":"), "", ""][:3]
-    served = {code: each for code, each in parameters_of(query.type).items() if each.type == "reference"}
-    if type_name != query.type or text.count(":") > 2 or parameter not in served:
-        paths = ", ".join(f"{query.type}:{code}" for code in served)
-        raise NotServed(f"A search of {query.type} cannot include {text!r}; it can include {paths or 'nothing'}.")
-    if target and not served[parameter].may_point_to(target):
-        targets = ", ".join(served[parameter].targets)
-        raise NotServed(f"{type_name}:{parameter} does not refer to {target!r}, but to {targets}.")
-    return replace(query, includes=(*query.includes, Include(type_name, parameter, target or None)))
+    return replace(query, includes=(*query.includes, *include(query.type, text, iterate=False)))
+
+
+def _include_on(query: Query, text: str) -> Query:
+    return replace(query, includes=(*query.includes, *include(query.type, text, iterate=True)))
+
+
+def _revinclude(query: Query, text: str) -> Query:
+    return replace(query, includes=(*query.includes, *revinclude(query.type, text, iterate=False)))
+
+
+def _revinclude_on(query: Query, text: str) -> Query:
+    return replace(query, includes=(*query.includes, *revinclude(query.type, text, iterate=True)))
 
 
 def _total(query: Query, text: str) -> Query:
     if text not in _TOTALS:
-        raise NotServed(f"'_total' takes {' or '.join(_TOTALS)}, not {text!r}.")
+        raise NotServed(f"'_total' takes {', '.join(_TOTALS)}, not {text!r}.")
     return replace(query, total=text)
 
 
 def _summary(query: Query, text: str) -> Query:
-    if text not in {"count", "false"}:
-        raise NotServed(f"'_summary' takes count or false, not {text!r}.")
-    return replace(query, summary="count") if text == "count" else query
+    if text not in _SUMMARIES:
+        raise NotServed(f"'_summary' takes {', '.join(_SUMMARIES)}, not {text!r}.")
+    return query if text == "false" or query.summary == "count" else replace(query, summary=text)
+
+
+def _elements(query: Query, text: str) -> Query:
+    known = {each.name for each in load().elements(query.type)}
+    named = tuple(each.removesuffix("[x]") for each in text.split(","))
+    unknown = [each for each in named if each not in known]
+    if unknown:
+        raise NotServed(f"'_elements' takes elements of {query.type} itself, not {', '.join(map(repr, unknown))}.")
+    return replace(query, elements=named)
 
 
 def _cursor(query: Query, text: str) -> Query:
@@ -123,8 +148,14 @@ _CONTROLS: Mapping[str, Callable[[Query, str], Query]] = {
     "_count": _count,
     "_sort": _sort,
     "_include": _include,
+    "_include:iterate": _include_on,
+    "_include:recurse": _include_on,
+    "_revinclude": _revinclude,
+    "_revinclude:iterate": _revinclude_on,
+    "_revinclude:recurse": _revinclude_on,
     "_total": _total,
     "_summary": _summary,
+    "_elements": _elements,
     "_cursor": _cursor,
 }
 """The parameters that say how to answer, each with what it changes in the Query."""

@@ -93,18 +93,38 @@ class Sort:
 
 @dataclass(frozen=True)
 class Include:
-    """`_include=Task:focus[:ServiceRequest]`."""
+    """`_include=Task:focus[:ServiceRequest]`, or as `reverse` `_revinclude=Provenance:target`.
+
+    With `iterate` it also applies to what was included.
+    """
 
     type: str
     parameter: str
     target: str | None = None
+    iterate: bool = False
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class Join:
+    """Asked through other resources: those that `queries` find.
+
+    Without `linked`, `parameter` must refer to one of them (a chain); with it, one of them must refer to the resource
+    by the parameter that it names (`_has`).
+    """
+
+    parameter: str
+    queries: tuple["Query", ...]
+    linked: str | None = None
 
 
 @dataclass(frozen=True)
 class Query:
     """A search of one resource type.
 
-    `skipped` names the parameters that a lenient search left out; they play no part in what is asked.
+    `joins` are answered before the rest; `joined` are the clauses that they came to. `summary` is count, true, text or
+    data, `elements` what `_elements` names. `skipped` names the parameters that a lenient search left out; they play no
+    part in what is asked.
     """
 
     type: str
@@ -116,3 +136,6 @@ class Query:
     total: str = "none"
     summary: str | None = None
     skipped: tuple[str, ...] = field(default=(), compare=False)
+    joins: tuple[Join, ...] = ()
+    joined: tuple[Clause, ...] = ()
+    elements: tuple[str, ...] = ()

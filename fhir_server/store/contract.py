@@ -61,11 +61,12 @@ class Circle:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a search: matches, then what they include; `next` continues, `total` only when asked."""
+    """A page of a search: matches, then what they include; `next` and `previous` lead on, `total` only when asked."""
 
     matches: tuple[Stored, ...]
     included: tuple[Stored, ...] = ()
     next: str | None = None
+    previous: str | None = None
     total: int | None = None
 
 
@@ -92,6 +93,14 @@ class Reading(Protocol):
         grants_for: Callable[[str], Sequence[Grant]] | None = None,
     ) -> Page:
         """The query AND any grant, decided inside the database; `grants_for(type)` judges what is included."""
+
+    def linked(
+        self, query: Query, grants: Sequence[Grant], moment: datetime, *, parameter: str | None, limit: int
+    ) -> list[str]:
+        """`Type/id` of what the query AND any grant find, or of what these refer to by `parameter`.
+
+        Raises TooCostly when more than `limit` are found.
+        """
 
     def in_plan(self, plan: str, type_name: str) -> list[Stored]:
         """Current resources of a type that lie in the plan."""

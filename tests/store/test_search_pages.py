@@ -20,7 +20,7 @@ from fhir_server.search.query import Query
 from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo.documents import current_document
 from fhir_server.store.mongo.indexes import ensure_indexes
-from fhir_server.store.mongo.searching import search
+from fhir_server.store.mongo.searching import linked, search
 
 SECRET = b"a secret of these tests"
 MOMENT = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -290,3 +290,84 @@ def test_the_time_limit_reaches_the_database(apart: Database[dict[str, Any]]) ->
     slow = asked("Observation", ("value-string:contains", "x"), ("code:not", "y"), ("_total", "accurate"))
     with pytest.raises(TooCostly, match="Narrow it by"), pymongo.timeout(10):
         search(apart, slow, EVERYONE, MOMENT, secret=SECRET, max_time_ms=1)
+
+
+SORTS = [
+    "_id",
+    "-_id",
+    "_lastUpdated",
+    "-_lastUpdated,_id",
+    "authored-on",
+    "-authored-on,status",
+    "status,-_lastUpdated",
+]
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_the_way_back_shows_the_same_pages(
+    apart: Database[dict[str, Any]], tasks: list[str], tag: str, sort: str
+) -> None:
+    pairs = [("_sort", sort), ("_count", "5")]
+    there = pages(apart, "Task", tag, *pairs)
+    back, cursor = [there[-1]], there[-1].previous
+    while cursor:
+        back.append(search(apart, tagged("Task", tag, *pairs, ("_cursor", cursor)), EVERYONE, MOMENT, secret=SECRET))
+        cursor = back[-1].previous
+
+    assert [page.matches for page in back[::-1]] == [page.matches for page in there]
+    assert there[0].previous is None
+    assert all(page.next for page in back[1:])
+
+
+def test_a_cursor_is_good_for_a_day(apart: Database[dict[str, Any]], tasks: list[str], tag: str) -> None:
+    query = tagged("Task", tag, ("_cursor", cursor_of(apart, tag)))
+    assert search(apart, query, EVERYONE, MOMENT + timedelta(hours=23), secret=SECRET).matches
+    with pytest.raises(MalformedRequest, match="more than a day ago"):
+        search(apart, query, EVERYONE, MOMENT + timedelta(hours=25), secret=SECRET)
+
+
+def test_an_estimated_total_is_the_number_when_that_is_quick(
+    apart: Database[dict[str, Any]], tasks: list[str], tag: str
+) -> None:
+    [page] = pages(apart, "Task", tag, ("_total", "estimate"))
+    assert page.total == len(tasks)
+
+
+@pytest.mark.parametrize(("limit", "found"), [(23, 23), (22, None)])
+def test_what_a_join_goes_through_is_bounded(
+    apart: Database[dict[str, Any]], tasks: list[str], tag: str, limit: int, found: int | None
+) -> None:
+    query = tagged("Task", tag)
+    if found is None:
+        with pytest.raises(TooCostly, match="goes through more than 22 resources of the type Task"):
+            linked(apart, query, EVERYONE, MOMENT, parameter=None, limit=limit)
+    else:
+        assert sorted(linked(apart, query, EVERYONE, MOMENT, parameter=None, limit=limit)) == sorted(tasks)
+
+
+def test_what_no_grant_admits_does_not_count_towards_the_bound(
+    apart: Database[dict[str, Any]], tasks: list[str], tag: str
+) -> None:
+    assert linked(apart, tagged("Task", tag), [], MOMENT, parameter=None, limit=1) == []
+    assert linked(apart, tagged("Task", tag), [Grant("x", readers=(HOME,))], MOMENT, parameter=None, limit=1) == []
+
+
+def test_numbers_are_sorted_with_the_missing_last(apart: Database[dict[str, Any]], keep: Keep, tag: str) -> None:
+    ucum = {"system": "http://unitsofmeasure.org"}
+    values: list[tuple[str, str] | None] = [("5", "mg"), ("0.001", "g"), None, ("2", "mg"), None]
+    made = [
+        keep(
+            "Observation",
+            meta={"tag": [{"code": tag}]},
+            **({"valueQuantity": {"value": float(value[0]), "code": value[1], **ucum}} if value else {}),
+        )
+        for value in values
+    ]
+
+    def order(sort: str) -> list[str]:
+        found = pages(apart, "Observation", tag, ("_sort", sort), ("_count", "2"))
+        return [each.reference for page in found for each in page.matches]
+
+    assert order("value-quantity")[:3] == [made[1], made[3], made[0]]
+    assert order("-value-quantity")[:3] == [made[0], made[3], made[1]]
+    assert set(order("value-quantity")[3:]) == {made[2], made[4]} == set(order("-value-quantity")[3:])

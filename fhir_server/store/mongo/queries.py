@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.search.clauses import of_component
 from fhir_server.search.grant import Grant
+from fhir_server.search.joins import all_clauses
 from fhir_server.search.keys import LAST_TEXT
 from fhir_server.search.query import Amount, Clause, Moment, Near, Query, Target, Text, Together, Token
 from fhir_server.search.terms import TERM_TYPES, asked_terms
@@ -39,7 +40,7 @@ _NARROWER: Mapping[str, tuple[date.Comparison, ...]] = {
 def query_filter(query: Query) -> Filter:
     """The documents that the query asks for, whoever asks; tombstones never match."""
     return both(
-        {"del": False}, *(condition for clause in query.clauses for condition in _conditions(query.type, clause))
+        {"del": False}, *(condition for clause in all_clauses(query) for condition in _conditions(query.type, clause))
     )
 
 

@@ -102,6 +102,18 @@ class MongoReading:
                 session=self._session,
             )
 
+    def linked(
+        self, query: Query, grants: Sequence[Grant], moment: datetime, *, parameter: str | None, limit: int
+    ) -> list[str]:
+        """`Type/id` of what the query AND any grant find, or of what these refer to by `parameter`.
+
+        Raises TooCostly when more than `limit` are found.
+        """
+        with asking(self._seconds):
+            return searching.linked(
+                self._database, query, grants, moment, parameter=parameter, limit=limit, session=self._session
+            )
+
     def in_plan(self, plan: str, type_name: str) -> list[Stored]:
         """Current resources of a type that lie in the plan, by id."""
         return sorted(self._find(type_name, {"plans": plan, "del": False}), key=lambda stored: stored.id)

@@ -4,8 +4,7 @@ A page begins after the sort values of the last match before it. What a match re
 its own type admits it, and is absent otherwise.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -16,28 +15,26 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import TooCostly
-from fhir_server.fhir.reference import Reference, parse_reference
 from fhir_server.search.grant import Grant
-from fhir_server.search.query import Include, Query
-from fhir_server.store.contract import Page, Stored
+from fhir_server.search.query import Query
+from fhir_server.store.contract import Page
 from fhir_server.store.mongo import cursors
+from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import Document, stored_from
-from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter, query_filter
+from fhir_server.store.mongo.including import NOT_SENT, GrantsFor, Within, brought, referred
+from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_filter
 
-GrantsFor: TypeAlias = Callable[[str], Sequence[Grant]]
-Within: TypeAlias = dict[str, Any]
 SortKeys: TypeAlias = Sequence[tuple[str, int]]
 
 MAX_TIME_MS = 5_000
+ESTIMATE_MS = 500
 
 _LAST_UPDATED = "lu"
 _OF_THE_STORE = {"_id": "_id", "_lastUpdated": _LAST_UPDATED}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _TIME_IS_UP, _SORTS_TOO_MUCH = 50, 292
-_NOT_SENT = {"s": 0, "d": 0, "has": 0, "n": 0, "g": 0, "m": 0}
 
 
 def search(
@@ -53,21 +50,57 @@ def search(
 ) -> Page:
     """One page of what the query asks and a grant admits at `moment`, sorted as asked and then by id.
 
-    `grants_for(type)` judges what is included; without it nothing is. `secret` signs the cursor of the next page.
+    `grants_for(type)` judges what is included; without it nothing is. `secret` signs cursors.
     Raises MalformedRequest for a foreign cursor, TooCostly when the database needs longer than `max_time_ms`.
     """
     condition = both(query_filter(query), grant_filter(grants, moment))
     within: Within = {"session": session, "max_time_ms": max_time_ms}
+    cursor = cursors.read(query, moment, secret) if query.cursor is not None else None
     with _costly(query):
         total = _total(database, query, condition, within)
         if query.summary == "count":
             return Page((), total=total)
-        documents = _page(database, query, condition, secret, within)
-        shown = documents[: query.count]
-        included = _included(database, query, shown, grants_for, moment, within)
+        documents = _page(database, query, condition, cursor, within)
+        shown = _in_order(documents[: query.count], cursor)
+        included = brought(database, query, shown, grants_for, moment, within)
     matches = tuple(stored_from(query.type, each["_id"], each) for each in shown)
-    more = len(documents) > query.count
-    return Page(matches, included, _cursor(query, shown[-1], secret) if more else None, total)
+    onward, backward = _ways(cursor, more=len(documents) > query.count)
+
+    def leading(to: bool, *, back: bool) -> str | None:
+        beside = Cursor(_values(shown[0 if back else -1], query), back) if to and shown else None
+        return cursors.written(query, beside, moment, secret) if beside else None
+
+    return Page(matches, included, leading(onward, back=False), leading(backward, back=True), total)
+
+
+def linked(
+    database: Database[Document],
+    query: Query,
+    grants: Sequence[Grant],
+    moment: datetime,
+    *,
+    parameter: str | None,
+    limit: int,
+    session: ClientSession | None = None,
+    max_time_ms: int = MAX_TIME_MS,
+) -> list[str]:
+    """`Type/id` of what the query asks and a grant admits, or of what these refer to by `parameter`.
+
+    Raises TooCostly when they are more than `limit`, which only counts what a grant admits.
+    """
+    condition = both(query_filter(query), grant_filter(grants, moment))
+    kept = {"_id": 1} if parameter is None else {"t": 1}
+    with _costly(query):
+        found = database[query.type].find(condition, kept, limit=limit + 1, session=session, max_time_ms=max_time_ms)
+        documents = list(found)
+    if len(documents) > limit:
+        raise TooCostly(
+            f"This search goes through more than {limit} resources of the type {query.type}; "
+            "narrow what it says of them."
+        )
+    if parameter is None:
+        return [f"{query.type}/{each['_id']}" for each in documents]
+    return list(dict.fromkeys(str(each) for document in documents for each in referred(document, parameter)))
 
 
 def sort_keys(query: Query) -> SortKeys:
@@ -103,27 +136,47 @@ def _direction(descending: bool) -> int:
 
 
 def _total(database: Database[Document], query: Query, condition: Filter, within: Within) -> int | None:
-    if query.total != "accurate" and query.summary != "count":
+    """The number of all matches when it was asked; an estimate is the number itself, or none if it takes too long."""
+    if query.total == "none" and query.summary != "count":
         return None
     limit = {"maxTimeMS": within["max_time_ms"]}
-    return database[query.type].count_documents(condition, session=within["session"], **limit)
+    if query.total == "accurate" or query.summary == "count":
+        return database[query.type].count_documents(condition, session=within["session"], **limit)
+    limit = {"maxTimeMS": min(ESTIMATE_MS, within["max_time_ms"])}
+    try:
+        return database[query.type].count_documents(condition, session=within["session"], **limit)
+    except OperationFailure as error:
+        if error.code != _TIME_IS_UP or within["session"] is not None:
+            raise
+        return None
 
 
 def _page(
-    database: Database[Document], query: Query, condition: Filter, secret: bytes, within: Within
+    database: Database[Document], query: Query, condition: Filter, cursor: Cursor | None, within: Within
 ) -> list[Document]:
-    """The documents of the page and one more, which says that there is a next page."""
+    """The documents of the page and one more, which says that there is another; in reverse for a cursor that leads back."""
     keys = sort_keys(query)
-    if query.cursor is not None:
-        condition = both(condition, after(keys, _times(keys, cursors.read(query, secret))))
-    kept = _NOT_SENT if query.includes else {**_NOT_SENT, "t": 0}
+    if cursor is not None:
+        keys = [(field, -direction) for field, direction in keys] if cursor.back else keys
+        condition = both(condition, after(keys, _times(keys, cursor.values)))
+    kept = NOT_SENT if query.includes else {**NOT_SENT, "t": 0}
     found = database[query.type].find(condition, kept, sort=list(keys), limit=query.count + 1, **within)
     return list(found)
 
 
-def _cursor(query: Query, last: Document, secret: bytes) -> str:
-    values = [_value(last, field) for field, _ in sort_keys(query)]
-    return cursors.written(query, values, secret)
+def _in_order(documents: list[Document], cursor: Cursor | None) -> list[Document]:
+    return documents[::-1] if cursor is not None and cursor.back else documents
+
+
+def _ways(cursor: Cursor | None, *, more: bool) -> tuple[bool, bool]:
+    """Whether there is a page after this one, and one before it; whoever came by a cursor can go back where it was."""
+    if cursor is None:
+        return more, False
+    return (True, more) if cursor.back else (more, True)
+
+
+def _values(document: Document, query: Query) -> list[Any]:
+    return [_value(document, field) for field, _ in sort_keys(query)]
 
 
 def _value(document: Document, field: str) -> Any:
@@ -141,48 +194,6 @@ def _times(keys: SortKeys, values: list[Any]) -> list[Any]:
         _EPOCH + value * _MILLISECOND if field == _LAST_UPDATED else value
         for (field, _), value in zip(keys, values, strict=True)
     ]
-
-
-def _included(
-    database: Database[Document],
-    query: Query,
-    matches: Sequence[Document],
-    grants_for: GrantsFor | None,
-    moment: datetime,
-    within: Within,
-) -> tuple[Stored, ...]:
-    """What the matches refer to and a grant admits, without the matches themselves, in the order of mention."""
-    if grants_for is None or not query.includes:
-        return ()
-    shown = {f"{query.type}/{each['_id']}" for each in matches}
-    wanted = {str(each): each for each in _referred(query.includes, matches) if str(each) not in shown}
-    found: dict[str, Stored] = {}
-    for type_name, ids in _by_type(wanted.values()).items():
-        admitted = grant_filter(grants_for(type_name), moment)
-        if admitted != NOTHING:
-            condition = both({"_id": {"$in": ids}}, {"del": False}, admitted)
-            for document in database[type_name].find(condition, {**_NOT_SENT, "t": 0}, **within):
-                found[f"{type_name}/{document['_id']}"] = stored_from(type_name, document["_id"], document)
-    return tuple(found[reference] for reference in wanted if reference in found)
-
-
-def _referred(includes: Sequence[Include], matches: Sequence[Document]) -> Iterator[Reference]:
-    """The resources on this server that the matches refer to; their terms say which."""
-    for document in matches:
-        for include in includes:
-            beginning = f"{include.parameter}="
-            for term in document["t"]:
-                reference = parse_reference(term.removeprefix(beginning)) if term.startswith(beginning) else None
-                if reference and reference.version is None and include.target in {None, reference.type}:
-                    yield reference
-
-
-def _by_type(references: Iterable[Reference]) -> Mapping[str, list[str]]:
-    ids: dict[str, list[str]] = defaultdict(list)
-    for reference in references:
-        if reference.type in RESOURCE_TYPES:
-            ids[reference.type].append(reference.id)
-    return ids
 
 
 @contextmanager

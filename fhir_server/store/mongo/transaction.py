@@ -167,6 +167,13 @@ class MongoTransaction(MongoReading):
         self.flush()
         return super().search(query, grants, moment, grants_for)
 
+    def linked(
+        self, query: Query, grants: Sequence[Grant], moment: datetime, *, parameter: str | None, limit: int
+    ) -> list[str]:
+        """`Type/id` of what the query AND any grant find, or of what these refer to by `parameter`."""
+        self.flush()
+        return super().linked(query, grants, moment, parameter=parameter, limit=limit)
+
     def in_plan(self, plan: str, type_name: str) -> list[Stored]:
         """Current resources of a type that lie in the plan, by id."""
         self.flush()

@@ -1,0 +1,44 @@
+"""Searches that ask through other resources: what these are is sought first, under the asker's own grants.
+
+So a resource that the asker may not read answers nothing, not even yes or no.
+"""
+
+from collections.abc import Sequence
+
+from fhir_server.access.scopes import check_scope
+from fhir_server.interactions.sight import Sight
+from fhir_server.search.joins import joined
+from fhir_server.search.query import Query, Target, Token
+
+MOST_JOINED = 2000
+"""How many resources of a type one step of a chain or `_has` may go through."""
+
+
+def answered(query: Query, sight: Sight) -> Query:
+    """`query` with its joins answered. Raises Forbidden for a type that the token's scopes do not let search."""
+    if not query.joins:
+        return query
+
+    def seek(asked: Query, linked: str | None) -> Sequence[str]:
+        check_scope(sight.actor, "search-type", asked.type)
+        plain = answered(asked, sight)
+        grants = sight.grants(asked.type, patient_asked(plain))
+        return sight.reading.linked(plain, grants, sight.moment, parameter=linked, limit=MOST_JOINED)
+
+    return joined(query, seek)
+
+
+def patient_asked(query: Query) -> str | None:
+    """`Patient/x` when the query is about exactly one person, so that only that person's circles matter."""
+    for clause in query.clauses + query.joined:
+        if clause.modifier is not None or clause.missing is not None or len(clause.values) != 1:
+            continue
+        value = clause.values[0]
+        if query.type == "Patient" and clause.parameter == "_id" and isinstance(value, Token):
+            return f"Patient/{value.code}"
+        if clause.parameter in {"patient", "subject"} and isinstance(value, Target):
+            if value.reference and value.reference.startswith("Patient/"):
+                return value.reference
+            if value.id and clause.parameter == "patient":
+                return f"Patient/{value.id}"
+    return None

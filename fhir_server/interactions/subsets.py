@@ -1,0 +1,84 @@
+"""Parts of resources as `_summary` and `_elements` ask for them, tagged SUBSETTED so that nobody writes them back.
+
+https://hl7.org/fhir/R4/search.html#summary
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from fhir_server.definitions.structures import load
+from fhir_server.definitions.summaries import needed_elements, spelt, summary_paths
+from fhir_server.fhir.json import Resource, encode
+from fhir_server.search.query import Query
+from fhir_server.store.contract import Page, Stored
+
+SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
+
+_ALWAYS = frozenset({"resourceType", "id", "meta"})
+
+
+def subset_of(page: Page, query: Query) -> Page:
+    """The page with its matches cut to what the query asks of them; what is included stays whole."""
+    if query.elements:
+        return _cut(page, lambda resource: _only(resource, frozenset(query.elements)))
+    cut = _SUMMARIES.get(query.summary or "")
+    return _cut(page, cut) if cut else page
+
+
+def _cut(page: Page, cut: Callable[[Resource], Resource]) -> Page:
+    return replace(page, matches=tuple(_tagged(stored, cut) for stored in page.matches))
+
+
+def _tagged(stored: Stored, cut: Callable[[Resource], Resource]) -> Stored:
+    resource = cut(stored.resource())
+    meta = resource.get("meta", {})
+    tagged = {**meta, "tag": [*meta.get("tag", ()), SUBSETTED]}
+    return replace(stored, body=encode({"resourceType": stored.type, **resource, "meta": tagged}))
+
+
+def _only(resource: Resource, named: frozenset[str]) -> Resource:
+    """The named elements, and those that none may go without."""
+    type_name = resource["resourceType"]
+    kept, names = named | needed_elements(type_name), spelt(type_name)
+    return {
+        name: value
+        for name, value in resource.items()
+        if name in _ALWAYS or names.get(name.removeprefix("_"), name) in kept
+    }
+
+
+def _summary(resource: Resource) -> Resource:
+    type_name = resource["resourceType"]
+    return _within(resource, type_name, "", summary_paths(type_name))
+
+
+def _within(node: Mapping[str, Any], path: str, below: str, kept: frozenset[str]) -> dict[str, Any]:
+    """The summary's part of an element that has elements of the type itself; datatypes stay whole."""
+    elements = {
+        name: (each.name, type_name) for each in load().elements(path) for name, type_name in each.json_names().items()
+    }
+    found: dict[str, Any] = {}
+    for name, value in node.items():
+        element, type_name = elements.get(name.removeprefix("_"), ("", ""))
+        if below + element in kept:
+            found[name] = _each(value, type_name.removeprefix("#"), kept) if type_name.startswith("#") else value
+    return found
+
+
+def _each(value: Any, path: str, kept: frozenset[str]) -> Any:
+    if isinstance(value, list):
+        return [_each(item, path, kept) for item in value]
+    below = path.partition(".")[2] + "."
+    return _within(value, path, below, kept) if isinstance(value, dict) else value
+
+
+def _text(resource: Resource) -> Resource:
+    return _only(resource, frozenset({"text"}))
+
+
+def _data(resource: Resource) -> Resource:
+    return {name: value for name, value in resource.items() if name != "text"}
+
+
+_SUMMARIES: Mapping[str, Callable[[Resource], Resource]] = {"true": _summary, "text": _text, "data": _data}

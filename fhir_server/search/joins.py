@@ -1,0 +1,126 @@
+"""Parameters that ask through another resource: chains, `_has` and `_list`.
+
+https://hl7.org/fhir/R4/search.html#chaining
+
+A Join is answered in two steps: its own queries first, each under the asker's grants for their type, then the clause
+that what they found makes. `joined` puts these clauses beside the others, so that the database and the memory are only
+asked plain clauses.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
+from fhir_server.definitions.structures import RESOURCE_TYPES
+from fhir_server.fhir.errors import MalformedRequest
+from fhir_server.search.clauses import Asking, NotServed, clause
+from fhir_server.search.query import Clause, Join, Query, Target, Token
+
+MOST_LINKS = 8
+MOST_TYPES = 8
+
+_HAS = re.compile(r"_has:(?P<type>[A-Za-z]+):(?P<parameter>[A-Za-z0-9-]+):(?P<rest>.+)")
+_CHAIN = re.compile(r"(?P<code>[A-Za-z0-9_-]+)(?::(?P<type>[A-Za-z]+))?\.(?P<rest>.+)")
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+
+Seek = Callable[[Query, str | None], Sequence[str]]
+
+
+def asks_through(name: str) -> bool:
+    """Whether a parameter's name asks through another resource."""
+    return name.startswith("_has:") or name == "_list" or "." in name
+
+
+def join(asking: Asking, name: str, text: str, links: int = 0) -> Join:
+    """The join that a parameter asks. Raises NotServed, MalformedRequest."""
+    if links >= MOST_LINKS:
+        raise MalformedRequest(f"A search goes through at most {MOST_LINKS} resources one after another.")
+    if name == "_list":
+        return _listed(text)
+    return _has(asking, name, text, links) if name.startswith("_has:") else _chain(asking, name, text, links)
+
+
+def joined(query: Query, seek: Seek) -> Query:
+    """`query` with the clauses that its joins make; `seek(query, linked)` says what they find, as `Type/id`."""
+    clauses = tuple(_found(each, query.type, seek) for each in query.joins)
+    return replace(query, joined=clauses)
+
+
+def all_clauses(query: Query) -> tuple[Clause, ...]:
+    """Every clause of a query whose joins are answered. Raises ValueError when they are not: never ask less."""
+    if len(query.joins) != len(query.joined):
+        raise ValueError("the joins of this query are not answered")
+    return query.clauses + query.joined
+
+
+def _found(asked: Join, type_name: str, seek: Seek) -> Clause:
+    references = [each for sub in asked.queries for each in seek(sub, asked.linked)]
+    if asked.linked is None:
+        targets = tuple(Target(reference=each) for each in dict.fromkeys(references))
+        return Clause(asked.parameter, "reference", targets)
+    own = [each.partition("/")[2] for each in dict.fromkeys(references) if each.startswith(f"{type_name}/")]
+    return Clause("_id", "token", tuple(Token(None, each) for each in own))
+
+
+def _listed(text: str) -> Join:
+    if not _ID.fullmatch(text):
+        raise NotServed(f"'_list' takes the id of a List, not {text!r}; lists by their function are not served.")
+    return Join("_id", (Query("List", (Clause("_id", "token", (Token(None, text),)),)),), "item")
+
+
+def _has(asking: Asking, name: str, text: str, links: int) -> Join:
+    match = _HAS.fullmatch(name)
+    if match is None:
+        raise MalformedRequest(
+            f"{name!r} is no _has; write _has:TYPE:REFERENCE:PARAMETER, such as _has:Observation:patient:code."
+        )
+    other, code = match["type"], match["parameter"]
+    if other not in RESOURCE_TYPES:
+        raise NotServed(f"{name!r}: there is no type {other!r} here.")
+    referring = [each.code for each in parameters_of(other).values() if _refers(each, asking.type)]
+    if code not in referring:
+        raise NotServed(
+            f"{name!r}: no parameter {code!r} of {other} refers to {asking.type}; {', '.join(referring) or 'none'} do."
+        )
+    return Join("_id", (_asked(replace(asking, type=other), match["rest"], text, links),), code)
+
+
+def _chain(asking: Asking, name: str, text: str, links: int) -> Join:
+    match = _CHAIN.fullmatch(name)
+    parameters = parameters_of(asking.type)
+    references = [code for code, each in parameters.items() if each.type == "reference"]
+    if match is None or match["code"] not in references:
+        raise NotServed(f"{asking.type} has no chain {name!r}; chains begin with {', '.join(sorted(references))}.")
+    types = _types(parameters[match["code"]], match["type"], match["rest"], name)
+    queries = tuple(_asked(replace(asking, type=each), match["rest"], text, links) for each in types)
+    return Join(match["code"], queries)
+
+
+def _types(parameter: SearchParameter, stated: str | None, rest: str, name: str) -> list[str]:
+    """The types that a chain leads to: the one that is stated, or those that have what follows."""
+    if stated is not None:
+        if stated not in RESOURCE_TYPES or not parameter.may_point_to(stated):
+            raise NotServed(f"{name!r}: {parameter.code!r} does not refer to {stated!r} here.")
+        return [stated]
+    code = re.split(r"[.:]", rest, maxsplit=1)[0]
+    possible = [each for each in sorted(RESOURCE_TYPES) if parameter.may_point_to(each)]
+    having = [each for each in possible if code == "_has" or code in parameters_of(each)]
+    if not having:
+        raise NotServed(f"{name!r}: nothing that {parameter.code!r} refers to has a search parameter {code!r}.")
+    if len(having) > MOST_TYPES:
+        raise MalformedRequest(
+            f"{name!r} leads to {len(having)} types; name the one you mean, as in {parameter.code}:{having[0]}.{rest}."
+        )
+    return having
+
+
+def _asked(asking: Asking, name: str, text: str, links: int) -> Query:
+    """The query of one type for one parameter, which may go on through others."""
+    if asks_through(name):
+        return Query(asking.type, joins=(join(asking, name, text, links + 1),))
+    return Query(asking.type, (clause(asking, name, text),))
+
+
+def _refers(parameter: SearchParameter, type_name: str) -> bool:
+    return parameter.type == "reference" and parameter.may_point_to(type_name)

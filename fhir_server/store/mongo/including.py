@@ -1,0 +1,166 @@
+"""What a page of matches brings with it, forwards and backwards, each resource only when a grant of its type admits it.
+
+Terms say what a document refers to, so nothing is parsed. What is included with `:iterate` is followed further, for
+some rounds and up to a number of resources; a search that would bring more is too costly.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from pymongo.database import Database
+
+from fhir_server.definitions.search_parameters import parameters_of
+from fhir_server.definitions.structures import RESOURCE_TYPES
+from fhir_server.fhir.errors import TooCostly
+from fhir_server.fhir.reference import Reference, parse_reference
+from fhir_server.search.grant import Grant
+from fhir_server.search.query import Include, Query
+from fhir_server.search.types.term import term
+from fhir_server.store.contract import Stored
+from fhir_server.store.mongo.documents import Document, stored_from
+from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
+
+GrantsFor: TypeAlias = Callable[[str], Sequence[Grant]]
+Within: TypeAlias = dict[str, Any]
+Found: TypeAlias = dict[str, tuple[str, Document]]
+"""Documents by their `Type/id`, each with its type."""
+
+MOST_ROUNDS = 5
+MOST_INCLUDED = 2000
+NOT_SENT = {name: 0 for name in ("s", "d", "n", "g", "m", "has")}
+
+
+def brought(
+    database: Database[Document],
+    query: Query,
+    matches: Sequence[Document],
+    grants_for: GrantsFor | None,
+    moment: datetime,
+    within: Within,
+) -> tuple[Stored, ...]:
+    """What the query's includes bring, without the matches themselves. Raises TooCostly for too much."""
+    if grants_for is None or not query.includes:
+        return ()
+    room = _Room(database, grants_for, moment, within)
+    matched = {f"{query.type}/{each['_id']}": (query.type, each) for each in matches}
+    known, fresh, includes = dict(matched), matched, query.includes
+    for _ in range(MOST_ROUNDS):
+        found = room.around(fresh, includes, set(known))
+        known, fresh = {**known, **found}, found
+        if len(known) - len(matched) > MOST_INCLUDED:
+            raise TooCostly(f"The includes bring more than {MOST_INCLUDED} resources; ask for smaller pages or fewer.")
+        includes = tuple(each for each in query.includes if each.iterate)
+        if not fresh or not includes:
+            break
+    return tuple(stored_from(known[key][0], known[key][1]["_id"], known[key][1]) for key in known if key not in matched)
+
+
+def referred(document: Document, parameter: str) -> Iterator[Reference]:
+    """The resources on this server that a document refers to by a parameter; its terms say which."""
+    for form in _forms(document, parameter):
+        reference = parse_reference(form)
+        if reference and reference.version is None:
+            yield reference
+
+
+class _Room:
+    """One search's way to the resources around what was found."""
+
+    def __init__(self, database: Database[Document], grants_for: GrantsFor, moment: datetime, within: Within) -> None:
+        self._database = database
+        self._grants_for = grants_for
+        self._moment = moment
+        self._within = within
+        self._admitted: dict[str, Filter] = {}
+
+    def around(self, fresh: Found, includes: Sequence[Include], known: set[str]) -> Found:
+        """What the includes find from `fresh`, without what is known, in the order of mention."""
+        found: Found = {}
+        for type_name, ids in _by_type(_forwards(fresh, includes), known).items():
+            found |= self._find(type_name, {"_id": {"$in": ids}}, known)
+        for type_name, urls in _canonicals(fresh, includes).items():
+            found |= self._find(type_name, {"t": {"$in": [term("url", url) for url in urls]}}, known)
+        for include in includes:
+            terms = _backwards(fresh, include)
+            if terms:
+                found |= self._find(include.type, {"t": {"$in": terms}}, known | found.keys())
+        return found
+
+    def _find(self, type_name: str, asked: Filter, known: set[str]) -> Found:
+        admitted = self._admitting(type_name)
+        if admitted == NOTHING:
+            return {}
+        condition = both(asked, {"del": False}, admitted)
+        documents = self._database[type_name].find(condition, NOT_SENT, limit=MOST_INCLUDED + 1, **self._within)
+        named = {f"{type_name}/{each['_id']}": (type_name, each) for each in documents}
+        return {key: value for key, value in named.items() if key not in known}
+
+    def _admitting(self, type_name: str) -> Filter:
+        if type_name not in self._admitted:
+            self._admitted[type_name] = grant_filter(self._grants_for(type_name), self._moment)
+        return self._admitted[type_name]
+
+
+def _forwards(fresh: Found, includes: Sequence[Include]) -> Iterator[Reference]:
+    for type_name, document in fresh.values():
+        for include in includes:
+            if not include.reverse and include.type == type_name:
+                for reference in referred(document, include.parameter):
+                    if include.target in {None, reference.type}:
+                        yield reference
+
+
+def _canonicals(fresh: Found, includes: Sequence[Include]) -> Mapping[str, list[str]]:
+    """The urls that are mentioned, without their versions, by each type that may be meant."""
+    urls: dict[str, dict[str, None]] = defaultdict(dict)
+    for type_name, document in fresh.values():
+        for include in includes:
+            if include.reverse or include.type != type_name or not _is_canonical(include):
+                continue
+            for form in _forms(document, include.parameter):
+                if "://" in form or form.startswith("urn:"):
+                    for target in _defined(include):
+                        urls[target][form.partition("|")[0]] = None
+    return {target: list(found) for target, found in urls.items()}
+
+
+def _backwards(fresh: Found, include: Include) -> list[str]:
+    """The terms of which one must be had by what refers to what was found."""
+    if not include.reverse:
+        return []
+    parameter = parameters_of(include.type)[include.parameter]
+    return [
+        term(include.parameter, reference)
+        for reference, (type_name, _) in fresh.items()
+        if include.target in {None, type_name} and parameter.may_point_to(type_name)
+    ]
+
+
+def _is_canonical(include: Include) -> bool:
+    return any(path.datatype != "Reference" for path in parameters_of(include.type)[include.parameter].paths)
+
+
+def _defined(include: Include) -> list[str]:
+    """The types with a canonical url that an include may mean."""
+    parameter = parameters_of(include.type)[include.parameter]
+    possible = [include.target] if include.target else sorted(RESOURCE_TYPES)
+    return [
+        each
+        for each in possible
+        if each in RESOURCE_TYPES and parameter.may_point_to(each) and "url" in parameters_of(each)
+    ]
+
+
+def _forms(document: Document, parameter: str) -> Iterator[str]:
+    beginning = f"{parameter}="
+    return (each.removeprefix(beginning) for each in document["t"] if each.startswith(beginning))
+
+
+def _by_type(references: Iterable[Reference], known: set[str]) -> Mapping[str, list[str]]:
+    ids: dict[str, dict[str, None]] = defaultdict(dict)
+    for reference in references:
+        if reference.type in RESOURCE_TYPES and str(reference) not in known:
+            ids[reference.type][reference.id] = None
+    return {type_name: list(found) for type_name, found in ids.items()}

@@ -1,0 +1,146 @@
+"""How a search is answered: parts of resources, totals, links there and back."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.http.test_searching import ids, observation
+from tests.minimal import minimal
+from tests.world import Party, Reply, World
+
+SUBSETTED = "SUBSETTED"
+
+
+@pytest.fixture
+def hosp(world: World) -> Party:
+    """A hospital."""
+    return world.hospital()
+
+
+@pytest.fixture
+def person(hosp: Party) -> str:
+    """The id of a Patient of the hospital with a text, a name, a contact and a photo."""
+    return str(
+        hosp.post(
+            minimal(
+                "Patient",
+                text={"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">An</div>'},
+                meta={"tag": [{"system": "urn:tags", "code": "kept"}]},
+                active=True,
+                name=[{"family": "Peeters", "given": ["An"]}],
+                birthDate="1961-04-05",
+                _birthDate={"extension": [{"url": "urn:x", "valueString": "y"}]},
+                maritalStatus={"text": "married"},
+                contact=[{"name": {"family": "Janssens"}}],
+                link=[{"other": {"display": "another"}, "type": "seealso"}],
+                deceasedBoolean=False,
+            )
+        ).body["id"]
+    )
+
+
+def asked(party: Party, place: str) -> dict[str, Any]:
+    """The one match of a search."""
+    [resource] = party.get(place).entries
+    return resource
+
+
+def tags(resource: dict[str, Any]) -> list[str]:
+    return [tag["code"] for tag in resource["meta"]["tag"]]
+
+
+def link(reply: Reply, relation: str) -> str | None:
+    """The place that a link leads to."""
+    urls = [each["url"] for each in reply.body["link"] if each["relation"] == relation]
+    if not urls:
+        return None
+    parts = urlsplit(urls[0])
+    return f"{parts.path.rpartition('/')[2]}?{parts.query}"
+
+
+def test_a_summary_has_what_r4_counts_to_it(hosp: Party, person: str) -> None:
+    found = asked(hosp, f"Patient?_id={person}&_summary=true")
+
+    assert set(found) == {
+        *("resourceType", "id", "meta", "active", "name", "birthDate", "_birthDate", "link", "deceasedBoolean")
+    }
+    assert tags(found) == ["kept", SUBSETTED]
+    assert found["link"] == [{"other": {"display": "another"}, "type": "seealso"}]
+
+
+def test_a_summary_cuts_inside_elements_too(hosp: Party, person: str) -> None:
+    made = hosp.post(
+        observation(f"Patient/{person}", component=[{"code": {"text": "a"}, "dataAbsentReason": {"text": "b"}}])
+    )
+    found = asked(hosp, f"Observation?_id={made.body['id']}&_summary=true")
+    assert found["component"] == [{"code": {"text": "a"}}]
+
+
+def test_a_text_summary_has_the_text_and_what_must_be_there(hosp: Party, person: str) -> None:
+    found = asked(hosp, f"Patient?_id={person}&_summary=text")
+    assert {"resourceType", "id", "meta", "text", "active"} <= set(found)
+    assert {"name", "birthDate", "maritalStatus"}.isdisjoint(found)
+
+
+def test_a_data_summary_has_all_but_the_text(hosp: Party, person: str) -> None:
+    whole = hosp.read(f"Patient/{person}")
+    found = asked(hosp, f"Patient?_id={person}&_summary=data")
+    assert set(whole) - set(found) == {"text"}
+    assert tags(found) == ["kept", SUBSETTED]
+
+
+def test_no_summary_is_the_whole_resource(hosp: Party, person: str) -> None:
+    assert asked(hosp, f"Patient?_id={person}&_summary=false") == hosp.read(f"Patient/{person}")
+
+
+@pytest.mark.parametrize(
+    ("elements", "kept"),
+    [("birthDate", {"birthDate", "_birthDate"}), ("name,maritalStatus", {"name", "maritalStatus"})],
+)
+def test_elements_are_those_that_are_named(hosp: Party, person: str, elements: str, kept: set[str]) -> None:
+    found = asked(hosp, f"Patient?_id={person}&_elements={elements}")
+    modifiers = {"active", "deceasedBoolean", "link"}
+    assert set(found) - modifiers == {"resourceType", "id", "meta", *kept}
+    assert tags(found) == ["kept", SUBSETTED]
+
+
+def test_elements_of_a_choice_are_named_without_their_type(hosp: Party, person: str) -> None:
+    made = hosp.post(observation(f"Patient/{person}", valueString="x", effectiveDateTime="2026-01-01"))
+    found = asked(hosp, f"Observation?_id={made.body['id']}&_elements=value[x]")
+    assert set(found) == {"resourceType", "id", "meta", "status", "code", "valueString"}
+
+
+def test_what_is_included_stays_whole(hosp: Party, person: str) -> None:
+    made = hosp.post(observation(f"Patient/{person}"))
+    reply = hosp.get(f"Observation?_id={made.body['id']}&_elements=code&_include=Observation:patient")
+    [included] = [e["resource"] for e in reply.body["entry"] if e["search"]["mode"] == "include"]
+    assert included == hosp.read(f"Patient/{person}")
+
+
+@pytest.mark.parametrize(("total", "told"), [("accurate", 3), ("estimate", 3), ("none", None)])
+def test_the_total_is_told_when_it_is_asked(hosp: Party, person: str, total: str, told: int | None) -> None:
+    for _ in range(3):
+        hosp.post(observation(f"Patient/{person}"))
+    assert hosp.get(f"Observation?patient={person}&_count=2&_total={total}").body.get("total") == told
+
+
+def test_links_lead_there_and_back(hosp: Party, person: str) -> None:
+    for _ in range(5):
+        hosp.post(observation(f"Patient/{person}"))
+    first = hosp.get(f"Observation?patient={person}&_count=2")
+    second = hosp.get(str(link(first, "next")))
+    third = hosp.get(str(link(second, "next")))
+
+    assert [link(first, each) is None for each in ("previous", "next", "first")] == [True, False, False]
+    assert [link(third, each) is None for each in ("previous", "next", "first")] == [False, True, False]
+    assert ids(hosp.get(str(link(third, "previous")))) == ids(second)
+    assert ids(hosp.get(str(link(second, "previous")))) == ids(first)
+    assert ids(hosp.get(str(link(third, "first")))) == ids(first)
+    assert ids(hosp.get(str(link(second, "self")))) == ids(second)
+
+
+def test_one_page_leads_nowhere_else(hosp: Party, person: str) -> None:
+    hosp.post(observation(f"Patient/{person}"))
+    reply = hosp.get(f"Observation?patient={person}")
+    assert [each["relation"] for each in reply.body["link"]] == ["self"]

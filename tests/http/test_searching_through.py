@@ -1,0 +1,186 @@
+"""Searches through other resources over HTTP: chains, `_has`, `_list`, and what is included forwards and backwards."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.http.test_searching import ids, observation, pages
+from tests.minimal import minimal
+from tests.world import Case, Party, World
+
+
+@pytest.fixture
+def hosp(world: World) -> Party:
+    """A hospital."""
+    return world.hospital()
+
+
+def made(party: Party, type_name: str, **elements: Any) -> str:
+    """The id of a small resource that the party creates."""
+    reply = party.post(minimal(type_name, **elements))
+    assert reply.status == 201, reply.body
+    return str(reply.body["id"])
+
+
+def person(party: Party, unique: str, **elements: Any) -> str:
+    """The id of a Patient with an identifier and a family name of its own."""
+    identifier = [{"system": "urn:ids", "value": unique}]
+    return made(party, "Patient", identifier=identifier, name=[{"family": f"F{unique}"}], **elements)
+
+
+@pytest.fixture
+def unique() -> str:
+    """A value that no other test has."""
+    return uuid.uuid4().hex
+
+
+def test_a_chain_asks_what_is_referred_to(hosp: Party, unique: str) -> None:
+    patient = person(hosp, unique, birthDate="1961-04-05")
+    other = person(hosp, uuid.uuid4().hex)
+    seen = hosp.post(observation(f"Patient/{patient}")).body["id"]
+    hosp.post(observation(f"Patient/{other}"))
+
+    assert ids(hosp.get(f"Observation?patient.identifier=urn:ids|{unique}")) == [seen]
+    assert ids(hosp.get(f"Observation?subject:Patient.family=F{unique}")) == [seen]
+    assert ids(hosp.get(f"Observation?subject.name:exact=F{unique}")) == [seen]
+    assert ids(hosp.get(f"Observation?patient.identifier={unique}&patient.birthdate=lt1962")) == [seen]
+    assert ids(hosp.get(f"Observation?patient.identifier={unique}&patient.birthdate=gt1962")) == []
+    assert ids(hosp.get(f"Observation?patient.identifier={unique}&code=other")) == []
+    assert ids(hosp.get("Observation?patient.identifier=nobody-has-it")) == []
+    assert ids(hosp.get(f"Observation?patient._id={patient}")) == [seen]
+
+
+def test_a_chain_goes_on_as_far_as_it_is_told(hosp: Party, unique: str) -> None:
+    patient = person(hosp, unique)
+    first = hosp.post(observation(f"Patient/{patient}")).body["id"]
+    second = hosp.post(observation(f"Patient/{patient}", derivedFrom=[{"reference": f"Observation/{first}"}])).body[
+        "id"
+    ]
+    third = hosp.post(observation(f"Patient/{patient}", derivedFrom=[{"reference": f"Observation/{second}"}])).body[
+        "id"
+    ]
+
+    asked = f"derived-from:Observation.derived-from:Observation.patient.identifier={unique}"
+    assert ids(hosp.get(f"Observation?{asked}")) == [third]
+
+
+def test_has_asks_what_refers_to_the_resource(hosp: Party, unique: str) -> None:
+    patient, other = person(hosp, unique), person(hosp, uuid.uuid4().hex)
+    hosp.post(observation(f"Patient/{patient}", unique))
+    hosp.post(observation(f"Patient/{other}", "another"))
+
+    assert ids(hosp.get(f"Patient?_has:Observation:patient:code={unique}")) == [patient]
+    assert ids(hosp.get(f"Patient?_has:Observation:patient:code={unique}&identifier=x")) == []
+    assert ids(hosp.get(f"Patient?_has:Observation:patient:code=nothing-{unique}")) == []
+
+
+def test_has_goes_on_through_chains_and_others(hosp: Party, unique: str) -> None:
+    patient = person(hosp, unique)
+    seen = hosp.post(observation(f"Patient/{patient}", unique)).body["id"]
+    hosp.post(observation(f"Patient/{patient}", f"after-{unique}", derivedFrom=[{"reference": f"Observation/{seen}"}]))
+
+    nested = f"_has:Observation:patient:_has:Observation:derived-from:code=after-{unique}"
+    assert ids(hosp.get(f"Patient?{nested}")) == [patient]
+    chained = f"_has:Observation:patient:derived-from:Observation.code={unique}"
+    assert ids(hosp.get(f"Patient?{chained}")) == [patient]
+    assert ids(hosp.get(f"Observation?_id={seen}&patient._has:Observation:patient:code=after-{unique}")) == [seen]
+
+
+def test_a_list_finds_its_items(hosp: Party, unique: str) -> None:
+    patient, other = person(hosp, unique), person(hosp, uuid.uuid4().hex)
+    entry = [{"item": {"reference": f"Patient/{each}"}} for each in (patient, other)]
+    listed = made(hosp, "List", subject={"reference": f"Patient/{patient}"}, entry=entry)
+
+    assert sorted(ids(hosp.get(f"Patient?_list={listed}"))) == sorted([patient, other])
+    assert ids(hosp.get(f"Patient?_list={listed}&identifier={unique}")) == [patient]
+    assert ids(hosp.get(f"Observation?_list={listed}")) == []
+    assert ids(hosp.get("Patient?_list=there-is-none")) == []
+
+
+def test_pages_of_a_chain_hold_everything_once(hosp: Party, unique: str) -> None:
+    patient = person(hosp, unique)
+    seen = [hosp.post(observation(f"Patient/{patient}")).body["id"] for _ in range(5)]
+
+    found = pages(hosp, f"Observation?patient.identifier={unique}&_count=2")
+
+    assert [len(page) for page in found] == [2, 2, 1]
+    assert sorted(id for page in found for id in page) == sorted(seen)
+
+
+def test_what_refers_to_a_match_comes_with_it(hosp: Party, unique: str) -> None:
+    patient = person(hosp, unique)
+    seen = hosp.post(observation(f"Patient/{patient}")).body["id"]
+    hosp.post(observation(f"Patient/{person(hosp, uuid.uuid4().hex)}"))
+
+    reply = hosp.get(f"Patient?identifier={unique}&_revinclude=Observation:patient")
+
+    assert (ids(reply), ids(reply, "include")) == ([patient], [seen])
+    wild = hosp.get(f"Patient?_id={patient}&_revinclude=Observation:*")
+    assert ids(wild, "include") == [seen]
+    none = hosp.get(f"Patient?_id={patient}&_revinclude=Condition:patient")
+    assert ids(none, "include") == []
+
+
+def test_a_wildcard_includes_by_every_reference(hosp: Party, unique: str) -> None:
+    patient = person(hosp, unique)
+    first = hosp.post(observation(f"Patient/{patient}")).body["id"]
+    second = hosp.post(observation(f"Patient/{patient}", derivedFrom=[{"reference": f"Observation/{first}"}])).body[
+        "id"
+    ]
+
+    for asked in ("*", "Observation:*"):
+        assert sorted(ids(hosp.get(f"Observation?_id={second}&_include={asked}"), "include")) == sorted(
+            [patient, first]
+        )
+
+
+def test_iterate_follows_what_was_included(hosp: Party, unique: str) -> None:
+    patient, last = person(hosp, unique), ""
+    chain = []
+    for _ in range(4):
+        earlier: dict[str, Any] = {"derivedFrom": [{"reference": f"Observation/{last}"}]} if last else {}
+        last = hosp.post(observation(f"Patient/{patient}", **earlier)).body["id"]
+        chain.append(last)
+
+    once = hosp.get(f"Observation?_id={last}&_include=Observation:derived-from")
+    on = hosp.get(f"Observation?_id={last}&_include:iterate=Observation:derived-from")
+    back = hosp.get(f"Observation?_id={chain[0]}&_revinclude:iterate=Observation:derived-from")
+    then = hosp.get(f"Observation?_id={last}&_include=Observation:patient&_revinclude:iterate=Observation:patient")
+
+    assert ids(once, "include") == [chain[2]]
+    assert ids(on, "include") == [chain[2], chain[1], chain[0]]
+    assert ids(back, "include") == chain[1:]
+    assert sorted(ids(then, "include")) == sorted([patient, *chain[:3]])
+
+
+def test_a_questionnaire_is_included_by_its_url(hosp: Party, unique: str) -> None:
+    url = f"https://samen.example/{unique}"
+    form = made(hosp, "Questionnaire", url=url, status="active")
+    patient = person(hosp, unique)
+    subject = {"reference": f"Patient/{patient}"}
+    answers = made(hosp, "QuestionnaireResponse", questionnaire=f"{url}|1.0", subject=subject)
+
+    reply = hosp.get(f"QuestionnaireResponse?_id={answers}&_include=QuestionnaireResponse:questionnaire")
+
+    assert ids(reply, "include") == [form]
+
+
+def test_a_chain_needs_the_scope_of_each_type_that_it_goes_through(world: World) -> None:
+    reader = world.party("system/Observation.rs")
+
+    assert reader.get("Observation?patient.identifier=x").status == 403
+    assert reader.get("Observation?_has:Observation:derived-from:code=x").status == 200
+
+
+def test_the_worklist_of_a_person_is_found_by_the_identifier(world: World, hosp: Party) -> None:
+    home = world.party()
+    case: Case = world.case(hosp, home)
+    identifier = hosp.read(case.patient)["identifier"][0]
+    value = f"{identifier['system']}|{identifier['value']}"
+
+    asked = (
+        f"Task?patient.identifier={value}&_id={case.task.partition('/')[2]}&_include=Task:focus&_revinclude=Task:focus"
+    )
+    assert ids(hosp.get(asked)) == [case.task.partition("/")[2]]
+    assert ids(hosp.get(asked), "include") == [case.order.partition("/")[2]]
