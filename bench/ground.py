@@ -63,6 +63,11 @@ class Ground:
         """A database of the bench."""
         return self.client[name]
 
+    def begin_afresh(self) -> None:
+        """Empty the database of the cases, and leave nothing of it behind at the end."""
+        self.client.drop_database(CASES)
+        self._stack.callback(self.client.drop_database, CASES)
+
     def settings(self, database: str = CASES) -> Settings:
         """The settings that all servers of a database share."""
         return Settings(mongodb_url=self.url, database=database, base_url=BASE_URL, secure_cookies=False)
@@ -72,6 +77,7 @@ class Ground:
         return {
             "SAMEN_MONGODB_URL": self.url,
             "SAMEN_DATABASE": database,
+            "SAMEN_HOST": "127.0.0.1",
             "SAMEN_BASE_URL": BASE_URL,
             "SAMEN_SECURE_COOKIES": "false",
             "SAMEN_DATA": str(self.data),

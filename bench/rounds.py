@@ -16,8 +16,8 @@ class Scale:
     rounds: int = 7
     seconds: float = 3.0
     connections: int = 16
-    cases: int = 160
-    observations: int = 25
+    cases: int = 96
+    observations: int = 21
     few_tasks: int = 50_000
     many_tasks: int = 1_000_000
     few_patients: int = 50
@@ -25,7 +25,7 @@ class Scale:
     starts: int = 5
 
 
-QUICK = Scale(2, 0.4, 4, 4, 25, 1_000, 3_000, 50, 200, 1)
+QUICK = Scale(2, 0.3, 4, 4, 3, 1_000, 3_000, 50, 200, 1)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from bench.load import Conversation, Crowd, Request, Round, repeating, request
 from bench.processes import memory_of_workers
 from bench.rounds import Duel, Spread, duel, spread
 from bench.scene import Scene
-from bench.serving import BASELINE, OURS, WITHOUT_AUDIT, serving
+from bench.serving import ACKNOWLEDGED, BASELINE, OURS, WITHOUT_AUDIT, serving
 from fhir_server.care.task_states import OPEN
 from fhir_server.fhir.dates import now
 from fhir_server.fhir.json import encode
@@ -34,18 +34,13 @@ def scene(ground: Ground) -> Scene:
 def read(ground: Ground) -> list[Figure]:
     """read by id, of a chart type: who may read it depends on the circles of its plan."""
     found = scene(ground)
-    return [
-        _throughput(
-            "read", "read an Observation, audited", _reads(ground, found, OURS), "one find_one, no audit", 0.55
-        ),
-        _throughput(
-            "read",
-            "read an Observation, without audit",
-            _reads(ground, found, WITHOUT_AUDIT),
-            "one find_one, no audit",
-            0.7,
-        ),
-    ]
+    asked = (
+        ("read an Observation, audited (journaled)", OURS, 0.55),
+        ("read an Observation, audited (acknowledged)", ACKNOWLEDGED, 0.55),
+        ("read an Observation, without audit", WITHOUT_AUDIT, 0.7),
+    )
+    against = "one find_one, no audit"
+    return [_throughput("read", what, _reads(ground, found, which), against, limit) for what, which, limit in asked]
 
 
 def create(ground: Ground) -> list[Figure]:

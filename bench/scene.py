@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bench.ground import CASES, Ground
+from bench.ground import Ground
 from bench.load import Conversation, Crowd, Request, request
 from bench.serving import OURS
 from fhir_server.care.tasks import TASK_CODES
@@ -39,7 +39,7 @@ class Scene:
 
 def build(ground: Ground) -> Scene:
     """Make the cases through the server, so that everything the gate does has been done to them."""
-    ground.client.drop_database(CASES)
+    ground.begin_afresh()
     operator = ground.headers(OPERATOR.reference, "samen/import")
     hosp = ground.headers(HOSP.reference, "samen/open-plans")
     home = ground.headers(HOME.reference)

@@ -16,12 +16,14 @@ from fhir_server.cli.database import settings_of_environment
 from fhir_server.demo.processes import NotStarted
 
 REPOSITORY = Path(__file__).parents[1]
-OURS, WITHOUT_AUDIT, BASELINE = "ours", "without-audit", "baseline"
+OURS, ACKNOWLEDGED, WITHOUT_AUDIT, BASELINE = "ours", "acknowledged", "without-audit", "baseline"
 _COMMANDS = {
     OURS: ("-m", "fhir_server", "serve"),
+    ACKNOWLEDGED: ("-m", "fhir_server", "serve"),
     WITHOUT_AUDIT: ("-m", "bench.serving", "bench.serving:without_audit"),
     BASELINE: ("-m", "bench.serving", "bench.serving:baseline"),
 }
+_SETTINGS = {ACKNOWLEDGED: {"SAMEN_AUDIT_READS": "acknowledged"}}
 _SECONDS_TO_START = 60.0
 
 
@@ -48,7 +50,7 @@ def serving(which: str, environment: Mapping[str, str], port: int, log: Path) ->
         process = subprocess.Popen(
             [sys.executable, *_COMMANDS[which]],
             cwd=REPOSITORY,
-            env={**os.environ, **environment, "SAMEN_HOST": "127.0.0.1", "SAMEN_PORT": str(port)},
+            env={**os.environ, **environment, **_SETTINGS.get(which, {}), "SAMEN_PORT": str(port)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -1,0 +1,38 @@
+"""The bench measures: it is run as one would run it, only shorter. How fast anything is, is no promise of a test."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def run_bench(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_reading_is_measured_against_a_bare_view_and_the_figures_are_kept(mongo_url: str, tmp_path: Path) -> None:
+    ran = run_bench("--quick", "--only", "read", "--data", str(tmp_path), SAMEN_MONGODB_URL=mongo_url)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "one find_one" in ran.stdout
+    figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
+    assert [figure["row"] for figure in figures] == ["read"] * 3
+    for figure in figures:
+        assert 0 < figure["ratio"]["least"] <= figure["ratio"]["median"] <= figure["ratio"]["greatest"]
+
+
+def test_help_names_the_rows_and_shows_examples() -> None:
+    told = run_bench("--help").stdout
+    for row in ("read", "create", "task", "search", "worklist", "organisation", "memory", "start"):
+        assert row in told
+    assert "python -m bench --quick --only read" in told
