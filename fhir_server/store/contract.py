@@ -133,6 +133,9 @@ class Reading(Protocol):
     ) -> list[Circle]:
         """Circles that have one of `parties` as a member at `moment`, narrowed to a patient or to plans."""
 
+    def circles_in(self, plans: Sequence[str]) -> list[Circle]:
+        """The circles of these plans, those that have one, by plan."""
+
     def circles_about(self, patient: str) -> list[Circle]:
         """Every circle about the patient."""
 

@@ -164,6 +164,12 @@ class MongoReading:
             found = self._collection(CIRCLES).find(condition, session=self._session, limit=limit)
             return [circle_from(document) for document in found.sort("_id", ASCENDING)]
 
+    def circles_in(self, plans: Sequence[str]) -> list[Circle]:
+        """The circles of these plans, those that have one, by plan."""
+        with asking(self._seconds):
+            found = self._collection(CIRCLES).find({"_id": {"$in": list(plans)}}, session=self._session).sort("_id")
+            return [circle_from(document) for document in found]
+
     def circles_about(self, patient: str) -> list[Circle]:
         """Every circle about the patient, by plan."""
         with asking(self._seconds):

@@ -201,6 +201,11 @@ class MongoTransaction(MongoReading):
         self._send_if(bool(self._circles))
         return super().circles(parties=parties, patient=patient, plans=plans, moment=moment, limit=limit)
 
+    def circles_in(self, plans: Sequence[str]) -> list[Circle]:
+        """The circles of these plans, those that have one, by plan."""
+        self._send_if(bool(self._circles))
+        return super().circles_in(plans)
+
     def circles_about(self, patient: str) -> list[Circle]:
         """Every circle about the patient, by plan."""
         known = self._settled.about(patient)
