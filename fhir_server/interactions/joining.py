@@ -6,8 +6,10 @@ So a resource that the asker may not read answers nothing, not even yes or no.
 from collections.abc import Sequence
 
 from fhir_server.access.scopes import check_scope
+from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.interactions.sight import Sight
 from fhir_server.search.joins import joined
+from fhir_server.search.members import codes_of
 from fhir_server.search.query import Query, Target, Token
 
 MOST_JOINED = 2000
@@ -25,7 +27,15 @@ def answered(query: Query, sight: Sight) -> Query:
         grants = sight.grants(asked.type, patient_asked(plain))
         return sight.reading.linked(plain, grants, sight.moment, parameter=linked, limit=MOST_JOINED)
 
-    return joined(query, seek)
+    def codes(asked: Query) -> Sequence[Token]:
+        check_scope(sight.actor, "read", asked.type)
+        found = sight.reading.search(asked, sight.grants(asked.type), sight.moment).matches
+        if len(found) != 1:
+            told = "no ValueSet of this server" if not found else "more than one ValueSet; add its |version"
+            raise MalformedRequest(f"':in' and ':not-in' name {told}.")
+        return codes_of(found[0].resource(), MOST_JOINED)
+
+    return joined(query, seek, codes)
 
 
 def patient_asked(query: Query) -> str | None:

@@ -16,17 +16,29 @@ from fhir_server.search.query import Clause, Together, Value
 from fhir_server.search.types import date, near, number, quantity, reference, string, token, uri
 
 MODIFIERS: Mapping[str, tuple[str, ...]] = {
-    "token": ("missing", "not"),
+    "token": ("missing", "not", "text", "in", "not-in", "of-type"),
     "reference": ("missing", "identifier"),
     "date": ("missing",),
     "string": ("missing", "exact", "contains"),
-    "uri": ("missing",),
+    "uri": ("missing", "above", "below"),
     "number": ("missing",),
     "quantity": ("missing",),
     "special": ("missing",),
     "composite": (),
 }
 """The modifiers that are served; a reference also takes the name of a target type."""
+
+MEMBERS = frozenset({"in", "not-in"})
+"""The modifiers that ask for the codes of a value set: they go through another resource, see `joins.py`."""
+
+_KEPT = frozenset({"not", "exact", "contains", "text", "above", "below"})
+_ONLY_FOR: Mapping[str, Callable[[SearchParameter], bool]] = {
+    "text": token.has_words,
+    "in": token.has_codes,
+    "not-in": token.has_codes,
+    "of-type": token.has_types,
+    "missing": lambda parameter: parameter.code not in OF_THE_STORE,
+}
 
 _BOOLEANS = {"true": True, "false": False}
 
@@ -53,8 +65,7 @@ def clause(asking: Asking, name: str, text: str) -> Clause:
     Raises NotServed for an unknown parameter or modifier, MalformedRequest for a value that cannot be read.
     """
     code, _, modifier = name.partition(":")
-    parameter = _parameter(asking.type, code, name)
-    _check_modifier(parameter, modifier)
+    parameter = parameter_for(asking, name)
     _check_characters(name, text)
     if modifier == "missing":
         return Clause(code, parameter.type, (), missing=_boolean(name, text))
@@ -63,8 +74,15 @@ def clause(asking: Asking, name: str, text: str) -> Clause:
         raise MalformedRequest(f"The search parameter {name!r} needs a value between its commas, it was {text!r}.")
     read = _READERS[parameter.type]
     values = tuple(read(part, parameter, modifier, asking) for part in parts)
-    kept = modifier if modifier in {"not", "exact", "contains"} else None
-    return Clause(code, parameter.type, values, kept)
+    return Clause(code, parameter.type, values, modifier if modifier in _KEPT else None)
+
+
+def parameter_for(asking: Asking, name: str) -> SearchParameter:
+    """The parameter that `name` means, which takes its modifier. Raises NotServed."""
+    code, _, modifier = name.partition(":")
+    parameter = _parameter(asking.type, code, name)
+    _check_modifier(parameter, modifier)
+    return parameter
 
 
 def of_component(component: SearchParameter, value: Value) -> Clause:
@@ -80,7 +98,7 @@ def _parameter(type_name: str, code: str, name: str) -> SearchParameter:
 
 
 def _check_modifier(parameter: SearchParameter, modifier: str) -> None:
-    served = [each for each in MODIFIERS[parameter.type] if parameter.code not in OF_THE_STORE or each != "missing"]
+    served = [each for each in MODIFIERS[parameter.type] if _ONLY_FOR.get(each, bool)(parameter)]
     types = parameter.type == "reference" and modifier[:1].isupper() and parameter.may_point_to(modifier)
     if modifier and modifier not in served and not types:
         allowed = [f":{each}" for each in served]
@@ -106,7 +124,9 @@ def _boolean(name: str, text: str) -> bool:
 
 
 def _token(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
-    return token.parse(text, parameter)
+    if modifier == "text":
+        return string.parse(text, parameter)
+    return token.parse_typed(text, parameter) if modifier == "of-type" else token.parse(text, parameter)
 
 
 def _reference(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:

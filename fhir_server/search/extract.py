@@ -2,7 +2,7 @@
 
     t    ["status=|requested", "owner=Organization/1", ...]   terms of token, reference and uri parameters
     d    {"authored-on": [{"lo": 1772323200000000, "hi": 1772409600000000}]}   dates, as `types/date.py` says
-    s    {"name": {"f": ["peeters an"], "x": ["Peeters An"]}}   strings, folded and exact
+    s    {"name": {"f": ["peeters an"], "x": ["Peeters An"]}}   strings, folded and exact; the words of tokens, folded
     n    {"value-quantity": [{"lo": 5.4, "hi": 5.4, "u": ["", "|mg"]}]}   numbers; quantities with their unit
     g    {"near": [3.72, 51.05]}   a place, longitude first
     m    {"component": [{"t": [...], "n": {...}}]}   the same below an element, for composites
@@ -22,7 +22,7 @@ from fhir_server.search.elements import values_of
 from fhir_server.search.folding import fold
 from fhir_server.search.keys import has_key, key_of
 from fhir_server.search.terms import TERM_TYPES, stored_terms
-from fhir_server.search.types import date, near, number, quantity, string
+from fhir_server.search.types import date, near, number, quantity, string, token
 
 OF_THE_STORE = frozenset({"_id", "_lastUpdated"})
 
@@ -54,7 +54,8 @@ def _always(given: _Found) -> dict[str, Any]:
     return {
         "t": _terms(given),
         "d": {parameter.code: _ranges(values) for parameter, values in given if parameter.type == "date"},
-        "s": {parameter.code: _texts(values) for parameter, values in given if parameter.type == "string"},
+        "s": {parameter.code: _texts(values) for parameter, values in given if parameter.type == "string"}
+        | _words(given),
     }
 
 
@@ -110,6 +111,18 @@ def _ranges(values: _Values) -> list[dict[str, int]]:
 def _texts(values: _Values) -> dict[str, list[str]]:
     exact = _unique(text for datatype, value in values for text in string.texts_of(datatype, value))
     return {"f": _unique(folded for text in exact if (folded := fold(text))), "x": exact}
+
+
+def _words(given: _Found) -> dict[str, Any]:
+    """What tokens say in words, for `:text`."""
+    found = {}
+    for parameter, values in given:
+        if parameter.type == "token" and token.has_words(parameter):
+            words = (text for datatype, value in values for text in token.texts_of(datatype, value))
+            folded = _unique(fold(text[: string.LONGEST]) for text in words if isinstance(text, str))
+            if any(folded):
+                found[f"{parameter.code}:text"] = {"f": [text for text in folded if text]}
+    return found
 
 
 def _numbers(values: _Values) -> list[dict[str, Any]]:

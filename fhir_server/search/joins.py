@@ -1,4 +1,4 @@
-"""Parameters that ask through another resource: chains, `_has` and `_list`.
+"""Parameters that ask through another resource: chains, `_has`, `_list` and the codes of a value set.
 
 https://hl7.org/fhir/R4/search.html#chaining
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import MalformedRequest
-from fhir_server.search.clauses import Asking, NotServed, clause
+from fhir_server.search.clauses import MEMBERS, Asking, NotServed, clause, parameter_for
 from fhir_server.search.query import Clause, Join, Query, Target, Token
 
 MOST_LINKS = 8
@@ -25,11 +25,12 @@ _CHAIN = re.compile(r"(?P<code>[A-Za-z0-9_-]+)(?::(?P<type>[A-Za-z]+))?\.(?P<res
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 Seek = Callable[[Query, str | None], Sequence[str]]
+Codes = Callable[[Query], Sequence[Token]]
 
 
 def asks_through(name: str) -> bool:
     """Whether a parameter's name asks through another resource."""
-    return name.startswith("_has:") or name == "_list" or "." in name
+    return name.startswith("_has:") or name == "_list" or "." in name or name.partition(":")[2] in MEMBERS
 
 
 def join(asking: Asking, name: str, text: str, links: int = 0) -> Join:
@@ -38,12 +39,17 @@ def join(asking: Asking, name: str, text: str, links: int = 0) -> Join:
         raise MalformedRequest(f"A search goes through at most {MOST_LINKS} resources one after another.")
     if name == "_list":
         return _listed(text)
-    return _has(asking, name, text, links) if name.startswith("_has:") else _chain(asking, name, text, links)
+    if name.startswith("_has:"):
+        return _has(asking, name, text, links)
+    return _chain(asking, name, text, links) if "." in name else _members(asking, name, text)
 
 
-def joined(query: Query, seek: Seek) -> Query:
-    """`query` with the clauses that its joins make; `seek(query, linked)` says what they find, as `Type/id`."""
-    clauses = tuple(_found(each, query.type, seek) for each in query.joins)
+def joined(query: Query, seek: Seek, codes: Codes) -> Query:
+    """`query` with the clauses that its joins make.
+
+    `seek(query, linked)` says what a query finds, as `Type/id`; `codes(query)` the codes of the value set it finds.
+    """
+    clauses = tuple(_of_codes(each, codes) if each.members else _found(each, query.type, seek) for each in query.joins)
     return replace(query, joined=clauses)
 
 
@@ -61,6 +67,25 @@ def _found(asked: Join, type_name: str, seek: Seek) -> Clause:
         return Clause(asked.parameter, "reference", targets)
     own = [each.partition("/")[2] for each in dict.fromkeys(references) if each.startswith(f"{type_name}/")]
     return Clause("_id", "token", tuple(Token(None, each) for each in own))
+
+
+def _of_codes(asked: Join, codes: Codes) -> Clause:
+    [sub] = asked.queries
+    return Clause(asked.parameter, "token", tuple(codes(sub)), "not" if asked.members == "not-in" else None)
+
+
+def _members(asking: Asking, name: str, text: str) -> Join:
+    """The codes of a ValueSet that is named by its url, perhaps with a version, or as ValueSet/id."""
+    parameter, modifier = parameter_for(asking, name), name.partition(":")[2]
+    in_sets = replace(asking, type="ValueSet")
+    if text.startswith("ValueSet/"):
+        clauses = (clause(in_sets, "_id", text.removeprefix("ValueSet/")),)
+    else:
+        url, _, version = text.partition("|")
+        clauses = (clause(in_sets, "url", url), *([clause(in_sets, "version", version)] if version else ()))
+    if any(len(each.values) != 1 for each in clauses):
+        raise MalformedRequest(f"{name!r} takes one value set, not {text!r}.")
+    return Join(parameter.code, (Query("ValueSet", clauses),), members=modifier)
 
 
 def _listed(text: str) -> Join:

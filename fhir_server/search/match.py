@@ -1,6 +1,6 @@
 """The question of a Query asked of one resource in memory, as `store/mongo/queries.py` asks the database."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
@@ -9,7 +9,7 @@ from fhir_server.search.clauses import of_component
 from fhir_server.search.extract import search_values
 from fhir_server.search.joins import all_clauses
 from fhir_server.search.query import Amount, Clause, Moment, Near, Query, Text, Together, Token
-from fhir_server.search.terms import TERM_TYPES, asked_terms
+from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
 from fhir_server.search.types import date, near, number, string
 
 Values = Mapping[str, Any]
@@ -65,9 +65,23 @@ def _together(parameter: SearchParameter, clause: Clause, values: Values) -> boo
 
 
 def _has_value(parameter: SearchParameter, clause: Clause, values: Values) -> bool:
+    if clause.modifier == "text":
+        return _said(parameter, clause, values)
     if clause.type in TERM_TYPES:
-        return not set(values.get("t", ())).isdisjoint(asked_terms(parameter, clause))
+        return _has_term(parameter, clause, values.get("t", ()))
     return _BY_TYPE[clause.type](clause, values)
+
+
+def _has_term(parameter: SearchParameter, clause: Clause, terms: Sequence[str]) -> bool:
+    if not set(terms).isdisjoint(asked_terms(parameter, clause)):
+        return True
+    below = tuple(beginnings(parameter, clause)) if clause.modifier == "below" else ()
+    return any(term.startswith(below) for term in terms) if below else False
+
+
+def _said(parameter: SearchParameter, clause: Clause, values: Values) -> bool:
+    folded = values.get("s", {}).get(f"{parameter.code}:text", {"f": []})["f"]
+    return any(isinstance(asked, Text) and string.meets(None, asked, folded, []) for asked in clause.values)
 
 
 def _in_time(clause: Clause, values: Values) -> bool:

@@ -16,6 +16,15 @@ class Token:
 
 
 @dataclass(frozen=True)
+class Typed:
+    """An identifier by the type that it states: `system|code` of the type, and the value."""
+
+    system: str
+    code: str
+    value: str
+
+
+@dataclass(frozen=True)
 class Text:
     """A string as it was asked, and folded (lower case, no accents) for comparison."""
 
@@ -69,7 +78,7 @@ class Together:
     values: tuple["Value", ...]
 
 
-Value = Token | Text | Moment | Target | Amount | Near | Together
+Value = Token | Typed | Text | Moment | Target | Amount | Near | Together
 
 
 @dataclass(frozen=True)
@@ -110,12 +119,14 @@ class Join:
     """Asked through other resources: those that `queries` find.
 
     Without `linked`, `parameter` must refer to one of them (a chain); with it, one of them must refer to the resource
-    by the parameter that it names (`_has`).
+    by the parameter that it names (`_has`). With `members` in or not-in, `parameter` must have one, or none, of the
+    codes of the value set that they are.
     """
 
     parameter: str
     queries: tuple["Query", ...]
     linked: str | None = None
+    members: str | None = None
 
 
 @dataclass(frozen=True)

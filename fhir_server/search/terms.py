@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter
-from fhir_server.search.query import Clause
+from fhir_server.search.query import Clause, Target
 from fhir_server.search.types import reference, token, uri
+from fhir_server.search.types.term import term
 
 _STORED: Mapping[str, Callable[[SearchParameter, str, Any], Iterator[str]]] = {
     "token": token.stored_terms,
@@ -22,6 +23,13 @@ _ASKED: Mapping[str, Callable[[SearchParameter, Any], Iterator[str]]] = {
     "uri": uri.asked_terms,
 }
 
+
+def beginnings(parameter: SearchParameter, clause: Clause) -> list[str]:
+    """How the terms begin of what stands below the asked urls."""
+    urls = [value.url.rstrip("/") for value in clause.values if isinstance(value, Target) and value.url]
+    return [term(parameter.code, f"{url}/") for url in dict.fromkeys(urls)]
+
+
 TERM_TYPES = frozenset(_STORED)
 
 
@@ -33,4 +41,7 @@ def stored_terms(parameter: SearchParameter, datatype: str, value: Any) -> Itera
 def asked_terms(parameter: SearchParameter, clause: Clause) -> list[str]:
     """The terms of all values of a clause, without repeats; a resource that has one of them matches."""
     ask = _ASKED[parameter.type]
+    if clause.modifier == "above":
+        urls = [url for value in clause.values if isinstance(value, Target) for url in uri.ancestors(value.url or "")]
+        return list(dict.fromkeys(term(parameter.code, url) for url in urls))
     return list(dict.fromkeys(each for value in clause.values for each in ask(parameter, value)))

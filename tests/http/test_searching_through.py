@@ -184,3 +184,17 @@ def test_the_worklist_of_a_person_is_found_by_the_identifier(world: World, hosp:
     )
     assert ids(hosp.get(asked)) == [case.task.partition("/")[2]]
     assert ids(hosp.get(asked), "include") == [case.order.partition("/")[2]]
+
+
+def test_in_asks_for_the_codes_of_a_stored_value_set(world: World, hosp: Party, unique: str) -> None:
+    url = f"https://samen.example/ValueSet/{unique}"
+    include = [{"system": "urn:codes", "concept": [{"code": "a"}, {"code": "b"}]}]
+    kept = {"id": f"vs-{unique}", "url": url, "status": "active", "compose": {"include": include}}
+    assert world.operator.put(minimal("ValueSet", **kept)).status == 201
+    patient = person(hosp, unique)
+    made = {code: hosp.post(observation(f"Patient/{patient}", code)).body["id"] for code in "abc"}
+
+    assert sorted(ids(hosp.get(f"Observation?patient={patient}&code:in={url}"))) == sorted([made["a"], made["b"]])
+    assert ids(hosp.get(f"Observation?patient={patient}&code:not-in=ValueSet/vs-{unique}")) == [made["c"]]
+    assert ids(hosp.get(f"Patient?_has:Observation:patient:code:in={url}")) == [patient]
+    assert hosp.get(f"Observation?code:in={url}-unknown").status == 400

@@ -57,6 +57,7 @@ DATES = [
     "0001-01-01",
     "9999-12-31",
 ]
+URLS = ["http://a", "http://a/", "http://a/b", "http://a/b/c", "http://a/bc", "http://a/b|1", "urn:oid:1.2"]
 UPDATES = [
     "2026-01-31T23:30:00.000Z",
     "2026-02-01T10:00:00.123Z",
@@ -103,6 +104,7 @@ def optional(**elements: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, 
 codings = optional(system=systems, code=codes)
 concepts = optional(coding=st.lists(codings, max_size=2), text=texts)
 identifiers = optional(system=systems, value=codes)
+typed_identifiers = optional(system=systems, value=codes, type=concepts)
 addresses = st.builds("{}/{}".format, st.sampled_from(["Patient", "Organization", "Group"]), ids) | st.sampled_from(
     ["Patient/1/_history/2", f"{BASE_URL}/Patient/1", "https://there.example/Patient/1", "#p", "urn:uuid:1"]
 )
@@ -130,7 +132,7 @@ tasks = st.fixed_dictionaries(
     optional={
         "status": st.sampled_from(["requested", "accepted", "completed"]),
         "priority": st.sampled_from(["urgent", "routine"]),
-        "identifier": st.lists(identifiers, max_size=2),
+        "identifier": st.lists(typed_identifiers, max_size=2),
         "code": concepts,
         "owner": references,
         "for": references,
@@ -156,6 +158,9 @@ observations = st.fixed_dictionaries(
             optional(code=concepts, valueQuantity=quantities, valueCodeableConcept=concepts), max_size=3
         ),
     },
+)
+value_sets = st.fixed_dictionaries(
+    {"resourceType": st.just("ValueSet"), "meta": metas}, optional={"url": st.sampled_from(URLS)}
 )
 assessments = st.fixed_dictionaries(
     {"resourceType": st.just("RiskAssessment"), "meta": metas, "status": st.just("final")},
@@ -254,6 +259,8 @@ QUESTIONS: dict[str, tuple[Any, Any]] = {
             ),
             pairs(["priority", "priority:not"], st.sampled_from(["urgent", "|routine", "http://other|urgent"])),
             pairs(["identifier", "code", "code:not", "owner:identifier"], asked_tokens),
+            pairs(["code:text", "identifier:text"], asked_texts),
+            pairs(["identifier:of-type"], st.builds("{}|{}|{}".format, asked_systems, asked_codes, asked_codes)),
             pairs(["owner", "owner:Organization", "focus"], ids),
             pairs(
                 ["patient", "subject"], st.sampled_from(["Patient/1", "Patient/1/_history/2", f"{BASE_URL}/Patient/1"])
@@ -284,6 +291,12 @@ QUESTIONS: dict[str, tuple[Any, Any]] = {
             pairs(["code-value-string"], st.builds("{}${}".format, asked_tokens, asked_texts)),
             pairs(["code-value-date"], st.builds("{}${}".format, asked_tokens, asked_dates)),
             st.tuples(st.sampled_from(["date:missing", "value-string:missing"]), missing),
+        ),
+    ),
+    "ValueSet": (
+        value_sets,
+        parameters(
+            pairs(["url", "url:above", "url:below", "_profile:below"], st.sampled_from([*URLS, "http://a/b/c/d", "x"])),
         ),
     ),
     "RiskAssessment": (assessments, parameters(pairs(["probability"], asked_numbers))),

@@ -16,7 +16,7 @@ from typing import Any
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.search.escaping import escape, split, unescape
-from fhir_server.search.query import Token
+from fhir_server.search.query import Token, Typed
 from fhir_server.search.types.term import term
 
 _EXACT = frozenset({"boolean", "canonical", "code", "id", "uri"})
@@ -47,6 +47,14 @@ def parse_identifier(text: str, parameter: SearchParameter) -> Token:
     return Token(None, parts[0]) if len(parts) == 1 else Token(parts[0], parts[1] or None)
 
 
+def parse_typed(text: str, parameter: SearchParameter) -> Typed:
+    """The value of the modifier `:of-type`, SYSTEM|CODE|VALUE. Raises MalformedRequest."""
+    parts = [unescape(part) for part in split(text, "|")]
+    if len(parts) != 3 or not all(parts):
+        raise MalformedRequest(f"{text!r} is no typed identifier for {parameter.code!r}; write SYSTEM|CODE|VALUE.")
+    return Typed(*parts)
+
+
 def is_systemless(parameter: SearchParameter) -> bool:
     """Whether the values of the parameter never state a system."""
     return all(path.datatype in _SYSTEMLESS for path in parameter.paths)
@@ -61,10 +69,17 @@ def stored_terms(parameter: SearchParameter, datatype: str, value: Any) -> Itera
     """The terms of one value of a resource."""
     for token in tokens_of(datatype, value):
         yield from terms_of(parameter.code, token, folded=not _is_exact(parameter), bare=is_systemless(parameter))
+    if datatype == "Identifier" and isinstance(value, dict) and isinstance(value.get("value"), str):
+        for system, code in _codings(value.get("type")):
+            if isinstance(system, str) and isinstance(code, str):
+                yield _typed_term(parameter.code, Typed(system, code, value["value"]))
 
 
-def asked_terms(parameter: SearchParameter, token: Token) -> Iterator[str]:
+def asked_terms(parameter: SearchParameter, token: Token | Typed) -> Iterator[str]:
     """The terms of which a resource must have one to match `token`."""
+    if isinstance(token, Typed):
+        yield _typed_term(parameter.code, token)
+        return
     folded, system = not _is_exact(parameter), token.system
     if is_systemless(parameter):
         system = "" if system in {None, "", parameter.system} else system
@@ -99,6 +114,32 @@ def asked_term(name: str, token: Token, *, folded: bool) -> str:
     if folded and token.system not in _CASE_SENSITIVE_SYSTEMS:
         code = code.casefold()
     return term(name, escape(code) if token.system is None else f"{escape(token.system)}|{escape(code)}")
+
+
+def texts_of(datatype: str, value: Any) -> Iterator[Any]:
+    """What a value says in words beside its codes."""
+    if isinstance(value, dict):
+        yield from _WORDS.get(datatype, _nothing)(value)
+
+
+def has_words(parameter: SearchParameter) -> bool:
+    """Whether values of the parameter can say in words what they code."""
+    return any(path.datatype in _WORDS for path in parameter.paths)
+
+
+def has_codes(parameter: SearchParameter) -> bool:
+    """Whether values of the parameter are codes, which a value set may have."""
+    return any(path.datatype in {"code", "CodeableConcept", "Coding"} for path in parameter.paths)
+
+
+def has_types(parameter: SearchParameter) -> bool:
+    """Whether values of the parameter are identifiers, which may state a type."""
+    return any(path.datatype == "Identifier" for path in parameter.paths)
+
+
+def _typed_term(name: str, typed: Typed) -> str:
+    form = "|".join(escape(part) for part in (typed.system, typed.code, typed.value.casefold()))
+    return term(f"{name}:of-type", form)
 
 
 def _is_exact(parameter: SearchParameter) -> bool:
@@ -141,6 +182,32 @@ def _dialled(text: str) -> str:
     """A telephone number as it is dialled, without the marks that people write in it; anything else as it is."""
     return _NOT_DIALLED.sub("", text) if _TELEPHONE.fullmatch(text) else text
 
+
+def _nothing(value: dict[str, Any]) -> Iterator[Any]:
+    return iter(())
+
+
+def _displayed(value: dict[str, Any]) -> Iterator[Any]:
+    yield value.get("display")
+
+
+def _worded(value: dict[str, Any]) -> Iterator[Any]:
+    yield value.get("text")
+    for coding in value.get("coding", ()):
+        if isinstance(coding, dict):
+            yield from _displayed(coding)
+
+
+def _type_worded(value: dict[str, Any]) -> Iterator[Any]:
+    if isinstance(value.get("type"), dict):
+        yield value["type"].get("text")
+
+
+_WORDS: Mapping[str, Callable[[dict[str, Any]], Iterator[Any]]] = {
+    "CodeableConcept": _worded,
+    "Coding": _displayed,
+    "Identifier": _type_worded,
+}
 
 _READERS: Mapping[str, Callable[[Any], _Pairs]] = {
     "boolean": _boolean,

@@ -28,6 +28,14 @@ def stored_terms(parameter: SearchParameter, datatype: str, value: Any) -> Itera
             yield term(parameter.code, unversioned)
 
 
+def ancestors(url: str) -> list[str]:
+    """The url and what stands above it, path by path: `http://a/b`, `http://a`."""
+    found = [url]
+    while "/" in (above := found[-1].rstrip("/").rpartition("/")[0]) and not above.endswith(("/", ":")):
+        found.append(above)
+    return found
+
+
 def asked_terms(parameter: SearchParameter, target: Target) -> Iterator[str]:
     """The term that a resource must have to match `target`."""
     yield term(parameter.code, target.url or "")

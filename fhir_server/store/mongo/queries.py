@@ -13,7 +13,7 @@ from fhir_server.search.grant import Grant
 from fhir_server.search.joins import all_clauses
 from fhir_server.search.keys import LAST_TEXT
 from fhir_server.search.query import Amount, Clause, Moment, Near, Query, Target, Text, Together, Token
-from fhir_server.search.terms import TERM_TYPES, asked_terms
+from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
 from fhir_server.search.types import date, near, number, token
 from fhir_server.store.mongo.documents import admitted
 from fhir_server.store.mongo.indexes import keyed
@@ -87,6 +87,10 @@ def _conditions(type_name: str, clause: Clause) -> list[Filter]:
 
 def _of_values(parameter: SearchParameter, clause: Clause, keys: frozenset[str]) -> list[Filter]:
     """The conditions on the values of a resource, or of a place in it; `keys` have an index."""
+    if clause.modifier == "text":
+        return [_said(parameter, clause)]
+    if clause.modifier == "below":
+        return [_below(parameter, clause)]
     if clause.type in TERM_TYPES:
         return _termed(parameter, clause, keys)
     if clause.type == "date":
@@ -107,6 +111,16 @@ def _together(parameter: SearchParameter, asked: Together) -> Filter:
         )
         places.append({f"m.{part.at}": {"$elemMatch": conditions}} if part.at else conditions)
     return either(places)
+
+
+def _said(parameter: SearchParameter, clause: Clause) -> Filter:
+    asked = [value.folded for value in clause.values if isinstance(value, Text)]
+    return either([{f"s.{parameter.code}:text.f": beginning(folded)} for folded in asked])
+
+
+def _below(parameter: SearchParameter, clause: Clause) -> Filter:
+    beginnings_of = [{"t": beginning(each)} for each in beginnings(parameter, clause)]
+    return either([{"t": {"$in": asked_terms(parameter, clause)}}, *beginnings_of])
 
 
 def _membership(clause: Clause) -> str:

@@ -154,7 +154,7 @@ def _total(database: Database[Document], query: Query, condition: Filter, within
 def _page(
     database: Database[Document], query: Query, condition: Filter, cursor: Cursor | None, within: Within
 ) -> list[Document]:
-    """The documents of the page and one more, which says that there is another; in reverse for a cursor that leads back."""
+    """The documents of the page and one more, which says that there is another; in reverse when the way leads back."""
     keys = sort_keys(query)
     if cursor is not None:
         keys = [(field, -direction) for field, direction in keys] if cursor.back else keys

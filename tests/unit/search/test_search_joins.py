@@ -17,6 +17,10 @@ def asked(type_name: str, *pairs: tuple[str, str]) -> Query:
     return parse(type_name, pairs, base_url="https://here.example/fhir")
 
 
+def no_codes(query: Query) -> Sequence[Token]:
+    raise AssertionError("no value set was asked")
+
+
 def test_a_chain_asks_the_type_that_is_referred_to() -> None:
     assert asked("Task", ("patient.identifier", "urn:a|1")).joins == (
         Join("patient", (Query("Patient", (IDENTIFIED,)),)),
@@ -63,14 +67,14 @@ def test_what_is_found_becomes_a_plain_clause() -> None:
     def seek(sub: Query, linked: str | None) -> Sequence[str]:
         return ["Patient/1", "Patient/2"] if linked is None else ["Task/3", "CarePlan/4", "Task/3"]
 
-    assert joined(query, seek).joined == (
+    assert joined(query, seek, no_codes).joined == (
         Clause("patient", "reference", (Target("Patient/1"), Target("Patient/2"))),
         Clause("_id", "token", (Token(None, "3"),)),
     )
 
 
 def test_what_is_found_nowhere_matches_nothing() -> None:
-    query = joined(asked("Task", ("patient.identifier", "1")), lambda sub, linked: [])
+    query = joined(asked("Task", ("patient.identifier", "1")), lambda sub, linked: [], no_codes)
     assert not matches(query, {"resourceType": "Task", "id": "1", "for": {"reference": "Patient/1"}})
 
 
