@@ -10,7 +10,7 @@ from fhir_server.auth.authenticator import Authenticator
 from fhir_server.demo.referral import consent
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import now
-from tests.access.circle import TO_THE_END, Circle, Matrix, asked, fill, made, order, task, walk
+from tests.access.circle import TO_THE_END, Circle, Matrix, asked, fill, made, order, task, told_of, walk
 from tests.world import Case, Party, World
 
 NOBODY = "nobody"
@@ -126,6 +126,7 @@ def _agreed(world: World, hosp: Party, earlier: Case, parties: dict[str, Party])
     return Circle(
         case,
         refs,
+        told_of(world, case),
         {MEMBER: first, FORMER: ended, OFFERED: offered},
         {MEMBER: first_order, FORMER: ended_order, OFFERED: offered_order},
     )
@@ -137,4 +138,5 @@ def _unagreed(world: World, waiting: Party) -> Circle:
     case = world.case(hosp, waiting, with_consent=False)
     walk(waiting, case.task, "accepted")
     known = {"Task": case.task, "ServiceRequest": case.order}
-    return Circle(case, fill(world, case, hosp, known), {WAITING: case.task}, {WAITING: case.order})
+    refs = fill(world, case, hosp, known)
+    return Circle(case, refs, told_of(world, case), {WAITING: case.task}, {WAITING: case.order})

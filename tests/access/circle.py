@@ -22,10 +22,14 @@ FULFIL = {"coding": [{"system": "http://hl7.org/fhir/CodeSystem/task-code", "cod
 
 @dataclass(frozen=True)
 class Circle:
-    """One plan with one resource of each type in it: `refs` by type. `tasks` are named by their owner's kind."""
+    """One plan with one resource of each type in it, `refs` by type, and AuditEvents that tell of it.
+
+    `tasks` and `orders` are by the kind of the owner whom they ask.
+    """
 
     case: Case
     refs: Mapping[str, str]
+    events: tuple[str, ...]
     tasks: Mapping[str, str] = field(default_factory=dict)
     orders: Mapping[str, str] = field(default_factory=dict)
 
@@ -184,5 +188,10 @@ def fill(world: World, case: Case, author: Party, known: Mapping[str, str]) -> d
             refs[type_name] = f"{type_name}/{resource['id']}"
         else:
             refs[type_name] = made(author, resource_of(type_name, author, refs))
-    told = world.parts.store.in_plan(case.plan.partition("/")[2], "AuditEvent")
-    return {**refs, "AuditEvent": told[0].reference}
+    return {**refs, "AuditEvent": told_of(world, case)[0]}
+
+
+def told_of(world: World, case: Case) -> tuple[str, ...]:
+    """Some AuditEvents that tell of the plan."""
+    found = world.parts.store.in_plan(case.plan.partition("/")[2], "AuditEvent")
+    return tuple(event.reference for event in found[:20])

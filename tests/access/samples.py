@@ -2,10 +2,13 @@
 
 from typing import Any
 
-from tests.access.actors import KINDS
+from fhir_server.interactions.addressing import Address
+from tests.access.actors import KINDS, NOBODY
 from tests.access.circle import Matrix
-from tests.access.oracle import CLASSES
+from tests.access.oracle import CLASS_OF, CLASSES
 
+# Asked of every type by every kind of actor who is signed in; what is built on them is asked in turn.
+OF_EVERY_TYPE = frozenset({"read", "vread", "history-instance", "search-type", "create", "update", "delete"})
 _KEPT = {"v": 1, "plans": 1, "readers": 1}
 
 
@@ -16,6 +19,12 @@ def in_turn(kind: str, names: list[str] | None = None) -> list[str]:
         types = of_class.split()
         chosen += types[turn % len(types) :: len(KINDS)]
     return [name for name in chosen if names is None or name in names]
+
+
+def types_at(address: Address, kind: str) -> list[str]:
+    """The types about which an actor of this kind is made to ask at this address."""
+    in_full = address.interaction in OF_EVERY_TYPE and not address.path.endswith("_search") and kind != NOBODY
+    return list(CLASS_OF) if in_full else in_turn(kind)
 
 
 def versions(matrix: Matrix) -> dict[str, Any]:
