@@ -20,6 +20,7 @@ _LETTERS = {
     "CapabilityStatement-versions": "r",
     "Patient-everything": "r",
     "CarePlan-everything": "r",
+    "Resource-validate": "r",
     "Resource-meta": "r",
     "Resource-meta-add": "u",
     "Resource-meta-delete": "u",

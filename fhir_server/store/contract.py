@@ -60,6 +60,16 @@ class Circle:
 
 
 @dataclass(frozen=True)
+class NumberedEvent:
+    """An event of a Subscription as it was numbered: `focus` is `Type/id`, `change` create, update or delete."""
+
+    number: int
+    at: datetime
+    focus: str
+    change: str
+
+
+@dataclass(frozen=True)
 class Page:
     """A page of a search: matches, then what they include; `next` and `previous` lead on, `total` only when asked."""
 
@@ -138,6 +148,12 @@ class Reading(Protocol):
 
     def circles_about(self, patient: str) -> list[Circle]:
         """Every circle about the patient."""
+
+    def events(self, subscription: str, first: int, last: int | None, count: int) -> list[NumberedEvent]:
+        """At most `count` events of a Subscription by number, from `first` to `last`, both included; told or not."""
+
+    def last_event(self, subscription: str) -> int:
+        """The number of the newest event of a Subscription; 0 when there is none."""
 
     def moves(self, plan: str) -> list[Resource]:
         """The plan's log of moves, oldest first, as they were given, with their `plan` and `seq`."""

@@ -16,7 +16,8 @@ STATUS_PROFILE = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinit
 BUNDLE_PROFILE = (
     "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription-notification-r4"
 )
-HANDSHAKE, HEARTBEAT, EVENT, QUERY_STATUS = "handshake", "heartbeat", "event-notification", "query-status"
+HANDSHAKE, HEARTBEAT, EVENT = "handshake", "heartbeat", "event-notification"
+QUERY_STATUS, QUERY_EVENT = "query-status", "query-event"
 
 # What brought a resource to its state: method, whether the url names the instance, response status.
 _REQUESTS = {"create": ("POST", False, "201"), "update": ("PUT", True, "200"), "delete": ("DELETE", True, "204")}
@@ -46,7 +47,7 @@ def notification(
     moment: datetime,
     events: Sequence[Event] = (),
 ) -> Resource:
-    """The notification Bundle of `type_name` (`handshake`, `heartbeat`, `event-notification`).
+    """The notification Bundle of `type_name` (`handshake`, `heartbeat`, `event-notification`, `query-event`).
 
     `count` is the number of events since the Subscription started. `base_url` makes references absolute; it has no
     slash at its end. The content `empty` leaves out topic, focus and every entry but the first. The same events give

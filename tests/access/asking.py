@@ -68,7 +68,8 @@ def request(address: Address, kind: str, type_name: str, matrix: Matrix) -> Repl
 def operation_body(address: Address) -> Resource | None:
     """What is sent to an operation at this address; nothing when all of it stands there."""
     label = {"system": "urn:test:matrix", "code": uuid.uuid4().hex}
-    parameters = {
+    parameters: list[Resource] | None = {
+        "Resource-validate": [{"name": "mode", "valueCode": "delete"}],
         "Resource-meta-add": [{"name": "meta", "valueMeta": {"tag": [label]}}],
         "Resource-meta-delete": [{"name": "meta", "valueMeta": {"tag": [label]}}],
     }.get(address.interaction)

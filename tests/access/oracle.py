@@ -124,7 +124,17 @@ _OF_ONE = {
     "Resource-meta-add": (CHANGES, 200),
     "Resource-meta-delete": (CHANGES, 200),
 }
-_READS = ("read", "vread", "history-instance", "Resource-meta", "Patient-everything", "CarePlan-everything")
+_READS = (
+    "read",
+    "vread",
+    "history-instance",
+    "Resource-meta",
+    "Resource-validate",
+    "Patient-everything",
+    "CarePlan-everything",
+    "Subscription-status",
+    "Subscription-events",
+)
 _OPEN = ("search-type", "transaction", "capabilities", "CapabilityStatement-versions")
 INTERACTIONS = (*_READS, *_OF_ONE, *_OPEN, "create")
 # Operations that few types have, by what stands at their path; at any other type there is no such address.
@@ -132,6 +142,8 @@ ONLY_OF: Mapping[str, frozenset[str]] = {
     "CapabilityStatement-versions": frozenset({"CapabilityStatement"}),
     "Patient-everything": frozenset({"Patient", "CarePlan"}),
     "CarePlan-everything": frozenset({"Patient", "CarePlan"}),
+    "Subscription-status": frozenset({"Subscription"}),
+    "Subscription-events": frozenset({"Subscription"}),
 }
 
 

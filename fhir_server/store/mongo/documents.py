@@ -23,6 +23,8 @@ CIRCLES = "circles"
 GUARDS = "guards"
 MOVES = "moves"
 OUTBOX = "outbox"
+EVENTS = "events"
+COUNTERS = "counters"
 AUDIT_EVENTS = "AuditEvent"
 
 

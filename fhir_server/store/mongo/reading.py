@@ -13,11 +13,13 @@ from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Circle, Page, Stored
+from fhir_server.store.contract import Circle, NumberedEvent, Page, Stored
 from fhir_server.store.mongo import searching
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import (
     CIRCLES,
+    COUNTERS,
+    EVENTS,
     HISTORY,
     MOVES,
     Document,
@@ -175,6 +177,20 @@ class MongoReading:
         with asking(self._seconds):
             documents = list(self._collection(CIRCLES).find({"patient": patient}, session=self._session).sort("_id"))
         return [circle_from(document) for document in documents]
+
+    def events(self, subscription: str, first: int, last: int | None, count: int) -> list[NumberedEvent]:
+        """At most `count` events of a Subscription by number, from `first` to `last`, both included; told or not."""
+        numbers = {"$gte": first, **({} if last is None else {"$lte": last})}
+        asked = {"subscription": subscription, "number": numbers}
+        with asking(self._seconds):
+            found = self._collection(EVENTS).find(asked, session=self._session, limit=count).sort("number", ASCENDING)
+            return [NumberedEvent(each["number"], each["at"], each["focus"], each["event"]) for each in found]
+
+    def last_event(self, subscription: str) -> int:
+        """The number of the newest event of a Subscription; 0 when there is none."""
+        with asking(self._seconds):
+            counter = self._collection(COUNTERS).find_one({"_id": subscription}, session=self._session)
+        return int(counter["last"]) if counter else 0
 
     def moves(self, plan: str) -> list[Resource]:
         """The plan's log of moves, oldest first, as they were given, with `plan` and their `seq`."""
