@@ -78,6 +78,7 @@ def build(settings: Settings) -> Parts:
         clock=dates.now,
         new_id=lambda: str(uuid.uuid4()),
         check_subscription=lambda resource: check_subscription(resource, http_endpoints=settings.http_endpoints),
+        max_deletes=settings.max_deletes,
         software_version=version("samen"),
         operations=PERFORMERS,
     )

@@ -154,6 +154,11 @@ class Settings:
     token_lifetime: int = _setting(
         _whole(30, 86_400), 300, "Life of an access token that this server issues, in seconds."
     )
+    max_deletes: int = _setting(
+        _whole(1, 1000),
+        1,
+        "How many resources one delete under a condition may match; with 1 a condition that matches more is refused.",
+    )
     http_endpoints: bool = _setting(
         _yes_or_no(), False, "Whether subscriptions may name http:// endpoints on loopback; for development."
     )

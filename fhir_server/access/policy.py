@@ -74,9 +74,11 @@ def check_delete(actor: Actor, type_name: str, author: str | None) -> str:
 
 
 def client_may(type_name: str, interaction: str) -> bool:
-    """Whether some client that is not the operator may `create`, `update` or `delete` resources of the type."""
+    """Whether some client that is not the operator may create, update, patch or delete resources of the type."""
     rule = TYPES[type_name]
-    allowed = {"create": rule.creates, "update": rule.updates, "delete": rule.deletes}[interaction]
+    allowed = {"create": rule.creates, "update": rule.updates, "patch": rule.updates, "delete": rule.deletes}[
+        interaction
+    ]
     return allowed in {CLIENTS, AUTHOR, PARTIES}
 
 

@@ -15,6 +15,7 @@ _LETTERS = {
     "vread": "r",
     "history-instance": "r",
     "update": "u",
+    "patch": "u",
     "delete": "d",
     "search-type": "s",
     "CapabilityStatement-versions": "r",

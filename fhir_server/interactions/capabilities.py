@@ -13,7 +13,7 @@ from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.addressing import ADDRESSES
 from fhir_server.interactions.words import Answer, Interaction, Services
 
-_WRITES = frozenset({"create", "update", "delete"})
+_WRITES = frozenset({"create", "update", "patch", "delete"})
 
 
 def capabilities(interaction: Interaction, actor: Actor | None, services: Services) -> Answer:
@@ -49,7 +49,7 @@ def statement(services: Services) -> Resource:
                     "description": "Bearer tokens for organisations and persons; nothing is open without one. "
                     "Who may read what follows from the care team of each plan.",
                 },
-                "resource": [_resource(type_name) for type_name in sorted(TYPES)],
+                "resource": [_resource(type_name, services) for type_name in sorted(TYPES)],
                 "interaction": [{"code": "transaction"}, {"code": "batch"}],
                 "operation": _operations(None),
             }
@@ -57,7 +57,11 @@ def statement(services: Services) -> Resource:
     }
 
 
-def _resource(type_name: str) -> Resource:
+def _conditional_delete(services: Services) -> str:
+    return "single" if services.max_deletes == 1 else "multiple"
+
+
+def _resource(type_name: str, services: Services) -> Resource:
     on_type = sorted({address.interaction for address in ADDRESSES if "{type}" in address.path} - set(OPERATIONS))
     offered = [name for name in on_type if name not in _WRITES or client_may(type_name, name)]
     parameters = parameters_of(type_name)
@@ -69,8 +73,8 @@ def _resource(type_name: str) -> Resource:
         "updateCreate": False,
         "conditionalCreate": "create" in offered,
         "conditionalRead": "not-match",
-        "conditionalUpdate": False,
-        "conditionalDelete": "not-supported",
+        "conditionalUpdate": "update" in offered,
+        "conditionalDelete": _conditional_delete(services) if "delete" in offered else "not-supported",
         "referencePolicy": ["literal", "local"],
         "searchInclude": sorted(f"{type_name}:{p.code}" for p in parameters.values() if p.type == "reference"),
         "searchParam": [{"name": p.code, "type": p.type} for p in sorted(parameters.values(), key=lambda p: p.code)],

@@ -3,7 +3,7 @@
 Rules are pure; when another writer was first, the whole gate runs again on the new state.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from fhir_server.access.plan_scope import patient_of, plans_of
@@ -11,14 +11,16 @@ from fhir_server.access.policy import check_create, check_delete, check_membersh
 from fhir_server.access.types import COORDINATION, TYPES, VERSIONED_UPDATE
 from fhir_server.audit.events import Occurrence, audit_event
 from fhir_server.fhir.actor import Actor
-from fhir_server.fhir.errors import FhirError, Forbidden, InvalidResource, InvalidWorkflow, NotFound, VersionConflict
+from fhir_server.fhir.errors import FhirError, Forbidden, InvalidResource, InvalidWorkflow, NotFound
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
-from fhir_server.interactions.asks import Ask, check_structure, resolve
-from fhir_server.interactions.conditions import check_if_match, etag
+from fhir_server.interactions.asks import Ask, check_structure
+from fhir_server.interactions.conditions import check_if_match, version_required
 from fhir_server.interactions.coordination import Coordination
 from fhir_server.interactions.keeping import keep
+from fhir_server.interactions.matching import said
 from fhir_server.interactions.references import contained_issues, reference_issues
+from fhir_server.interactions.settling import resolve
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import Pending, WorkingSet
 from fhir_server.search.grant import Stamp
@@ -56,7 +58,8 @@ class Gate:
 
     def write(self, asks: Sequence[Ask]) -> list[Written]:
         """The steps, in their order."""
-        settled = resolve(asks, self.working, self.services)
+        resolved = resolve(asks, self.working, self.services)
+        settled = [ask for ask in resolved if not ask.nothing]
         for ask in settled:
             self._each(ask, self._take_in)
         for ask in settled:
@@ -72,6 +75,7 @@ class Gate:
         kept = keep(self.working, coordination, self.services)
         written = [self._written(ask, kept) for ask in settled]
         self._tell(written, kept)
+        self._tell_of_nothing(ask for ask in resolved if ask.nothing)
         return written
 
     def _each(self, ask: Ask, step: Callable[[Ask], None]) -> None:
@@ -98,8 +102,10 @@ class Gate:
             self.working.put(ask.reference, Pending(before, None, before.stamp.plans, before.stamp.author, "DELETE"))
             return
         content = ask.resource or {}
-        self._check_base_version(ask, content, before)
-        self.working.put(ask.reference, Pending(before, content, before.stamp.plans, before.stamp.author, "PUT"))
+        if ask.patch is None:
+            self._check_base_version(ask, content, before)
+        method = "PATCH" if ask.patch else "PUT"
+        self.working.put(ask.reference, Pending(before, content, before.stamp.plans, before.stamp.author, method))
 
     def _before(self, ask: Ask, stored: Stored | None) -> Stored:
         """The readable state that an update or delete starts from."""
@@ -118,12 +124,7 @@ class Gate:
             return
         stated = content.get("meta", {}).get("versionId")
         if stated is None:
-            raise VersionConflict(
-                f"Say which version of {before.reference} you changed: send If-Match: {etag(before.version)} "
-                "or leave meta.versionId in the body.",
-                f"{ask.type}.meta.versionId",
-                "version-required",
-            )
+            raise version_required(before, "leave meta.versionId in the body")
         check_if_match(str(stated), before)
 
     def _check_references(self, ask: Ask) -> None:
@@ -232,10 +233,18 @@ class Gate:
                 each.ask.interaction,
                 entities,
                 each.stored.stamp.patient,
+                query=said(each.ask.type, each.ask.condition) if each.ask.condition else None,
                 reason=self.reasons.get(each.stored.reference, each.outcome),
             )
             event = audit_event(self.services.new_id(), self.working.moment, self.actor, occurrence)
             self.tx.record([event], Stamp(patient=each.stored.stamp.patient, plans=each.stored.stamp.plans))
+
+    def _tell_of_nothing(self, asks: Iterable[Ask]) -> None:
+        """A delete whose condition matched nothing is told as well."""
+        for ask in asks:
+            asked = Occurrence("delete", query=said(ask.type, ask.condition or ()), reason="nothing matched")
+            event = audit_event(self.services.new_id(), self.working.moment, self.actor, asked)
+            self.tx.record([event], Stamp())
 
 
 def _with_id(resource: Resource, id: str | None) -> Resource:

@@ -23,6 +23,15 @@ def matches_etag(header: str, version: int) -> bool:
     )
 
 
+def version_required(current: Stored, otherwise: str) -> VersionConflict:
+    """The refusal of a change that does not say which version it is based on; `otherwise` says it too."""
+    return VersionConflict(
+        f"Say which version of {current.reference} you changed: send If-Match: {etag(current.version)} or {otherwise}.",
+        f"{current.type}.meta.versionId",
+        "version-required",
+    )
+
+
 def check_if_match(header: str | None, current: Stored) -> None:
     """Raise VersionConflict unless If-Match, when it is given, names the current version."""
     if header is None:

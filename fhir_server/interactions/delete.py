@@ -7,14 +7,20 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import NotFound
 from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.commit import commit
+from fhir_server.interactions.matching import condition_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 
 
 def delete(interaction: Interaction, actor: Actor, services: Services) -> Answer:
-    """`deleted`, with the version that the tombstone is."""
-    if interaction.type is None or interaction.id is None:
+    """`deleted`, with the version that the tombstone is, when it is one; a condition may match none or several."""
+    if interaction.type is None:
         raise NotFound
-    [written] = commit(
-        [Ask("delete", interaction.type, interaction.id, if_match=interaction.if_match)], actor, services
+    ask = Ask(
+        "delete",
+        interaction.type,
+        interaction.id,
+        if_match=interaction.if_match,
+        condition=condition_of(interaction),
     )
-    return Answer(written.outcome, None, written.stored, audited=True)
+    written = commit([ask], actor, services)
+    return Answer("deleted", None, written[0].stored if len(written) == 1 else None, audited=True)

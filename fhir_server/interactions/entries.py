@@ -12,6 +12,7 @@ from fhir_server.fhir.errors import FhirError, MalformedRequest
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.addressing import resolve
 from fhir_server.interactions.parameters import parameters_in
+from fhir_server.interactions.patching import unpacked
 from fhir_server.interactions.words import Interaction, Services
 
 NESTED = frozenset({"transaction", "batch", "capabilities"})
@@ -51,7 +52,7 @@ def _read(entry: Resource, place: str, services: Services) -> Entry:
     path, query = _address(request["url"], services)
     found = resolve(method, path)
     if found.interaction in NESTED:
-        raise MalformedRequest("A Bundle holds reads, searches, creates, updates and deletes.", "entry.request.url")
+        raise MalformedRequest("A Bundle holds reads, searches, creates, updates, patches and deletes.", "entry.request.url")
     if found.interaction in OPERATIONS and method != "GET":
         raise MalformedRequest("Of the operations, a Bundle holds those that are asked by GET.", "entry.request.url")
     interaction = Interaction(
@@ -60,7 +61,7 @@ def _read(entry: Resource, place: str, services: Services) -> Entry:
         found.id,
         found.version,
         tuple(parameters_in(query)),
-        entry.get("resource"),
+        unpacked(entry.get("resource")) if found.interaction == "patch" else entry.get("resource"),
         request.get("ifMatch"),
         request.get("ifNoneMatch"),
         request.get("ifNoneExist"),

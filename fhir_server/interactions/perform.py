@@ -12,6 +12,7 @@ from fhir_server.interactions.capabilities import capabilities
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import delete
 from fhir_server.interactions.history import history
+from fhir_server.interactions.patch import patch
 from fhir_server.interactions.read import read
 from fhir_server.interactions.search import search
 from fhir_server.interactions.transaction import transaction
@@ -103,6 +104,7 @@ PERFORMERS: dict[str, Performer] = {
     "search-type": search,
     "create": create,
     "update": update,
+    "patch": patch,
     "delete": delete,
     "transaction": _bundle,
 }

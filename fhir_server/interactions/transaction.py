@@ -17,12 +17,15 @@ from fhir_server.interactions.bundles import response_bundle
 from fhir_server.interactions.commit import Gate, Written
 from fhir_server.interactions.conditions import etag
 from fhir_server.interactions.entries import Entry, read_entry
+from fhir_server.interactions.matching import condition_of
+from fhir_server.interactions.patching import read_patch
 from fhir_server.interactions.statuses import STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.update import check_id
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.store.contract import Transaction
 
-_ORDER = {"delete": 0, "create": 1, "update": 2}
+_ORDER = {"delete": 0, "create": 1, "update": 2, "patch": 3}
+_NOTHING_DELETED: Resource = {"response": {"status": STATUS_OF_OUTCOME["deleted"]}}
 _OWN = "each entry is decided by itself; none, or not all, could be read"
 
 Perform = Callable[[Interaction, Actor, Services], Answer]
@@ -42,12 +45,15 @@ def transaction(
 
     def all_of_it(tx: Transaction) -> list[Resource]:
         written = {each.ask.place: each for each in Gate(tx, actor, services).write(asks)} if asks else {}
-        return [
-            _written_response(written[entry.place], services)
-            if entry.place in written
-            else _performed_response(_read(entry, tx, actor, services, perform_within), services)
-            for entry in entries
-        ]
+
+        def response(entry: Entry) -> Resource:
+            if entry.place in written:
+                return _written_response(written[entry.place], services)
+            if entry.interaction.name in _ORDER:
+                return _NOTHING_DELETED
+            return _performed_response(_read(entry, tx, actor, services, perform_within), services)
+
+        return [response(entry) for entry in entries]
 
     responses = services.store.transact(all_of_it)
     return Answer("ok", response_bundle("transaction-response", responses), audited=bool(entries), reason=_OWN)
@@ -102,17 +108,20 @@ def _batch(raw: list[Any], actor: Actor, services: Services, perform: Perform) -
 
 def _ask(entry: Entry) -> Ask:
     asked = entry.interaction
-    if asked.name == "update":
+    condition = _located(entry, condition_of) if asked.name != "create" else None
+    if asked.name == "update" and asked.id is not None:
         _located(entry, lambda update: check_id(update.resource, update.type or "", update.id or ""), ".resource")
     return Ask(
         asked.name,
         asked.type or "",
         asked.id,
-        asked.resource,
+        None if asked.name == "patch" else asked.resource,
         asked.if_match,
         asked.if_none_exist,
         entry.full_url or (f"{asked.type}/{asked.id}" if asked.id else None),
         entry.place,
+        patch=_located(entry, lambda it: read_patch(it.resource), ".resource") if asked.name == "patch" else None,
+        condition=condition,
     )
 
 

@@ -1,4 +1,4 @@
-"""update: a new version of a resource that exists.
+"""update: a new version of a resource that exists; under a condition, or a new resource when nothing matches it.
 
 https://hl7.org/fhir/R4/http.html#update
 """
@@ -8,15 +8,20 @@ from fhir_server.fhir.errors import MalformedRequest, NotFound
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.commit import commit
+from fhir_server.interactions.matching import condition_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 
 
 def update(interaction: Interaction, actor: Actor, services: Services) -> Answer:
     """The new version; `unchanged` when the content is what is stored already."""
-    if interaction.type is None or interaction.id is None:
+    if interaction.type is None:
         raise NotFound
-    check_id(interaction.resource, interaction.type, interaction.id)
-    ask = Ask("update", interaction.type, interaction.id, interaction.resource, interaction.if_match)
+    condition = condition_of(interaction)
+    if interaction.id is not None:
+        check_id(interaction.resource, interaction.type, interaction.id)
+    ask = Ask(
+        "update", interaction.type, interaction.id, interaction.resource, interaction.if_match, condition=condition
+    )
     [written] = commit([ask], actor, services)
     return Answer(written.outcome, written.stored.body, written.stored, audited=True)
 

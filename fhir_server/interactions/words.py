@@ -62,6 +62,7 @@ class Services:
     default_count: int = 50
     max_count: int = 500
     max_stored: int = 12_000_000
+    max_deletes: int = 1
     software_version: str = field(default="0")
     within: Reading | None = None
     operations: Mapping[str, Callable[[Interaction, Actor, "Services"], Answer]] = field(default_factory=dict)

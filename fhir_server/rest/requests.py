@@ -13,6 +13,7 @@ from fhir_server.fhir.errors import FhirError, MalformedRequest, TooLarge, Unsup
 from fhir_server.interactions.addressing import Place
 from fhir_server.interactions.parameters import parameters_in
 from fhir_server.interactions.patching import JSON_PATCH, read_json_patch
+from fhir_server.interactions.patching import JSON_PATCH, read_json_patch
 from fhir_server.interactions.words import Interaction
 from fhir_server.rest.compression import decompressed
 from fhir_server.rest.formats import JSON, Format, format_accepted, format_named, format_of_body

@@ -54,6 +54,8 @@ def request(address: Address, kind: str, type_name: str, matrix: Matrix) -> Repl
     place = place_of(address, reference) if reference else address.path.lstrip("/")
     if address.interaction == "update":
         return party.ask(address.method, place, marked(stored(matrix, reference)))
+    if address.interaction == "patch":
+        return patched(party, place, reference, matrix)
     if address.interaction == "create":
         return party.ask(address.method, place, new(kind, type_name, matrix))
     if address.interaction == "search-type":
@@ -76,6 +78,15 @@ def operation_body(address: Address) -> Resource | None:
     if parameters is None or address.method == "GET":
         return None
     return {"resourceType": "Parameters", "parameter": parameters}
+
+
+def patched(party: Party, place: str, reference: str, matrix: Matrix | None = None) -> Reply:
+    """A JSON Patch of one element that any type has and no element rule forbids, based on what is stored."""
+    meta = stored(matrix, reference).get("meta", {}) if matrix else {}
+    tag = [{"system": "urn:test:matrix", "code": uuid.uuid4().hex}]
+    patch = [{"op": "replace" if meta else "add", "path": "/meta", "value": {**meta, "tag": tag}}]
+    headers = {"If_Match": f'W/"{meta["versionId"]}"'} if meta else {}
+    return party.ask("PATCH", place.lstrip("/"), patch, Content_Type="application/json-patch+json", **headers)
 
 
 def search(party: Party, address: Address, type_name: str, asked: str) -> Reply:

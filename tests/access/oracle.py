@@ -120,6 +120,7 @@ REACHES: Mapping[str, frozenset[str]] = {
 
 _OF_ONE = {
     "update": (CHANGES, 200),
+    "patch": (CHANGES, 200),
     "delete": (DELETES, 204),
     "Resource-meta-add": (CHANGES, 200),
     "Resource-meta-delete": (CHANGES, 200),

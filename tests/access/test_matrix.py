@@ -6,7 +6,19 @@ import pytest
 
 from fhir_server.interactions.addressing import ADDRESSES, Address
 from tests.access.actors import KINDS, NOBODY, OPERATOR
-from tests.access.asking import absent, batch, constant, operation_body, place_of, request, stored, versions
+from tests.access.asking import (
+    absent,
+    batch,
+    constant,
+    marked,
+    new,
+    operation_body,
+    patched,
+    place_of,
+    request,
+    stored,
+    versions,
+)
 from tests.access.circle import Matrix
 from tests.access.oracle import CLASS_OF, expected, may_see
 from tests.world import Reply
@@ -14,9 +26,16 @@ from tests.world import Reply
 OF_ONE = [address for address in ADDRESSES if "{id}" in address.path]
 READING = [address for address in OF_ONE if address.method == "GET"]
 WRITING = [address for address in OF_ONE if address.method != "GET"]
+CONDITIONAL = [
+    address
+    for address in ADDRESSES
+    if address.path == "/{type}" and address.interaction in {"update", "patch", "delete"}
+]
 SEARCHING = [address for address in ADDRESSES if address.interaction == "search-type"]
 [CREATING] = [address for address in ADDRESSES if address.interaction == "create"]
-[UPDATING] = [address for address in ADDRESSES if address.interaction == "update"]
+UPDATING, PATCHING = (
+    next(address for address in OF_ONE if address.interaction == name) for name in ("update", "patch")
+)
 OF_EACH_SORT = ("CarePlan", "Observation", "Subscription", "AuditEvent")
 
 
@@ -38,6 +57,9 @@ def assert_as_absent(matrix: Matrix, kind: str, address: Address, replies: Mappi
             body = {"resourceType": name, "id": never.partition("/")[2]}
             body = {**stored(matrix, matrix.circle(kind).refs[name]), **body}
             sent = body if address.interaction == "update" else operation_body(address)
+            if address.interaction == "patch":
+                answers.add(repr(constant(patched(matrix.parties[kind], place_of(address, never), never))))
+                continue
             answers.add(repr(constant(matrix.parties[kind].ask(address.method, place_of(address, never), sent))))
     assert len(answers) <= 1
 
@@ -76,7 +98,7 @@ def test_who_may_not_create_is_refused_and_creates_nothing(matrix: Matrix, kind:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("address", [CREATING, UPDATING], ids=named)
+@pytest.mark.parametrize("address", [CREATING, UPDATING, PATCHING], ids=named)
 def test_who_may_write_may(matrix: Matrix, kind: str, address: Address) -> None:
     allowed = [name for name in CLASS_OF if expected(address.interaction, kind, name) < 400]
 
@@ -102,6 +124,30 @@ def test_conditions_and_heads_tell_no_more_than_a_read(matrix: Matrix, kind: str
                 asked = [party.get(each, If_None_Match=condition) for each in (reference, never)]
                 assert constant(asked[0]) == constant(asked[1]), name
                 assert asked[0].status == 404, name
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != NOBODY])
+@pytest.mark.parametrize("address", CONDITIONAL, ids=named)
+def test_a_condition_means_what_a_read_shows_and_nothing_else(matrix: Matrix, kind: str, address: Address) -> None:
+    """What is hidden is no match: an update creates if it may, a patch finds nothing, a delete has nothing to do."""
+    party, refs = matrix.parties[kind], matrix.circle(kind).refs
+    asked = address.interaction
+    for name in CLASS_OF:
+        place, seen = f"{name}?_id={refs[name].partition('/')[2]}", may_see(kind, name)
+        if seen and expected(asked, kind, name) < 400:
+            continue
+        before = versions(matrix)
+        if asked == "update":
+            reply = party.ask("PUT", place, marked(stored(matrix, refs[name])) if seen else new(kind, name, matrix))
+        elif asked == "patch":
+            reply = patched(party, place, refs[name], matrix)
+        else:
+            reply = party.ask("DELETE", place)
+
+        otherwise = {"update": expected("create", kind, name), "patch": 404, "delete": 204}[asked]
+        assert reply.status == (expected(asked, kind, name) if seen else otherwise), (name, reply.body)
+        after = versions(matrix)
+        assert {reference: after[reference] for reference in before} == before
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -81,7 +81,7 @@ def test_each_interaction_has_its_page() -> None:
     interactions = {each.interaction for each in ADDRESSES} - set(OPERATIONS)
     named = {each.removesuffix("-type").removesuffix("-instance") for each in interactions}
 
-    assert pages - {"README"} == named | {"batch"}
+    assert pages - {"README", "conditional"} == named | {"batch"}
 
 
 def test_each_operation_is_declared_where_it_is_performed_with_its_definition(statement: Resource) -> None:
@@ -143,6 +143,13 @@ def test_declared_writing_works_and_undeclared_is_refused(
     custodian_only = type_name == "AuditEvent"
 
     assert (hospital.put(changed).status == 200) is ("update" in offered)
+    language = [{"op": "test", "path": "/id", "value": resource["id"]}]
+    version = hospital.get(place).headers.get("ETag", 'W/"1"')
+    patched = hospital.ask("PATCH", place, language, Content_Type="application/json-patch+json", If_Match=version)
+    assert (patched.status == 200) is ("patch" in offered), patched.body
+    condition = f"{type_name}?_id={resource['id']}"
+    current = hospital.read(place) if type_name != "AuditEvent" else changed
+    assert (hospital.ask("PUT", condition, current).status == 200) is declared(statement, type_name)["conditionalUpdate"]
     deleted = hospital.ask("DELETE", place).status
     assert deleted == (204 if "delete" in offered else 404 if custodian_only else 403)
 

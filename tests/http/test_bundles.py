@@ -203,7 +203,7 @@ def test_a_batch_answers_each_entry_for_itself(hosp: Party) -> None:
             get(f"Patient/{made['id']}"),
             {"request": {"method": "GET"}},
             get("Patient?nonsense=1"),
-            {"request": {"method": "PATCH", "url": f"Patient/{made['id']}"}},
+            {"request": {"method": "POST", "url": f"Patient/{made['id']}"}},
             kind="batch",
         )
     )

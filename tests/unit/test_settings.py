@@ -73,6 +73,7 @@ BROKEN = {
     "DATA": [""],
     "HOST": [""],
     "AUDIT_READS": ["", "never"],
+    "MAX_DELETES": ["0", "all"],
     "MAX_BODY": ["0", "20MB"],
     "TOKEN_LIFETIME": ["0", "86401"],
     "HTTP_ENDPOINTS": ["", "perhaps"],

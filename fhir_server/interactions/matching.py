@@ -1,0 +1,84 @@
+"""Conditions: which resource a conditional create, update, patch, delete or reference means.
+
+Matches are sought under the writer's own grants, and a writer who comes at the same time with the same condition takes
+its turn after this one.
+
+https://hl7.org/fhir/R4/http.html#cond-update
+"""
+
+from collections.abc import Sequence
+
+from fhir_server.access.scopes import check_scope
+from fhir_server.fhir.errors import MalformedRequest, MultipleMatches
+from fhir_server.interactions.parameters import parameters_in
+from fhir_server.interactions.search import patient_asked
+from fhir_server.interactions.words import Interaction, Services
+from fhir_server.interactions.working_set import WorkingSet
+from fhir_server.search.parse import parse
+from fhir_server.store.contract import Stored
+
+Condition = tuple[tuple[str, str], ...]
+
+
+def condition_of(interaction: Interaction) -> Condition | None:
+    """What an update, patch or delete says instead of an id; None when it has one. Raises MalformedRequest."""
+    if interaction.id is not None:
+        return None
+    if not interaction.parameters:
+        raise MalformedRequest(
+            f"Name one {interaction.type} by its id ({interaction.type}/[id]) or say which by search parameters "
+            f"({interaction.type}?identifier=system|value).",
+            interaction.type,
+            "condition",
+        )
+    return interaction.parameters
+
+
+def read_condition(text: str) -> Condition:
+    """The parameters of `identifier=1` or `Patient?identifier=1`."""
+    return tuple(parameters_in(text.partition("?")[2] or text))
+
+
+def said(type_name: str, condition: Condition) -> str:
+    """A condition as one text: the same for the same parameters in any order."""
+    return f"{type_name}?{'&'.join(f'{name}={value}' for name, value in sorted(condition))}"
+
+
+def matches(
+    type_name: str,
+    condition: Condition,
+    working: WorkingSet,
+    services: Services,
+    *,
+    most: int = 1,
+    what: str = "A condition",
+    guarded: bool = True,
+) -> Sequence[Stored]:
+    """The resources that the condition means and the writer may read.
+
+    Raises MultipleMatches for more than `most`, MalformedRequest when it holds anything but search parameters.
+    """
+    check_scope(working.actor, "search-type", type_name)
+    if guarded:
+        working.tx.guard(f"if-none-exist:{said(type_name, condition)}")
+    query = parse(type_name, condition, base_url=services.base_url, default_count=most + 1, max_count=most + 1)
+    if not condition or len(query.clauses) < len(condition):
+        raise MalformedRequest(
+            f"{what} takes search parameters that say what a resource has, such as identifier=system|value.",
+            type_name,
+            "if-none-exist" if what == "If-None-Exist" else "condition",
+        )
+    page = working.tx.search(query, working.sight.grants(type_name, patient_asked(query)), working.moment)
+    if len(page.matches) > most:
+        told = "&".join(f"{name}={value}" for name, value in condition)
+        many = "more than one" if most == 1 else f"more than {most}"
+        raise MultipleMatches(f"{what} {told!r} matches {many} {type_name}; make it more precise.", type_name)
+    return page.matches
+
+
+def match(
+    type_name: str, condition: Condition, working: WorkingSet, services: Services, *, what: str = "A condition"
+) -> Stored | None:
+    """The one resource that the condition means; None when there is none."""
+    found = matches(type_name, condition, working, services, what=what)
+    return found[0] if found else None

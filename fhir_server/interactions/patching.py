@@ -1,0 +1,95 @@
+"""What a PATCH asks: a JSON Patch or a FHIRPath Patch, read before it meets a resource.
+
+https://hl7.org/fhir/R4/http.html#patch
+"""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_server.fhir import json_patch
+from fhir_server.fhir.errors import FhirError, MalformedRequest
+from fhir_server.fhir.json import NotJson, Resource, decode
+from fhir_server.interactions import fhirpath_patch
+
+JSON_PATCH = "application/json-patch+json"
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A patch that was understood. `says_version`: it tests `meta.versionId`, and so is based on one version."""
+
+    change: Callable[[Resource], Any]
+    says_version: bool = False
+
+    def of(self, resource: Resource) -> Resource:
+        """The changed resource. Raises InvalidResource when the patch cannot be applied to this one."""
+        changed = self.change(resource)
+        if not isinstance(changed, dict):
+            raise MalformedRequest("A patch leaves a resource, not another kind of value.", rule="patch")
+        kept = [name for name in ("resourceType", "id") if changed.get(name) != resource.get(name)]
+        if kept:
+            raise MalformedRequest(
+                f"A patch does not change the {kept[0]} of a resource.",
+                f"{resource['resourceType']}.{kept[0]}",
+                "patch",
+            )
+        return changed
+
+
+def read_patch(body: Any) -> Patch:
+    """The patch that a body holds: a list is a JSON Patch, Parameters a FHIRPath Patch. Raises MalformedRequest."""
+    if isinstance(body, list):
+        operations = json_patch.read(body)
+        return _shallow(
+            lambda resource: json_patch.apply(operations, resource), json_patch.tests(operations, "meta", "versionId")
+        )
+    if isinstance(body, dict) and body.get("resourceType") == "Parameters":
+        steps = fhirpath_patch.read(body)
+        return _shallow(lambda resource: fhirpath_patch.apply(steps, resource))
+    raise MalformedRequest(
+        f"A patch is a JSON Patch ({JSON_PATCH}, a list of operations) or a FHIRPath Patch (a Parameters resource).",
+        rule="patch",
+    )
+
+
+def read_json_patch(body: bytes) -> Any:
+    """The JSON of a JSON Patch as it was sent. Raises MalformedRequest unless it is a list."""
+    try:
+        patch = decode(body)
+    except NotJson as error:
+        raise MalformedRequest(f"The patch is not JSON: {error}.", rule="json") from error
+    if not isinstance(patch, list):
+        raise MalformedRequest("A JSON Patch is a list of operations.", rule="patch")
+    return patch
+
+
+def unpacked(resource: Any) -> Any:
+    """The patch that an entry of a Bundle carries: in a Binary a JSON Patch, else what stands there."""
+    if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
+        return resource
+    data = resource.get("data")
+    if resource.get("contentType") != JSON_PATCH or not isinstance(data, str):
+        told = f"A Binary with a patch has the contentType {JSON_PATCH} and the patch, in base64, as data."
+        raise MalformedRequest(told, "entry.resource.contentType", "patch")
+    try:
+        return read_json_patch(base64.b64decode(data, validate=True))
+    except ValueError as error:
+        raise MalformedRequest("The data of the Binary are not base64.", "entry.resource.data", "patch") from error
+
+
+def _shallow(change: Callable[[Resource], Any], says_version: bool = False) -> Patch:
+    """The patch, refused when it nests deeper than can be followed."""
+
+    def changed(resource: Resource) -> Any:
+        try:
+            return change(resource)
+        except RecursionError as error:
+            raise _too_deep() from error
+
+    return Patch(changed, says_version)
+
+
+def _too_deep() -> FhirError:
+    return MalformedRequest("The patch is nested too deep.", rule="patch")

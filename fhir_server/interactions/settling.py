@@ -1,0 +1,168 @@
+"""Asks become definite: ids are given, conditions decided, patches applied, references between entries rewritten."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from fhir_server.access.scopes import check_scope
+from fhir_server.access.types import VERSIONED_UPDATE
+from fhir_server.fhir.errors import FhirError, Gone, InvalidResource, InvalidWorkflow, MalformedRequest, NotFound
+from fhir_server.fhir.reference import rewrite_references
+from fhir_server.interactions.asks import Ask, structural_issues
+from fhir_server.interactions.conditions import check_if_match, version_required
+from fhir_server.interactions.matching import match, matches, read_condition
+from fhir_server.interactions.references import local
+from fhir_server.interactions.words import Services
+from fhir_server.interactions.working_set import WorkingSet
+from fhir_server.search.escaping import escape
+from fhir_server.search.parse import parse
+from fhir_server.validation.findings import quoted
+
+
+def resolve(asks: Sequence[Ask], working: WorkingSet, services: Services) -> list[Ask]:
+    """The asks with ids and whole contents; a conditional delete may be several, or one of `nothing`."""
+    _refuse_ambiguous(asks)
+    settled = [each for ask in asks for each in _located(ask, working, services)]
+    targets = {name: ask.reference for ask in settled if ask.id for name in ask.names}
+    settled = [_rewritten(ask, targets, services.base_url) for ask in settled]
+    settled = [_with_person(ask, working, services) for ask in settled]
+    _check_patched(settled, services)
+    _refuse_duplicates(settled)
+    return settled
+
+
+def _located(ask: Ask, working: WorkingSet, services: Services) -> list[Ask]:
+    try:
+        return list(_SETTLE[ask.interaction](ask, working, services))
+    except FhirError as error:
+        raise ask.located(error) from error
+
+
+def _create(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
+    if ask.if_none_exist is not None:
+        condition = read_condition(ask.if_none_exist)
+        found = match(ask.type, condition, working, services, what="If-None-Exist")
+        if found is not None:
+            yield replace(ask, id=found.id, existing=found)
+            return
+    yield replace(ask, id=services.new_id())
+
+
+def _update(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
+    """No match: created, under an id of the server's. One: updated. A body may say the id that it thinks of."""
+    if ask.condition is None:
+        yield ask
+        return
+    found = match(ask.type, ask.condition, working, services)
+    content = ask.resource or {}
+    stated = content.get("id")
+    if found is None and stated is not None and working.actor.imports:
+        yield replace(ask, id=stated)
+    elif found is None:
+        check_scope(working.actor, "create", ask.type)
+        if stated is not None:
+            raise MalformedRequest(
+                "Nothing matches the condition, and the server chooses the ids of what it creates; leave the id out.",
+                f"{ask.type}.id",
+                "client-id",
+            )
+        yield replace(ask, interaction="create", id=services.new_id())
+    elif stated not in {None, found.id}:
+        told = f"The condition matches {found.reference}, the body says {stated!r}; they must be the same."
+        raise MalformedRequest(told, f"{ask.type}.id", "id-differs")
+    else:
+        rest = {name: value for name, value in content.items() if name not in {"resourceType", "id"}}
+        yield replace(ask, id=found.id, resource={"resourceType": ask.type, "id": found.id, **rest})
+
+
+def _patch(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
+    """The content as the patch leaves it; from here on a patch is an update."""
+    if ask.condition is not None:
+        found = match(ask.type, ask.condition, working, services)
+        if found is None:
+            raise NotFound
+        ask = replace(ask, id=found.id)
+    stored = working.stored(ask.reference)
+    if stored is None or working.sight.reason_to_read(stored) is None or ask.patch is None:
+        raise NotFound
+    if stored.deleted:
+        raise Gone(f"{stored.reference} was deleted.")
+    check_if_match(ask.if_match, stored)
+    if ask.type in VERSIONED_UPDATE and not (ask.if_match or ask.patch.says_version or working.actor.imports):
+        raise version_required(stored, "test /meta/versionId in the patch")
+    yield replace(ask, resource=ask.patch.of(stored.resource()))
+
+
+def _delete(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
+    """No match: nothing to do. Several: only where the operator has set that they all go."""
+    if ask.condition is None:
+        yield ask
+        return
+    found = matches(ask.type, ask.condition, working, services, most=services.max_deletes)
+    if not found:
+        yield replace(ask, nothing=True)
+    for stored in found:
+        yield replace(ask, id=stored.id)
+
+
+_SETTLE = {"create": _create, "update": _update, "patch": _patch, "delete": _delete}
+
+
+def _rewritten(ask: Ask, targets: Mapping[str, str], base_url: str) -> Ask:
+    """With references to other entries resolved, relative ones as its own fullUrl says; those to this server short."""
+    if ask.resource is None:
+        return ask
+    root, _, id = (ask.full_url or "").rpartition(f"/{ask.type}/")
+    outside = root if "/" not in id else ""
+
+    def target_of(reference: str) -> str:
+        return targets.get(reference) or targets.get(f"{outside}/{reference}") or local(reference, base_url)
+
+    return replace(ask, resource=rewrite_references(ask.resource, target_of))
+
+
+def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:
+    """A new Task that names its person by identifier alone, with the reference to the one readable match."""
+    person = (ask.resource or {}).get("for", {}) if (ask.interaction, ask.type) == ("create", "Task") else {}
+    identifier = person.get("identifier", {})
+    if ask.existing is not None or ask.resource is None or "reference" in person or "value" not in identifier:
+        return ask
+    value = escape(identifier["value"])
+    asked = [("identifier", f"{escape(identifier['system'])}|{value}" if "system" in identifier else value)]
+    query = parse("Patient", asked, base_url=services.base_url, default_count=2, max_count=2)
+    found = working.tx.search(query, working.sight.grants("Patient"), working.moment).matches
+    if len(found) != 1:
+        told = "`for` names the person by an identifier; it must match exactly one Patient that you may read."
+        raise ask.located(InvalidWorkflow(told, "Task.for", "task-for"))
+    named = {"reference": found[0].reference, **person}
+    return replace(ask, resource={**ask.resource, "for": named})
+
+
+def _check_patched(asks: Sequence[Ask], services: Services) -> None:
+    """A patched resource is as well formed as one that is sent whole."""
+    for ask in asks:
+        issues = structural_issues(ask.resource, ask.type, services) if ask.patch else []
+        if issues:
+            raise ask.located(InvalidResource(issues=issues))
+
+
+def _refuse_ambiguous(asks: Sequence[Ask]) -> None:
+    """A fullUrl names one entry, and a condition means one resource."""
+    counted = Counter(name for ask in asks for name in ask.names)
+    for ask in asks:
+        twice = [name for name in ask.names if counted[name] > 1]
+        if twice:
+            told = f"{quoted(twice[0])} stands at more than one entry of this Bundle."
+            raise ask.located(MalformedRequest(told, ask.type, "duplicate-entry"))
+
+
+def _refuse_duplicates(asks: Sequence[Ask]) -> None:
+    seen: set[str] = set()
+    for ask in asks:
+        if ask.nothing:
+            continue
+        if ask.existing is None and ask.reference in seen:
+            raise ask.located(
+                MalformedRequest(f"{ask.reference} is written twice in one Bundle.", ask.type, "duplicate-entry")
+            )
+        seen.add(ask.reference)
