@@ -31,7 +31,7 @@ def statement(services: Services) -> Resource:
         "software": {"name": "Samen", "version": services.software_version},
         "implementation": {"description": "Samen: one shared care plan", "url": services.base_url},
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
+        "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
         "rest": [
             {
                 "mode": "server",
