@@ -1,0 +1,120 @@
+"""Each example of docs/search.md is a search that the server answers, and it finds something."""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from fhir_server.definitions.search_parameters import unserved
+from fhir_server.search.clauses import MODIFIERS
+from fhir_server.search.types import date
+from tests.http.test_searching import ids
+from tests.minimal import minimal
+from tests.world import Party, World
+
+PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text()
+EXAMPLES = re.findall(r"^\| `([A-Z]\w+\?.+?)` \|", PAGE, re.MULTILINE)
+UCUM = "http://unitsofmeasure.org"
+LOINC = "http://loinc.org"
+
+
+def coded(code: str, text: str) -> dict[str, Any]:
+    return {"coding": [{"system": LOINC, "code": code}], "text": text}
+
+
+def measured(value: str, unit: str) -> dict[str, Any]:
+    return {"value": Decimal(value), "unit": unit, "system": UCUM, "code": unit}
+
+
+def made(party: Party, type_name: str, **elements: Any) -> str:
+    reply = party.post(minimal(type_name, **elements))
+    assert reply.status == 201, (type_name, reply.body)
+    return str(reply.body["id"])
+
+
+def put(world: World, type_name: str, id: str, **elements: Any) -> None:
+    reply = world.operator.put(minimal(type_name, id=id, **elements))
+    assert reply.status in {200, 201}, (type_name, reply.body)
+
+
+@pytest.fixture(scope="module")
+def numbers(world: World) -> tuple[Party, dict[str, str]]:
+    """A party whose resources the examples find, and the ids that stand for the numbers on the page."""
+    hosp = world.hospital()
+    medical_record = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]}
+    patient = made(
+        hosp,
+        "Patient",
+        identifier=[
+            {"system": "urn:ids", "value": "77"},
+            {"value": "77", "type": medical_record},
+            {"system": "urn:ids", "value": "a,b"},
+        ],
+        active=True,
+        name=[{"family": "Janssens", "given": ["Marie", "Louise"]}],
+        birthDate="1960-04-05",
+        telecom=[{"system": "phone", "value": "+32 9 123.45.67"}],
+        address=[{"city": "Gent"}],
+        generalPractitioner=[{"identifier": {"system": "urn:doctors", "value": "1"}}],
+    )
+    subject = {"reference": f"Patient/{patient}"}
+    observation = made(
+        hosp,
+        "Observation",
+        meta={"tag": [{"system": "urn:tags", "code": "checked"}]},
+        status="final",
+        subject=subject,
+        code=coded("29463-7", "Body weight"),
+        effectiveDateTime="2026-03-04",
+        valueQuantity=measured("72.4", "kg"),
+        component=[{"code": coded("8480-6", "Systolic"), "valueQuantity": measured("150", "mm[Hg]")}],
+    )
+    agent = [{"who": {"reference": hosp.reference}}]
+    made(hosp, "Provenance", agent=agent, target=[{"reference": f"Observation/{observation}"}, subject])
+    made(hosp, "RiskAssessment", subject=subject, prediction=[{"probabilityDecimal": Decimal("0.3")}])
+    intake = "https://example.org/questionnaires/intake"
+    made(hosp, "Questionnaire", url=intake, status="active")
+    made(hosp, "QuestionnaireResponse", questionnaire=f"{intake}|1", subject=subject)
+    put(world, "Location", "of-the-page", position={"latitude": Decimal("51.05"), "longitude": Decimal("3.72")})
+    for name, code in (("vitals", "29463-7"), ("colours", "red")):
+        include = [{"system": LOINC, "concept": [{"code": code}]}]
+        url = f"https://example.org/ValueSet/{name}"
+        put(world, "ValueSet", f"of-the-page-{name}", url=url, status="active", compose={"include": include})
+    listed = made(hosp, "List", subject=subject, entry=[{"item": subject}])
+    return hosp, {"7": patient, "5": observation, "12": listed}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_finds_something(numbers: tuple[Party, dict[str, str]], example: str) -> None:
+    hosp, named = numbers
+    asked = example.replace("\\|", "|")
+    asked = re.sub(r"(?<=[=/])(5|7|12)(?=&|$)", lambda match: named[match[1]], asked)
+    place, _, parameters = asked.partition("?")
+
+    reply = hosp.get(f"{place}?{quote(parameters, safe='=&')}")
+
+    assert ids(reply), reply.body
+    if "include" in example:
+        assert ids(reply, "include"), reply.body
+
+
+def test_each_modifier_has_an_example() -> None:
+    served = {each for modifiers in MODIFIERS.values() for each in modifiers}
+    shown = {found for example in EXAMPLES for found in re.findall(r"\?(?:.*&)?[\w.:-]+?:([\w-]+)=", example)}
+    assert served <= shown | {"missing"}
+
+
+def test_each_prefix_has_an_example() -> None:
+    shown = {prefix for prefix in date.PREFIXES if any(f"date={prefix}" in example for example in EXAMPLES)}
+    assert shown == set(date.PREFIXES) - {"eq"}
+
+
+def test_what_is_not_served_is_named() -> None:
+    said = PAGE[PAGE.index("## What is not served") :]
+    for name in unserved():
+        type_name, _, code = name.partition(".")
+        genetic = type_name == "Observation"
+        assert code in said or (genetic and "genetic parameters" in said), name
