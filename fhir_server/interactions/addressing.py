@@ -54,6 +54,7 @@ ADDRESSES = (
     Address("DELETE", "/{type}", "delete"),
     Address("GET", "/{type}/{id}/_history", "history-instance"),
     Address("GET", "/{type}/{id}/_history/{version}", "vread"),
+    *_operation("explain", methods=("GET",)),
     *_operation("Patient-everything", _INSTANCE, "Patient", methods=_ASKED),
     *_operation("CarePlan-everything", _INSTANCE, "CarePlan", methods=_ASKED),
     *_operation("CapabilityStatement-versions", methods=_ASKED),

@@ -3,22 +3,54 @@
 https://hl7.org/fhir/R4/capabilitystatement.html
 """
 
+import hashlib
+from collections.abc import Mapping
+
 from fhir_server.access.policy import client_may
 from fhir_server.access.types import TYPES, VERSIONED_UPDATE
 from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import instant
+from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.addressing import ADDRESSES
+from fhir_server.interactions.subsets import summary_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 
 _WRITES = frozenset({"create", "update", "patch", "delete"})
+_REASON = "open to every signed-in party"
+# There is no terminology service, so there are no TerminologyCapabilities.
+_SERVED: Mapping[str, tuple[str, ...]] = {"mode": ("full",), "_summary": ("true", "text", "data", "false")}
 
 
 def capabilities(interaction: Interaction, actor: Actor | None, services: Services) -> Answer:
-    """The statement, as bytes."""
-    return Answer("ok", encode(statement(services)), reason="open to every signed-in party")
+    """The statement, or `not-modified` when If-None-Match names what it says now; its date plays no part in that."""
+    told = summary_of(statement(services), _summary_asked(interaction))
+    content = {name: value for name, value in told.items() if name != "date"}
+    tag = f'W/"{hashlib.sha256(encode(content)).hexdigest()[:16]}"'
+    if interaction.if_none_match and _names(interaction.if_none_match, tag):
+        return Answer("not-modified", reason=_REASON, etag=tag)
+    return Answer("ok", encode(told), reason=_REASON, etag=tag)
+
+
+def _summary_asked(interaction: Interaction) -> str:
+    """The word of `_summary`. Raises MalformedRequest for a parameter or value that is not served."""
+    given = dict(interaction.parameters)
+    for name, text in given.items():
+        if name not in _SERVED and not interaction.lenient:
+            told = f"/metadata has no parameter {name!r}; it has {', '.join(sorted(_SERVED))}."
+            raise MalformedRequest(told, rule="unknown-parameter")
+        if name in _SERVED and text not in _SERVED[name]:
+            told = f"{name} of /metadata is {' or '.join(_SERVED[name])}; it was {text!r}."
+            raise MalformedRequest(told, rule="parameter-value")
+    return given.get("_summary", "false")
+
+
+def _names(if_none_match: str, tag: str) -> bool:
+    return if_none_match.strip() == "*" or tag.removeprefix("W/") in (
+        part.strip().removeprefix("W/") for part in if_none_match.split(",")
+    )
 
 
 def statement(services: Services) -> Resource:

@@ -26,15 +26,24 @@ def subset_of(page: Page, query: Query) -> Page:
     return _cut(page, cut) if cut else page
 
 
+def summary_of(resource: Resource, summary: str) -> Resource:
+    """The resource as `_summary` true, text or data asks for it; whole for any other word."""
+    cut = _SUMMARIES.get(summary)
+    return _marked(cut(resource), resource["resourceType"]) if cut else resource
+
+
 def _cut(page: Page, cut: Callable[[Resource], Resource]) -> Page:
     return replace(page, matches=tuple(_tagged(stored, cut) for stored in page.matches))
 
 
 def _tagged(stored: Stored, cut: Callable[[Resource], Resource]) -> Stored:
-    resource = cut(stored.resource())
+    return replace(stored, body=encode(_marked(cut(stored.resource()), stored.type)))
+
+
+def _marked(resource: Resource, type_name: str) -> Resource:
     meta = resource.get("meta", {})
     tagged = {**meta, "tag": [*meta.get("tag", ()), SUBSETTED]}
-    return replace(stored, body=encode({"resourceType": stored.type, **resource, "meta": tagged}))
+    return {"resourceType": type_name, **resource, "meta": tagged}
 
 
 def _only(resource: Resource, named: frozenset[str]) -> Resource:

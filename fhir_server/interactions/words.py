@@ -31,7 +31,10 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Answer:
-    """What comes back: an outcome word, the bytes, the stored version that it is about, and what was disclosed."""
+    """What comes back: an outcome word, the bytes, the stored version that it is about, and what was disclosed.
+
+    `etag` is for an answer that is about no stored version.
+    """
 
     outcome: str
     body: bytes | None = None
@@ -40,6 +43,7 @@ class Answer:
     reason: str | None = None
     query: str | None = None
     audited: bool = False
+    etag: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from fhir_server.interactions.perform import Performer
 from fhir_server.operations.capability_statement_versions import versions
 from fhir_server.operations.care_plan_everything import care_plan_everything
+from fhir_server.operations.explain import explain
 from fhir_server.operations.patient_everything import patient_everything
 from fhir_server.operations.resource_meta import meta, meta_add, meta_delete
 from fhir_server.operations.resource_validate import validate
@@ -12,6 +13,7 @@ from fhir_server.operations.subscription_events import events
 from fhir_server.operations.subscription_status import status
 
 PERFORMERS: Mapping[str, Performer] = {
+    "explain": explain,
     "Patient-everything": patient_everything,
     "CarePlan-everything": care_plan_everything,
     "CapabilityStatement-versions": versions,

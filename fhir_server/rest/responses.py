@@ -27,6 +27,8 @@ def response_of(request: Request, written_as: Format, answer: Answer, base_url: 
     """The HTTP response of an answer."""
     body = _body_by_preference(request, answer)
     response = _written(request, written_as, STATUS_OF_OUTCOME[answer.outcome], body)
+    if answer.etag is not None:
+        response.headers["ETag"] = answer.etag
     if answer.stored is not None:
         stored = answer.stored
         response.headers["ETag"] = etag(stored.version)

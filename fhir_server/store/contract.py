@@ -80,6 +80,18 @@ class Page:
     total: int | None = None
 
 
+@dataclass(frozen=True)
+class Explained:
+    """How the database answers a search: filter, sort and winning plan as JSON, and what that examined."""
+
+    filter: str
+    sort: str
+    plan: str
+    keys: int
+    documents: int
+    returned: int
+
+
 class Reading(Protocol):
     """The questions."""
 
@@ -197,6 +209,9 @@ class Store(Reading, Protocol):
         `work` must be repeatable. Raises VersionConflict when it never gets through, Unavailable when the database
         does not answer.
         """
+
+    def explain(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Explained:
+        """How the first page of the query is found. Raises TooCostly, like the search itself."""
 
     def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
         """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""

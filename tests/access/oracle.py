@@ -137,7 +137,8 @@ _READS = (
     "Subscription-events",
 )
 _OPEN = ("search-type", "transaction", "capabilities", "CapabilityStatement-versions")
-INTERACTIONS = (*_READS, *_OF_ONE, *_OPEN, "create")
+_OPERATORS = ("explain",)  # for the scope samen/operate, which no actor of the matrix has
+INTERACTIONS = (*_READS, *_OF_ONE, *_OPEN, *_OPERATORS, "create")
 # Operations that few types have, by what stands at their path; at any other type there is no such address.
 ONLY_OF: Mapping[str, frozenset[str]] = {
     "CapabilityStatement-versions": frozenset({"CapabilityStatement"}),
@@ -159,6 +160,8 @@ def expected(interaction: str, kind: str, type_name: str) -> int:
         return 401
     if type_name and type_name not in ONLY_OF.get(interaction, {type_name}):
         return 404
+    if interaction in _OPERATORS:
+        return 403
     if interaction in _OPEN:
         return 200
     named = CLASS_OF[type_name]

@@ -27,6 +27,13 @@ def test_what_tells_nothing_of_anybody_is_for_whoever_is_signed_in(matrix: Matri
     assert party.ask("POST", "Patient/$validate", {"resourceType": "Patient"}).status == status
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_searches_are_explained_to_nobody_without_the_operators_scope(matrix: Matrix, kind: str) -> None:
+    asked = f"$explain?_type=Task&patient={matrix.agreed.case.patient}"
+
+    assert matrix.parties[kind].get(asked).status == expected("explain", kind, "")
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_rehearsed_write_says_what_the_write_would_and_changes_nothing(matrix: Matrix, kind: str) -> None:
     party, before, seen = matrix.parties[kind], versions(matrix), [name for name in CLASS_OF if may_see(kind, name)]

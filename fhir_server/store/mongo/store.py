@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Literal
 
@@ -14,11 +15,13 @@ from pymongo.read_concern import ReadConcern
 
 from fhir_server.fhir.errors import Unavailable, VersionConflict
 from fhir_server.fhir.json import Resource
-from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Result, Transaction
+from fhir_server.search.grant import Grant, Stamp
+from fhir_server.search.query import Query
+from fhir_server.store.contract import Explained, Result, Transaction
 from fhir_server.store.mongo.audit_queue import AuditQueue
 from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking, may_start_again, refusal
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX, Document
+from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.indexes import ensure_indexes
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain, audit_document
@@ -126,6 +129,11 @@ class MongoStore(MongoReading):
                 events.insert_one(documents[0])
             else:
                 events.insert_many(documents, ordered=False)
+
+    def explain(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Explained:
+        """How the first page of the query is found. Raises TooCostly, like the search itself."""
+        with asking(self._seconds):
+            return explained(self._database, query, grants, moment)
 
     def _attempt(self, session: ClientSession, work: Callable[[Transaction], Result], deadline: float) -> Result:
         """Do it once. Raises the driver's error, or StartAgain, when the transaction had no effect."""

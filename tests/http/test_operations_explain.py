@@ -1,0 +1,112 @@
+"""$explain, and what is asked of /metadata beside the statement itself."""
+
+import json
+
+import pytest
+
+from fhir_server.fhir.actor import OPERATE
+from fhir_server.fhir.json import Resource
+from fhir_server.validation.validator import Validator
+from tests.world import EVERYTHING, Party, World
+
+
+@pytest.fixture(scope="module")
+def operator(world: World) -> Party:
+    return world.party(EVERYTHING, OPERATE)
+
+
+def explained(party: Party, asked: str) -> dict[str, str]:
+    """The parameters of the answer, which must be valid."""
+    reply = party.get(f"$explain?{asked}")
+    assert reply.status == 200, reply.body
+    assert Validator().check(reply.body) == []
+    return {p["name"]: next(v for n, v in p.items() if n.startswith("value")) for p in reply.body["parameter"]}
+
+
+def test_a_worklist_is_explained_with_its_index(operator: Party) -> None:
+    told = explained(operator, "_type=Task&status=requested,accepted&_sort=due&_count=20")
+
+    assert "Query(type='Task'" in told["query"]
+    asked = json.loads(told["filter"])
+    assert operator.reference in told["filter"]
+    assert "$and" in asked
+    assert json.loads(told["sort"]) == {"k.due.lo": 1, "_id": 1}
+    assert "IXSCAN" in told["plan"]
+    assert "COLLSCAN" not in told["plan"]
+    assert told["returned"] == 0
+
+
+def test_what_the_plan_examined_is_what_the_search_found(operator: Party) -> None:
+    found = operator.get("Organization?_count=10").entries
+
+    told = explained(operator, "_type=Organization&_count=10")
+
+    assert min(int(told["returned"]), 10) == len(found)
+    assert int(told["documentsExamined"]) >= len(found)
+    assert "open to every signed-in party" in told["grant"]
+
+
+def test_a_chain_is_explained_under_the_operators_own_grants(world: World, operator: Party) -> None:
+    hosp = world.hospital()
+    case = world.case(hosp, world.party())
+
+    told = explained(operator, "_type=Task&patient.active=true")
+
+    assert case.patient not in json.dumps(told)
+
+
+def test_only_the_operators_scope_explains(world: World) -> None:
+    for party in (world.hospital(), world.operator, world.custodian):
+        refused = party.get("$explain?_type=Task")
+        assert (refused.status, refused.rules) == (403, {"scope"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ("status=requested", 400),
+        ("_type=Task&_type=Goal", 400),
+        ("_type=Nothing", 404),
+        ("_type=Task&no-such=1", 400),
+        ("_type=Task&_cursor=abc", 400),
+    ],
+)
+def test_what_a_search_would_refuse_is_refused(operator: Party, asked: str, status: int) -> None:
+    assert operator.get(f"$explain?{asked}").status == status
+
+
+def test_a_batch_may_ask_and_a_transaction_may_not(operator: Party) -> None:
+    def bundle(kind: str) -> Resource:
+        entry = {"request": {"method": "GET", "url": "$explain?_type=Task"}}
+        return {"resourceType": "Bundle", "type": kind, "entry": [entry]}
+
+    assert operator.transact(bundle("batch")).body["entry"][0]["response"]["status"].startswith("200")
+    assert operator.transact(bundle("transaction")).status == 400
+
+
+def test_the_statement_is_sent_once(operator: Party, world: World) -> None:
+    first = operator.get("metadata")
+    tag = first.headers["ETag"]
+
+    for condition in (tag, f'"other", {tag}', "*"):
+        again = operator.get("metadata", If_None_Match=condition)
+        assert (again.status, again.raw, again.headers["ETag"]) == (304, b"", tag)
+    assert operator.get("metadata", If_None_Match='W/"other"').status == 200
+    assert world.hospital().get("metadata").headers["ETag"] == tag
+    assert operator.ask("HEAD", "metadata").headers["ETag"] == tag
+
+
+def test_a_summary_of_the_statement_is_shorter_and_says_so(operator: Party) -> None:
+    whole, summary = operator.get("metadata"), operator.get("metadata?_summary=true")
+
+    assert len(summary.raw) < len(whole.raw)
+    assert summary.headers["ETag"] != whole.headers["ETag"]
+    assert summary.body["fhirVersion"] == "4.0.1"
+    assert "SUBSETTED" in json.dumps(summary.body["meta"])
+    assert operator.get("metadata?_summary=false").body.keys() == whole.body.keys()
+
+
+@pytest.mark.parametrize("asked", ["mode=terminology", "mode=x", "_summary=count", "no-such=1"])
+def test_what_is_not_declared_of_the_statement_is_refused(operator: Party, asked: str) -> None:
+    assert operator.get(f"metadata?{asked}").status == 400
+    assert operator.get("metadata?mode=full").status == 200
