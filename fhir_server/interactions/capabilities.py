@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/capabilitystatement.html
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 
 from fhir_server.access.policy import client_may
 from fhir_server.access.types import TYPES, VERSIONED_UPDATE
@@ -109,10 +110,22 @@ def _resource(type_name: str, services: Services) -> Resource:
         "conditionalDelete": _conditional_delete(services) if "delete" in offered else "not-supported",
         "referencePolicy": ["literal", "local"],
         "searchInclude": sorted(f"{type_name}:{p.code}" for p in parameters.values() if p.type == "reference"),
+        "searchRevInclude": _referring(type_name),
         "searchParam": [{"name": p.code, "type": p.type} for p in sorted(parameters.values(), key=lambda p: p.code)],
         "operation": _operations(type_name),
     }
     return {name: value for name, value in declared.items() if value != []}
+
+
+@cache
+def _referring(type_name: str) -> list[str]:
+    """The reference parameters of all types that may lead to the type."""
+    return sorted(
+        f"{other}:{parameter.code}"
+        for other in TYPES
+        for parameter in parameters_of(other).values()
+        if parameter.type == "reference" and parameter.may_point_to(type_name)
+    )
 
 
 def _operations(type_name: str | None) -> list[Resource]:

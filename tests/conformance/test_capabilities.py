@@ -149,7 +149,9 @@ def test_declared_writing_works_and_undeclared_is_refused(
     assert (patched.status == 200) is ("patch" in offered), patched.body
     condition = f"{type_name}?_id={resource['id']}"
     current = hospital.read(place) if type_name != "AuditEvent" else changed
-    assert (hospital.ask("PUT", condition, current).status == 200) is declared(statement, type_name)["conditionalUpdate"]
+    assert (hospital.ask("PUT", condition, current).status == 200) is declared(statement, type_name)[
+        "conditionalUpdate"
+    ]
     deleted = hospital.ask("DELETE", place).status
     assert deleted == (204 if "delete" in offered else 404 if custodian_only else 403)
 
@@ -169,6 +171,14 @@ def test_declared_includes_work(hospital: Party, statement: Resource, type_name:
     for path in declared(statement, type_name).get("searchInclude", []):
         reply = hospital.get(f"{type_name}?_include={path}&_count=1")
         assert reply.status == 200, (path, reply.body)
+
+
+@pytest.mark.parametrize("type_name", ALL)
+def test_declared_reverse_includes_work(hospital: Party, statement: Resource, type_name: str) -> None:
+    paths = declared(statement, type_name)["searchRevInclude"]
+    assert "Provenance:target" in paths
+    reply = hospital.get(f"{type_name}?_id=none&{'&'.join(f'_revinclude={path}' for path in paths)}")
+    assert reply.status == 200, reply.body
 
 
 @pytest.mark.parametrize("type_name", ALL)
