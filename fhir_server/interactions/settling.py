@@ -1,22 +1,36 @@
 """Asks become definite: ids are given, conditions decided, patches applied, references between entries rewritten."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from fhir_server.access.scopes import check_scope
-from fhir_server.access.types import VERSIONED_UPDATE
-from fhir_server.fhir.errors import FhirError, Gone, InvalidResource, InvalidWorkflow, MalformedRequest, NotFound
-from fhir_server.fhir.reference import rewrite_references
+from fhir_server.access.types import TYPES, VERSIONED_UPDATE
+from fhir_server.fhir.errors import (
+    FhirError,
+    Gone,
+    InvalidResource,
+    InvalidWorkflow,
+    MalformedRequest,
+    MultipleMatches,
+    NotFound,
+)
+from fhir_server.fhir.json import Resource
+from fhir_server.fhir.outcome import Issue
+from fhir_server.fhir.reference import references_in, rewrite_references
 from fhir_server.interactions.asks import Ask, structural_issues
 from fhir_server.interactions.conditions import check_if_match, version_required
-from fhir_server.interactions.matching import match, matches, read_condition
+from fhir_server.interactions.matching import Condition, match, matches, read_condition, said
 from fhir_server.interactions.references import local
+from fhir_server.interactions.rewriting import named_anew
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import WorkingSet
 from fhir_server.search.escaping import escape
 from fhir_server.search.parse import parse
 from fhir_server.validation.findings import quoted
+
+_CONDITIONAL = re.compile(r"(?P<type>[A-Z][A-Za-z]{1,63})\?(?P<query>.+)")
 
 
 def resolve(asks: Sequence[Ask], working: WorkingSet, services: Services) -> list[Ask]:
@@ -24,6 +38,8 @@ def resolve(asks: Sequence[Ask], working: WorkingSet, services: Services) -> lis
     _refuse_ambiguous(asks)
     settled = [each for ask in asks for each in _located(ask, working, services)]
     targets = {name: ask.reference for ask in settled if ask.id for name in ask.names}
+    for ask in settled:
+        _find_meant(ask, targets, working, services)
     settled = [_rewritten(ask, targets, services.base_url) for ask in settled]
     settled = [_with_person(ask, working, services) for ask in settled]
     _check_patched(settled, services)
@@ -118,7 +134,41 @@ def _rewritten(ask: Ask, targets: Mapping[str, str], base_url: str) -> Ask:
     def target_of(reference: str) -> str:
         return targets.get(reference) or targets.get(f"{outside}/{reference}") or local(reference, base_url)
 
-    return replace(ask, resource=rewrite_references(ask.resource, target_of))
+    resource: Resource = rewrite_references(ask.resource, target_of)
+    return replace(ask, resource=named_anew(resource, targets) if ask.place else resource)
+
+
+def _find_meant(ask: Ask, targets: dict[str, str], working: WorkingSet, services: Services) -> None:
+    """Add to `targets` what each conditional reference of a Bundle's entry means: `Patient?identifier=system|value`.
+
+    It means what an entry under the same condition makes, else the one resource that its writer may read.
+    """
+    issues = list[Issue]()
+    for path, reference in references_in(ask.resource or {}, ask.type) if ask.place else ():
+        stated = _CONDITIONAL.fullmatch(reference)
+        if stated is None or stated["type"] not in TYPES or reference in targets:
+            continue
+        try:
+            targets[reference] = _meant(stated["type"], read_condition(stated["query"]), targets, working, services)
+        except MultipleMatches as error:
+            raise ask.located(MultipleMatches(issues=[replace(issue, path=path) for issue in error.issues])) from error
+        except FhirError as error:
+            issues += [replace(issue, path=path) for issue in error.issues]
+    if issues:
+        raise ask.located(InvalidResource(issues=issues))
+
+
+def _meant(
+    type_name: str, condition: Condition, targets: Mapping[str, str], working: WorkingSet, services: Services
+) -> str:
+    made = targets.get(said(type_name, condition))
+    if made is not None:
+        return made
+    found = matches(type_name, condition, working, services, what="A conditional reference", guarded=False)
+    if not found:
+        told = f"There is no {type_name} that this condition matches, or you may not read it."
+        raise InvalidResource(issues=[Issue("not-found", told, rule="reference")])
+    return found[0].reference
 
 
 def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:
@@ -148,12 +198,20 @@ def _check_patched(asks: Sequence[Ask], services: Services) -> None:
 
 def _refuse_ambiguous(asks: Sequence[Ask]) -> None:
     """A fullUrl names one entry, and a condition means one resource."""
-    counted = Counter(name for ask in asks for name in ask.names)
-    for ask in asks:
-        twice = [name for name in ask.names if counted[name] > 1]
+    said_of = [_names(ask) for ask in asks]
+    counted = Counter(name for names in said_of for name in names)
+    for ask, names in zip(asks, said_of, strict=True):
+        twice = [name for name in names if counted[name] > 1]
         if twice:
             told = f"{quoted(twice[0])} stands at more than one entry of this Bundle."
             raise ask.located(MalformedRequest(told, ask.type, "duplicate-entry"))
+
+
+def _names(ask: Ask) -> tuple[str, ...]:
+    try:
+        return ask.names
+    except FhirError as error:
+        raise ask.located(error) from error
 
 
 def _refuse_duplicates(asks: Sequence[Ask]) -> None:

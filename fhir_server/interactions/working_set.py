@@ -85,8 +85,8 @@ class WorkingSet:
 
     def readable(self, reference: str) -> bool:
         """Whether the actor may refer to `Type/id`: it creates it in this write, or may read it."""
-        if reference in self.pending and self.pending[reference].after is not None:
-            return True
+        if reference in self.pending:
+            return self.pending[reference].after is not None
         stored = self.stored(reference)
         return stored is not None and not stored.deleted and self.sight.reason_to_read(stored) is not None
 

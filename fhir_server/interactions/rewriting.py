@@ -1,0 +1,71 @@
+"""What one entry of a Bundle says of another becomes what that other is called on this server.
+
+References; addresses in elements of the types uri, url, canonical, oid and uuid; links and images in the narrative.
+
+https://hl7.org/fhir/R4/http.html#trules
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fhir_server.definitions.structures import RESOURCE, load
+from fhir_server.fhir.json import Resource, encode
+
+Named = Callable[[str], str]
+
+_ADDRESSES = frozenset({"uri", "url", "canonical", "oid", "uuid"})
+_URN = re.compile(rb"urn:(?:uuid|oid):")
+_LINK = re.compile(r"""(?P<before>\b(?:href|src)\s*=\s*)(?P<quote>["'])(?P<address>[^"']*)(?P=quote)""")
+
+
+def named_anew(resource: Resource, targets: Mapping[str, str]) -> Resource:
+    """The resource with every `urn:uuid:` and `urn:oid:` address among `targets` replaced; what a resource calls
+
+    itself (`url` of a definition) and plain texts, such as the value of an identifier, stay.
+    """
+    urns = {name: target for name, target in targets.items() if name.startswith("urn:")}
+    if not urns or not _URN.search(encode(resource)):
+        return resource
+
+    def named(address: str) -> str:
+        found = urns.get(address)
+        if found is not None:
+            return found
+        plain, mark, version = address.partition("|")
+        return f"{urns[plain]}{mark}{version}" if plain in urns else address
+
+    own: Resource = {name: resource[name] for name in ("url", "id") if name in resource}
+    return {**_object(resource, resource["resourceType"], named), **own}
+
+
+def _object(value: Resource, path: str, named: Named) -> Resource:
+    types = _types(path)
+    return {name: _value(child, types.get(name, ""), named) for name, child in value.items()}
+
+
+def _value(value: Any, datatype: str, named: Named) -> Any:
+    if isinstance(value, list):
+        return [_value(item, datatype, named) for item in value]
+    if isinstance(value, str):
+        if datatype in _ADDRESSES:
+            return named(value)
+        return _LINK.sub(lambda link: _link(link, named), value) if datatype == "xhtml" else value
+    if isinstance(value, dict):
+        of_resource = datatype == RESOURCE
+        return _object(value, str(value.get("resourceType")) if of_resource else datatype.removeprefix("#"), named)
+    return value
+
+
+def _link(link: re.Match[str], named: Named) -> str:
+    return f"{link['before']}{link['quote']}{named(link['address'])}{link['quote']}"
+
+
+def _types(path: str) -> Mapping[str, str]:
+    """The JSON names of the elements at a path, each with its type; `_name` holds the extensions of a primitive."""
+    try:
+        elements = load().elements(path)
+    except KeyError:
+        return {}
+    types = {name: datatype for element in elements for name, datatype in element.json_names().items()}
+    return {**{f"_{name}": "Element" for name in types}, **types}

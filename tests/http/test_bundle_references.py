@@ -1,0 +1,154 @@
+"""What the entries of a transaction say of each other and of what is stored, and how many there may be."""
+
+import time
+import uuid
+from typing import Any
+
+import pytest
+
+from fhir_server.fhir.json import Resource
+from tests.minimal import minimal
+from tests.world import Party, Reply, World
+
+SYSTEM = "urn:test:bundle-references"
+
+
+@pytest.fixture
+def hosp(world: World) -> Party:
+    """A hospital."""
+    return world.hospital()
+
+
+def post(resource: Resource, full_url: str | None = None, **request: str) -> Resource:
+    """A create entry."""
+    named = {"fullUrl": full_url} if full_url else {}
+    return {**named, "resource": resource, "request": {"method": "POST", "url": resource["resourceType"], **request}}
+
+
+def transact(party: Party, *entries: Resource) -> Reply:
+    """A transaction."""
+    return party.transact({"resourceType": "Bundle", "type": "transaction", "entry": list(entries)})
+
+
+def places(reply: Reply) -> list[str]:
+    """`Type/id` of what each entry made."""
+    assert reply.status == 200, reply.body
+    return ["/".join(entry["response"]["location"].split("/")[-4:-2]) for entry in reply.body["entry"]]
+
+
+def person(value: str) -> Resource:
+    """A Patient with an identifier."""
+    return minimal("Patient", identifier=[{"system": SYSTEM, "value": value}])
+
+
+def flag(subject: str) -> Resource:
+    """A small chart resource."""
+    return minimal("Flag", subject={"reference": subject})
+
+
+def test_a_conditional_reference_means_the_one_that_matches(hosp: Party) -> None:
+    value = uuid.uuid4().hex
+    known = f"Patient/{hosp.post(person(value)).body['id']}"
+    condition = f"Patient?identifier={SYSTEM}|{value}"
+
+    made = places(transact(hosp, post(flag(condition)), post(flag(condition))))
+
+    assert [hosp.read(place)["subject"]["reference"] for place in made] == [known, known]
+
+
+def test_a_conditional_reference_means_what_an_entry_under_that_condition_makes(hosp: Party) -> None:
+    value = uuid.uuid4().hex
+    condition = f"identifier={SYSTEM}|{value}"
+    entries = [post(flag(f"Patient?{condition}")), post(person(value), ifNoneExist=condition)]
+
+    first, again = places(transact(hosp, *entries)), places(transact(hosp, *entries))
+
+    assert first[1] == again[1]
+    assert hosp.read(first[0])["subject"] == hosp.read(again[0])["subject"] == {"reference": first[1]}
+
+
+def test_a_conditional_reference_to_none_or_several_or_hidden_ones_is_refused_at_its_path(
+    world: World, hosp: Party
+) -> None:
+    value, hidden = uuid.uuid4().hex, uuid.uuid4().hex
+    for _ in range(2):
+        hosp.post(person(value))
+    world.hospital().post(person(hidden))
+
+    several = transact(hosp, post(flag(f"Patient?identifier={SYSTEM}|{value}")))
+    none = transact(hosp, post(flag(f"Patient?identifier={SYSTEM}|{uuid.uuid4().hex}")))
+    unseen = transact(hosp, post(flag(f"Patient?identifier={SYSTEM}|{hidden}")))
+    nonsense = transact(hosp, post(flag("Patient?nonsense=1")))
+
+    assert [r.status for r in (several, none, unseen, nonsense)] == [412, 422, 422, 422]
+    for reply in (several, none, unseen, nonsense):
+        assert reply.paths == {"Bundle.entry[0].resource.subject.reference"}
+    assert none.body == unseen.body
+
+
+def test_a_condition_is_no_reference_outside_a_transaction(hosp: Party) -> None:
+    value = uuid.uuid4().hex
+    hosp.post(person(value))
+
+    assert hosp.post(flag(f"Patient?identifier={SYSTEM}|{value}")).status == 422
+
+
+def test_addresses_and_narrative_are_rewritten_and_texts_are_not(hosp: Party) -> None:
+    subject, image, other = (f"urn:uuid:{uuid.uuid4()}" for _ in range(3))
+    div = '<div xmlns="http://www.w3.org/1999/xhtml">'
+    binary = {"resourceType": "Binary", "contentType": "text/plain", "data": "SGFsbG8="}
+    document = minimal(
+        "DocumentReference",
+        subject={"reference": subject},
+        text={
+            "status": "generated",
+            "div": f'{div}<a href="{subject}">her</a> <img src=\'{image}\' alt="{image}"/></div>',
+        },
+        identifier=[{"system": "urn:ietf:rfc:3986", "value": subject}],
+        extension=[
+            {"url": "https://samen.example/about", "valueUri": subject},
+            {"url": "https://samen.example/version", "valueCanonical": f"{image}|2"},
+            {"url": "https://samen.example/text", "valueString": subject},
+            {"url": "https://samen.example/elsewhere", "valueUri": other},
+        ],
+        content=[{"attachment": {"contentType": "text/plain", "url": image}}],
+    )
+
+    made = places(transact(hosp, post(document), post(minimal("Patient"), subject), post(binary, image)))
+
+    stored = hosp.read(made[0])
+    assert stored["subject"]["reference"] == made[1]
+    assert stored["text"]["div"] == f'{div}<a href="{made[1]}">her</a> <img src=\'{made[2]}\' alt="{image}"/></div>'
+    values: list[Any] = [list(each.values())[1] for each in stored["extension"]]
+    assert values == [made[1], f"{made[2]}|2", subject, other]
+    assert stored["content"][0]["attachment"]["url"] == made[2]
+    assert stored["identifier"][0]["value"] == subject
+
+
+def test_what_is_deleted_beside_it_is_not_referred_to(world: World, hosp: Party) -> None:
+    gone = f"Group/{hosp.post(minimal('Group')).body['id']}"
+    delete = {"request": {"method": "DELETE", "url": gone}}
+    listed = minimal("List", entry=[{"item": {"reference": gone}}])
+
+    reply = transact(hosp, delete, post(listed))
+
+    assert (reply.status, reply.paths) == (422, {"Bundle.entry[1].resource.entry[0].item.reference"})
+    assert hosp.get(gone).status == 200
+
+
+def test_two_thousand_entries_are_one_transaction(hosp: Party) -> None:
+    patient, value = f"urn:uuid:{uuid.uuid4()}", uuid.uuid4().hex
+    flags = [
+        post(minimal("Flag", subject={"reference": patient}, identifier=[{"system": SYSTEM, "value": value}]))
+        for _ in range(1999)
+    ]
+    started = time.monotonic()
+
+    reply = transact(hosp, *flags, post(minimal("Patient"), patient))
+
+    assert time.monotonic() - started < 60
+    assert len(set(places(reply))) == 2000
+    assert hosp.get(f"Flag?identifier={SYSTEM}|{value}&_summary=count").body["total"] == 1999
+    flags[1000]["resource"] = {**flags[1000]["resource"], "status": "nonsense"}
+    assert transact(hosp, *flags, post(minimal("Patient"), patient)).status == 422
+    assert hosp.get(f"Flag?identifier={SYSTEM}|{value}&_summary=count").body["total"] == 1999
