@@ -7,7 +7,6 @@ from fhir_server.access.scopes import check_scope
 from fhir_server.audit.events import REFUSED, Occurrence, audit_event
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, Unavailable
-from fhir_server.fhir.json import Resource
 from fhir_server.interactions.capabilities import capabilities
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import delete
@@ -15,6 +14,7 @@ from fhir_server.interactions.history import history
 from fhir_server.interactions.patch import patch
 from fhir_server.interactions.read import read
 from fhir_server.interactions.search import search
+from fhir_server.interactions.telling import tellings
 from fhir_server.interactions.transaction import transaction
 from fhir_server.interactions.update import update
 from fhir_server.interactions.vread import vread
@@ -61,8 +61,8 @@ def perform_within(tx: Transaction, interaction: Interaction, actor: Actor, serv
     """The answer to a read or search inside a transaction: it sees the writes, and its AuditEvent is in the commit."""
     check_scope(actor, interaction.name, interaction.type)
     answer = _performer(interaction, services)(interaction, actor, replace(services, within=tx))
-    event, stamp = _told(interaction, actor, services, answer)
-    tx.record([event], stamp)
+    for event, stamp in tellings(interaction, actor, replace(services, within=tx), answer):
+        tx.record([event], stamp)
     return answer
 
 
@@ -71,19 +71,8 @@ def _performer(interaction: Interaction, services: Services) -> Performer:
 
 
 def _record(interaction: Interaction, actor: Actor, services: Services, answer: Answer) -> None:
-    services.store.record_reading(*_told(interaction, actor, services, answer))
-
-
-def _told(interaction: Interaction, actor: Actor, services: Services, answer: Answer) -> tuple[Resource, Stamp]:
-    """The AuditEvent of an answer, and who may see it."""
-    patients = sorted({stored.stamp.patient for stored in answer.disclosed if stored.stamp.patient})
-    plans = sorted({plan for stored in answer.disclosed for plan in stored.stamp.plans})
-    one = patients[0] if len(patients) == 1 else None
-    occurrence = Occurrence(
-        interaction.name, [stored.reference for stored in answer.disclosed], one, answer.query, reason=answer.reason
-    )
-    event = audit_event(services.new_id(), services.clock(), actor, occurrence)
-    return event, Stamp(patient=one, plans=tuple(plans))
+    for event, stamp in tellings(interaction, actor, services, answer):
+        services.store.record_reading(event, stamp)
 
 
 def _asked(interaction: Interaction) -> str | None:

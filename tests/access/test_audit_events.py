@@ -52,7 +52,6 @@ def test_the_custodians_audit_tells_of_its_own_plans_alone(matrix: Matrix) -> No
         assert not named & hidden, event
 
 
-@pytest.mark.xfail(reason="one event tells of a whole page, and the custodian of any plan on it reads all of it")
 def test_a_search_over_two_custodians_plans_tells_each_of_its_own_alone(matrix: Matrix) -> None:
     world = matrix.world
     other = _second_custodian(world)
