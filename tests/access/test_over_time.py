@@ -1,5 +1,6 @@
 """Access as it changes: consent withdrawn, membership ended, reading time over, what was written before."""
 
+import uuid
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -7,6 +8,10 @@ import pytest
 
 from fhir_server.app import web
 from fhir_server.fhir import dates
+from fhir_server.fhir.json import encode
+from fhir_server.search.grant import Stamp
+from fhir_server.store.contract import Stored
+from tests.access.actors import MEMBER
 from tests.access.asking import constant, marked
 from tests.access.circle import TO_THE_END, Matrix, asked, made, walk
 from tests.access.test_searches import following, matches
@@ -159,6 +164,26 @@ def test_a_draft_is_not_shown_to_whom_it_will_be_offered(cast: Cast) -> None:
     assert other.get(task).status == 404
     assert cast.hosp.move(task, "requested").status == 200
     assert other.get(task).status == 200
+
+
+def test_a_version_that_lay_in_another_plan_is_hidden_from_who_is_only_in_the_present_one(matrix: Matrix) -> None:
+    """No gate moves a resource between plans today; should one come, its past stays where it was."""
+    id, store = str(uuid.uuid4()), matrix.world.parts.store
+    here, there = matrix.agreed.case, matrix.unagreed.case
+
+    def in_plan(version: int, case: Case) -> Stored:
+        body = encode({"resourceType": "Observation", "id": id, "status": "final", "code": {"text": str(version)}})
+        stamp = Stamp(case.patient, (case.plan.partition("/")[2],))
+        return Stored("Observation", id, version, dates.now(), body, stamp, method="PUT" if version > 1 else "POST")
+
+    store.transact(lambda tx: tx.save(in_plan(1, there)))
+    store.transact(lambda tx: tx.save(in_plan(2, here)))
+    member = matrix.parties[MEMBER]
+
+    assert member.get(f"Observation/{id}").status == 200
+    assert member.get(f"Observation/{id}/_history/2").status == 200
+    assert member.get(f"Observation/{id}/_history/1").status == 404
+    assert [r["code"]["text"] for r in member.get(f"Observation/{id}/_history").entries] == ["2"]
 
 
 def test_what_was_deleted_is_gone_for_whoever_could_read_it_and_absent_for_others(cast: Cast) -> None:
