@@ -76,6 +76,18 @@ _EXACT = 3
 _QUALITY = re.compile(r";\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.IGNORECASE | re.ASCII)
 
 
+@dataclass(frozen=True)
+class Wish:
+    """How a caller wishes its answer: the format, and whether it is indented for human eyes."""
+
+    format: Format
+    pretty: bool = False
+
+    def write(self, body: bytes) -> bytes:
+        """What is sent of the JSON that is stored."""
+        return self.format.write(body, self.pretty)
+
+
 def format_of_body(media_type: str) -> Format | None:
     """The format that a Content-Type names; None when it is not spoken here."""
     return next((known for known in FORMATS if media_type in known.media_types), None)

@@ -13,19 +13,29 @@ from fhir_server.fhir.errors import FhirError, MalformedRequest, TooLarge, Unsup
 from fhir_server.interactions.addressing import Place
 from fhir_server.interactions.parameters import parameters_in
 from fhir_server.interactions.patching import JSON_PATCH, read_json_patch
-from fhir_server.interactions.patching import JSON_PATCH, read_json_patch
 from fhir_server.interactions.words import Interaction
 from fhir_server.rest.compression import decompressed
-from fhir_server.rest.formats import JSON, Format, format_accepted, format_named, format_of_body
+from fhir_server.rest.formats import JSON, Wish, format_accepted, format_named, format_of_body
 
 _FORM = "application/x-www-form-urlencoded"
 _OF_THE_DOOR = frozenset({"_format", "_pretty"})
 _WITH_BODY = frozenset({"create", "update", "patch", "transaction"})
 
 
-def interaction_of(request: Request, place: Place, max_body: int) -> Interaction:
+Parameters = list[tuple[str, str]]
+
+
+def parameters_of(request: Request, place: Place, max_body: int) -> Parameters:
+    """The parameters in their order: those of the address, then those of a posted search's form.
+
+    Raises MalformedRequest on broken percent-encoding, UnsupportedMedia, TooLarge.
+    """
+    has_form = request.method == "POST" and place.interaction not in _WITH_BODY and place.interaction not in OPERATIONS
+    return query_of(request) + (_form_in(request, max_body) if has_form else [])
+
+
+def interaction_of(request: Request, place: Place, parameters: Parameters, max_body: int) -> Interaction:
     """The interaction that `request` asks for at `place`. Raises MalformedRequest, UnsupportedMedia, TooLarge."""
-    parameters = query_of(request)
     resource: Any = None
     if place.interaction == "patch" and request.mimetype == JSON_PATCH:
         resource = read_json_patch(_body_of(request, max_body))
@@ -33,8 +43,6 @@ def interaction_of(request: Request, place: Place, max_body: int) -> Interaction
         resource = _resource_in(request, max_body)
     elif place.interaction in OPERATIONS:
         resource = _input_in(request, max_body)
-    elif request.method == "POST":
-        parameters += _form_in(request, max_body)
     return Interaction(
         place.interaction,
         place.type,
@@ -49,7 +57,7 @@ def interaction_of(request: Request, place: Place, max_body: int) -> Interaction
     )
 
 
-def query_of(request: Request) -> list[tuple[str, str]]:
+def query_of(request: Request) -> Parameters:
     """The query parameters in their order. Raises MalformedRequest on broken percent-encoding."""
     return _pairs(request.query_string)
 
@@ -60,29 +68,23 @@ def preferences(request: Request) -> frozenset[str]:
     return frozenset(part.strip() for part in stated.split(",") if part.strip())
 
 
-def format_asked(request: Request) -> Format:
-    """The format of the answer; `_format` counts before Accept, and JSON is for callers who name none.
+def wish_of(request: Request, parameters: Parameters) -> Wish:
+    """How the answer is wished for; `_format` counts before Accept, and JSON is for callers who name none.
 
-    Raises NotAcceptable, or MalformedRequest on broken percent-encoding.
+    Raises NotAcceptable.
     """
-    named = next((value for name, value in _pairs(request.query_string) if name == "_format"), None)
-    if named is not None:
-        return format_named(named)
+    named = next((value for name, value in parameters if name == "_format"), None)
     accepted = request.headers.get("Accept")
-    return format_accepted(accepted) if accepted else JSON
+    known = format_named(named) if named is not None else format_accepted(accepted) if accepted else JSON
+    return Wish(known, ("_pretty", "true") in parameters)
 
 
-def format_of_refusal(request: Request) -> Format:
-    """The format of a refusal: the one that was asked for, if it is spoken here."""
+def wish_of_refused(request: Request) -> Wish:
+    """How a refusal is wished for, as far as that can be told: in JSON when it cannot."""
     try:
-        return format_asked(request)
+        return wish_of(request, query_of(request))
     except FhirError:
-        return JSON
-
-
-def wants_pretty(request: Request) -> bool:
-    """Whether the answer is to be indented for human eyes."""
-    return b"_pretty=true" in request.query_string.split(b"&")
+        return Wish(JSON)
 
 
 def _resource_in(request: Request, max_body: int) -> Any:
@@ -107,7 +109,7 @@ def _input_in(request: Request, max_body: int) -> Any:
     return None if request.method != "POST" or empty else _resource_in(request, max_body)
 
 
-def _form_in(request: Request, max_body: int) -> list[tuple[str, str]]:
+def _form_in(request: Request, max_body: int) -> Parameters:
     if request.mimetype not in {_FORM, ""}:
         raise UnsupportedMedia(f"A search is posted as {_FORM}.", rule="content-type")
     return _pairs(_body_of(request, max_body))
@@ -127,5 +129,5 @@ def _body_of(request: Request, max_body: int) -> bytes:
     return decompressed(body, request.headers.get("Content-Encoding", "").strip().lower(), max_body)
 
 
-def _pairs(encoded: bytes) -> list[tuple[str, str]]:
+def _pairs(encoded: bytes) -> Parameters:
     return parameters_in(encoded.decode("latin-1"))

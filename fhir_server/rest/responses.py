@@ -12,8 +12,8 @@ from fhir_server.interactions.conditions import etag
 from fhir_server.interactions.statuses import STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.words import Answer
 from fhir_server.rest.compression import compress
-from fhir_server.rest.formats import Format
-from fhir_server.rest.requests import format_of_refusal, preferences, wants_pretty
+from fhir_server.rest.formats import Wish
+from fhir_server.rest.requests import preferences, wish_of_refused
 
 _WRITTEN = {
     "created": "was created",
@@ -23,10 +23,10 @@ _WRITTEN = {
 }
 
 
-def response_of(request: Request, written_as: Format, answer: Answer, base_url: str) -> Response:
+def response_of(request: Request, wish: Wish, answer: Answer, base_url: str) -> Response:
     """The HTTP response of an answer."""
     body = _body_by_preference(request, answer)
-    response = _written(request, written_as, STATUS_OF_OUTCOME[answer.outcome], body)
+    response = _written(request, wish, STATUS_OF_OUTCOME[answer.outcome], body)
     if answer.etag is not None:
         response.headers["ETag"] = answer.etag
     if answer.stored is not None:
@@ -67,14 +67,14 @@ def _body_by_preference(request: Request, answer: Answer) -> bytes | None:
 
 
 def _outcome(request: Request, status: str, issues: list[Issue]) -> Response:
-    return _written(request, format_of_refusal(request), status, encode(operation_outcome(issues)))
+    return _written(request, wish_of_refused(request), status, encode(operation_outcome(issues)))
 
 
-def _written(request: Request, written_as: Format, status: str, body: bytes | None) -> Response:
+def _written(request: Request, wish: Wish, status: str, body: bytes | None) -> Response:
     """A response whose body, if there is one, is in the format, and packed for callers who take it so."""
-    response = Response(written_as.write(body, wants_pretty(request)) if body else b"", status=status)
+    response = Response(wish.write(body) if body else b"", status=status)
     if body:
-        response.headers["Content-Type"] = written_as.content_type
+        response.headers["Content-Type"] = wish.format.content_type
         compress(request, response)
     else:
         del response.headers["Content-Type"]

@@ -14,7 +14,7 @@ from fhir_server.fhir.faults import raised_at
 from fhir_server.interactions.addressing import Place, allowed_methods, methods, resolve
 from fhir_server.interactions.perform import perform, record_refusal
 from fhir_server.interactions.words import Interaction, Services
-from fhir_server.rest.requests import format_asked, interaction_of
+from fhir_server.rest.requests import interaction_of, parameters_of, wish_of
 from fhir_server.rest.responses import failure_of, refusal_of, response_of
 
 log = logging.getLogger(__name__)
@@ -53,12 +53,13 @@ def _answer(
         try:
             actor = authenticate(asked.headers.get("Authorization"))
             place = resolve(asked.method, path)
-            written_as = format_asked(asked)
-            interaction = interaction_of(asked, place, max_body)
+            parameters = parameters_of(asked, place, max_body)
+            wish = wish_of(asked, parameters)
+            interaction = interaction_of(asked, place, parameters, max_body)
         except FhirError as error:
             _record_at_the_door(asked, path, actor, services, error)
             raise
-        return actor, response_of(asked, written_as, perform(interaction, actor, services), services.base_url)
+        return actor, response_of(asked, wish, perform(interaction, actor, services), services.base_url)
     except FhirError as error:
         return actor, _refusal(asked, error, path)
     except Exception as error:

@@ -140,6 +140,12 @@ def test_a_search_that_is_posted_is_answered_in_xml(hosp: Party, place: str) -> 
 
     assert [entry["resource"]["id"] for entry in in_xml(answered)["entry"]] == [place[8:]]
 
+    body = f"_format=xml&_pretty=true&_id={place[8:]}".encode()
+    in_form = hosp.ask("POST", "Patient/_search", body, Accept=JSON, **form)
+    assert [entry["resource"]["id"] for entry in in_xml(in_form)["entry"]] == [place[8:]]
+    assert b"\n  <" in in_form.raw
+    assert hosp.ask("POST", "Patient/_search", b"_format=ttl", **form).status == 406
+
 
 def test_the_statement_comes_in_xml_and_declares_it(hosp: Party) -> None:
     statement = in_xml(hosp.get("metadata", Accept=XML))
