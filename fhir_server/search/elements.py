@@ -13,7 +13,12 @@ def values_of(resource: Resource, parameter: SearchParameter) -> list[tuple[str,
     """The values of the parameter in `resource`, each with its datatype."""
     if parameter.paths[0].datatype == EXISTENCE:
         return [("boolean", any(value is not False for path in parameter.paths for value in _at(resource, path)))]
-    return [(path.datatype, value) for path in parameter.paths for value in _at(resource, path)]
+    return [
+        (path.datatype, value)
+        for path in parameter.paths
+        if path.steps[0].name in resource
+        for value in _at(resource, path)
+    ]
 
 
 def _at(resource: Resource, path: ElementPath) -> Iterator[Any]:

@@ -13,7 +13,8 @@
 knows them anyway.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of, places_of
@@ -43,11 +44,14 @@ def search_values(resource: Resource) -> dict[str, Any]:
     }
 
 
-def _searched(type_name: str) -> Iterator[SearchParameter]:
+@cache
+def _searched(type_name: str) -> tuple[SearchParameter, ...]:
     """The parameters that have values of their own; a composite has those of its components."""
-    for parameter in parameters_of(type_name).values():
-        if parameter.paths and parameter.code not in OF_THE_STORE:
-            yield parameter
+    return tuple(
+        parameter
+        for parameter in parameters_of(type_name).values()
+        if parameter.paths and parameter.code not in OF_THE_STORE
+    )
 
 
 def _always(given: _Found) -> dict[str, Any]:

@@ -176,6 +176,48 @@ def test_a_selective_search_reads_no_more_than_its_range(
     assert plan["executionStats"]["totalKeysExamined"] <= 1000
 
 
+@pytest.mark.parametrize(("search", "grants"), WORKLISTS[:6])
+def test_the_way_back_through_a_worklist_examines_few_keys(
+    crowded: Database[dict[str, Any]], search: str, grants: list[Grant]
+) -> None:
+    type_name, _, parameters = search.partition("?")
+    pairs = [(name, value) for name, _, value in (each.partition("=") for each in parameters.split("&") if each)]
+    query = parse(type_name, pairs, base_url="https://here.example/fhir")
+    condition, keys = both(query_filter(query), grant_filter(grants, MOMENT)), sort_keys(query)
+    last = list(crowded[type_name].find(condition).sort(list(keys)).limit(2 * PAGE))[-1]
+    back = [(field, -direction) for field, direction in keys]
+    before = both(condition, after(back, [dig(last, field) for field, _ in back]))
+    plan = crowded[type_name].find(before).sort(back).limit(PAGE + 1).explain()
+
+    assert plan["executionStats"]["nReturned"] == PAGE + 1
+    assert not stages(plan["queryPlanner"]["winningPlan"]) & {"COLLSCAN", "SORT"}
+    assert plan["executionStats"]["totalKeysExamined"] <= 3 * (PAGE + 1)
+
+
+PEOPLE = ",".join(f"Patient/{number}" for number in range(20))
+
+
+@pytest.mark.parametrize(
+    ("search", "grants"),
+    [
+        (f"Task?patient={PEOPLE}", MEMBER),  # what a chain comes to
+        (f"Observation?subject={PEOPLE}", CHART),  # what refers to a page of people
+        (
+            f"Task?_id={','.join(f'{number * 7919 % 1_000_003:07}' for number in range(50))}",
+            MEMBER,
+        ),  # what _has comes to
+    ],
+)
+def test_what_a_join_comes_to_reads_no_more_than_its_ranges(
+    crowded: Database[dict[str, Any]], search: str, grants: list[Grant]
+) -> None:
+    plan, entries = asked(crowded, search, grants)
+
+    assert entries > 0
+    assert "COLLSCAN" not in stages(plan["queryPlanner"]["winningPlan"])
+    assert plan["executionStats"]["totalKeysExamined"] <= 5000
+
+
 def test_without_a_grant_no_key_is_examined(crowded: Database[dict[str, Any]]) -> None:
     plan, entries = asked(crowded, "Task?status=requested&_sort=due", [])
     assert (entries, plan["executionStats"]["totalKeysExamined"]) == (0, 0)
