@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Mapping
-from typing import Any
 
 from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.fhir.json import Resource
@@ -106,14 +105,3 @@ def batch(entries: list[tuple[str, str]], kind: str = "batch") -> Resource:
 def constant(reply: Reply) -> tuple[int, bytes, Mapping[str, str]]:
     """All of an answer that a stranger could compare with another."""
     return reply.status, reply.raw, {name: value for name, value in reply.headers.items() if name not in NOT_CONSTANT}
-
-
-def versions(matrix: Matrix, *, without: tuple[str, ...] = ("AuditEvent",)) -> dict[str, Any]:
-    """Every stored resource with its version, its readers and its plans."""
-    database = matrix.database
-    found: dict[str, Any] = {}
-    for type_name in matrix.agreed.refs:
-        if type_name not in without:
-            for document in database[type_name].find({}, {"v": 1, "plans": 1, "readers": 1}):
-                found[f"{type_name}/{document['_id']}"] = (document["v"], document["plans"], document["readers"])
-    return found

@@ -17,10 +17,10 @@ from tests.access.asking import (
     place_of,
     request,
     stored,
-    versions,
 )
 from tests.access.circle import Matrix
 from tests.access.oracle import CLASS_OF, expected, may_see
+from tests.access.samples import in_turn, types_at, versions
 from tests.world import Reply
 
 OF_ONE = [address for address in ADDRESSES if "{id}" in address.path]
@@ -67,16 +67,16 @@ def assert_as_absent(matrix: Matrix, kind: str, address: Address, replies: Mappi
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("address", READING, ids=named)
 def test_a_read_shows_what_the_oracle_says(matrix: Matrix, kind: str, address: Address) -> None:
-    replies = {name: request(address, kind, name, matrix) for name in CLASS_OF}
+    replies = {name: request(address, kind, name, matrix) for name in types_at(address, kind)}
 
-    assert statuses(replies) == {name: expected(address.interaction, kind, name) for name in CLASS_OF}
+    assert statuses(replies) == {name: expected(address.interaction, kind, name) for name in replies}
     assert_as_absent(matrix, kind, address, replies)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("address", WRITING, ids=named)
 def test_who_may_not_write_is_refused_and_changes_nothing(matrix: Matrix, kind: str, address: Address) -> None:
-    refused = [name for name in CLASS_OF if expected(address.interaction, kind, name) >= 400]
+    refused = [name for name in types_at(address, kind) if expected(address.interaction, kind, name) >= 400]
     before = versions(matrix)
 
     replies = {name: request(address, kind, name, matrix) for name in refused}
@@ -88,7 +88,7 @@ def test_who_may_not_write_is_refused_and_changes_nothing(matrix: Matrix, kind: 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_may_not_create_is_refused_and_creates_nothing(matrix: Matrix, kind: str) -> None:
-    refused = [name for name in CLASS_OF if expected("create", kind, name) >= 400]
+    refused = [name for name in types_at(CREATING, kind) if expected("create", kind, name) >= 400]
     before = versions(matrix)
 
     replies = {name: request(CREATING, kind, name, matrix) for name in refused}
@@ -100,7 +100,7 @@ def test_who_may_not_create_is_refused_and_creates_nothing(matrix: Matrix, kind:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("address", [CREATING, UPDATING, PATCHING], ids=named)
 def test_who_may_write_may(matrix: Matrix, kind: str, address: Address) -> None:
-    allowed = [name for name in CLASS_OF if expected(address.interaction, kind, name) < 400]
+    allowed = [name for name in types_at(address, kind) if expected(address.interaction, kind, name) < 400]
 
     replies = {name: request(address, kind, name, matrix) for name in allowed}
 
@@ -111,7 +111,7 @@ def test_who_may_write_may(matrix: Matrix, kind: str, address: Address) -> None:
 def test_conditions_and_heads_tell_no_more_than_a_read(matrix: Matrix, kind: str) -> None:
     """HEAD, and If-None-Match with the right version or `*`: 304 only to whoever may read."""
     party = matrix.parties[kind]
-    for name in CLASS_OF:
+    for name in in_turn(kind):
         reference = matrix.circle(kind).refs[name]
         current = stored(matrix, reference).get("meta", {}).get("versionId", "1")
         if may_see(kind, name):
@@ -132,11 +132,11 @@ def test_a_condition_means_what_a_read_shows_and_nothing_else(matrix: Matrix, ki
     """What is hidden is no match: an update creates if it may, a patch finds nothing, a delete has nothing to do."""
     party, refs = matrix.parties[kind], matrix.circle(kind).refs
     asked = address.interaction
-    for name in CLASS_OF:
+    before = versions(matrix)
+    for name in in_turn(kind):
         place, seen = f"{name}?_id={refs[name].partition('/')[2]}", may_see(kind, name)
         if seen and expected(asked, kind, name) < 400:
             continue
-        before = versions(matrix)
         if asked == "update":
             reply = party.ask("PUT", place, marked(stored(matrix, refs[name])) if seen else new(kind, name, matrix))
         elif asked == "patch":
@@ -146,14 +146,14 @@ def test_a_condition_means_what_a_read_shows_and_nothing_else(matrix: Matrix, ki
 
         otherwise = {"update": expected("create", kind, name), "patch": 404, "delete": 204}[asked]
         assert reply.status == (expected(asked, kind, name) if seen else otherwise), (name, reply.body)
-        after = versions(matrix)
-        assert {reference: after[reference] for reference in before} == before
+    after = versions(matrix)
+    assert {reference: after[reference] for reference in before} == before
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("address", SEARCHING, ids=named)
 def test_a_search_by_id_finds_what_a_read_shows(matrix: Matrix, kind: str, address: Address) -> None:
-    for name in CLASS_OF:
+    for name in types_at(address, kind):
         reply = request(address, kind, name, matrix)
 
         assert reply.status == expected("search-type", kind, name), name
@@ -164,17 +164,19 @@ def test_a_search_by_id_finds_what_a_read_shows(matrix: Matrix, kind: str, addre
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != NOBODY])
 def test_a_bundles_reads_show_what_a_read_shows(matrix: Matrix, kind: str) -> None:
-    """Every type in one batch; a transaction with one hidden read is refused as a whole."""
+    """Types of every class in one batch; a transaction with one hidden read is refused as a whole."""
     party, refs = matrix.parties[kind], matrix.circle(kind).refs
 
-    reply = party.transact(batch([("GET", refs[name]) for name in CLASS_OF]))
+    names = in_turn(kind)
 
-    told = {name: int(e["response"]["status"][:3]) for name, e in zip(CLASS_OF, reply.body["entry"], strict=True)}
-    assert told == {name: expected("read", kind, name) for name in CLASS_OF}
+    reply = party.transact(batch([("GET", refs[name]) for name in names]))
+
+    told = {name: int(e["response"]["status"][:3]) for name, e in zip(names, reply.body["entry"], strict=True)}
+    assert told == {name: expected("read", kind, name) for name in names}
     for entry in reply.body["entry"]:
         assert ("resource" in entry) == entry["response"]["status"].startswith("200")
-    hidden = [name for name in CLASS_OF if not may_see(kind, name)]
-    seen = [name for name in CLASS_OF if may_see(kind, name)]
+    hidden = [name for name in names if not may_see(kind, name)]
+    seen = [name for name in names if may_see(kind, name)]
     assert party.transact(batch([("GET", refs[name]) for name in seen], "transaction")).status == 200
     for name in hidden[:3]:
         asked = batch([("GET", refs[seen[0]]), ("GET", refs[name])], "transaction")
