@@ -154,7 +154,6 @@ BIG = {
     "comment": lambda: "><!--" + "-a" * 10_000_000,
     "attributes": lambda: " ".join(f" a{i}='1'" for i in range(1_500_000)) + "/>",
     "text": lambda: ">" + "&lt;" * 5_000_000 + "</Patient>",
-    "extensions": lambda: ">" + "<extension/>" * 1_600_000 + "<x/></Patient>",
 }
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from minimal import minimal
+from minimal import PRIMITIVES, minimal
 
 from fhir_server.fhir.outcome import Issue
 from fhir_server.validation import Validator
@@ -203,6 +203,21 @@ def test_invariants_bear_values_that_are_only_extensions() -> None:
 )
 def test_siblings_of_primitives_stay_in_step(name: dict[str, Any], path: str | None) -> None:
     issues = check({"resourceType": "Patient", "name": [name]})
+
+    assert [issue.path for issue in issues] == ([path] if path else [])
+
+
+@pytest.mark.parametrize(
+    ("elements", "path"),
+    [
+        ({"_id": {"extension": [EXTENSION]}}, None),
+        ({"name": [{"family": "Peeters", "_id": {"extension": [EXTENSION]}}]}, "Patient.name[0]._id"),
+        ({"extension": [{**EXTENSION, "_url": {"extension": [EXTENSION]}}]}, "Patient.extension[0]._url"),
+        ({"text": {"status": "generated", "div": PRIMITIVES["xhtml"], "_div": {"id": "a"}}}, "Patient.text._div"),
+    ],
+)
+def test_an_elements_id_an_url_and_a_narrative_have_no_sibling(elements: dict[str, Any], path: str | None) -> None:
+    issues = check({"resourceType": "Patient", "id": "a", **elements})
 
     assert [issue.path for issue in issues] == ([path] if path else [])
 
