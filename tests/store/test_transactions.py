@@ -1,5 +1,6 @@
 """A transaction: sees its own writes, keeps all or nothing, and costs few commands."""
 
+import inspect
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ from pymongo.database import Database
 from fhir_server.fhir.errors import Forbidden, VersionConflict
 from fhir_server.search.grant import Reader, Stamp
 from fhir_server.store.contract import Circle, Stored, Transaction
-from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.mongo.store import _ENDING_SECONDS, MongoStore
 
 Versions = Callable[..., Stored]
 
@@ -187,3 +188,9 @@ def test_a_plan_takes_up_the_authors_chart_of_the_patient(store: MongoStore, ver
     }
     [version] = store.history("Condition", f"{id}.loose", None, 5)
     assert version.stamp.plans == ("plan",)
+
+
+def test_a_write_is_visible_half_a_minute_after_its_time_at_the_latest() -> None:
+    """Who polls relies on it: docs/search.md, decision 0012."""
+    longest = inspect.signature(MongoStore).parameters["write_seconds"].default
+    assert longest + _ENDING_SECONDS < 30
