@@ -103,7 +103,7 @@ def _entities(occurrence: Occurrence) -> list[Resource]:
     entities: list[Resource] = [{"what": {"reference": reference}} for reference in occurrence.entities]
     if occurrence.patient and occurrence.patient not in occurrence.entities:
         entities.append({"what": {"reference": occurrence.patient}, "role": {"code": "1"}})
-    if occurrence.query is not None:
+    if occurrence.query:
         entities.append({"query": base64.b64encode(occurrence.query.encode()).decode()})
     if occurrence.reason:
         entities.append({"detail": [{"type": "reason", "valueString": occurrence.reason}], "name": "policy"})

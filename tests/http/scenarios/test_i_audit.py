@@ -11,6 +11,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from fhir_server.audit.events import ACTIONS, DONE, REFUSED
+from fhir_server.demo.receiver import subscription
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.interactions.addressing import ADDRESSES
@@ -25,11 +26,12 @@ GROUP: Resource = {"resourceType": "Group", "type": "person", "actual": False}
 
 @dataclass(frozen=True)
 class Cast:
-    """A case, the party that asks, and a Group of its own."""
+    """A case, the party that asks, and a Group and a Subscription of its own."""
 
     party: Party
     case: Case
     group: str
+    subscription: str
     events: Collection[dict[str, Any]]
 
     def told(self) -> list[Resource]:
@@ -42,7 +44,8 @@ class Cast:
 def cast(world: World, mongo_client: MongoClient[dict[str, Any]]) -> Cast:
     hosp = world.hospital()
     case = world.case(hosp, world.party())
-    return Cast(hosp, case, made(hosp, GROUP), mongo_client[world.parts.settings.database]["AuditEvent"])
+    listening = made(hosp, subscription("http://127.0.0.1:9/never"))
+    return Cast(hosp, case, made(hosp, GROUP), listening, mongo_client[world.parts.settings.database]["AuditEvent"])
 
 
 Asked = Callable[[Cast], Reply]
@@ -61,8 +64,38 @@ INTERACTIONS: Mapping[str, tuple[str, Asked]] = {
     "update": ("update", lambda c: c.party.put(marked(c.party.read(c.case.condition)))),
     "an update that changes nothing": ("update", lambda c: c.party.put({**GROUP, "id": c.group.split("/")[1]})),
     "delete": ("delete", lambda c: c.party.ask("DELETE", c.group)),
+    "patch": (
+        "patch",
+        lambda c: c.party.ask(
+            "PATCH",
+            c.group,
+            [{"op": "add", "path": "/name", "value": "Patched"}],
+            Content_Type="application/json-patch+json",
+        ),
+    ),
+    "$meta": ("operation", lambda c: c.party.get(f"{c.group}/$meta")),
+    "$meta-add": ("update", lambda c: c.party.ask("POST", f"{c.group}/$meta-add", _tag())),
+    "$meta-delete": ("update", lambda c: c.party.ask("POST", f"{c.group}/$meta-delete", _tag())),
+    "$validate": ("operation", lambda c: c.party.ask("POST", "Group/$validate", GROUP)),
+    "$versions": ("operation", lambda c: c.party.get("$versions")),
+    "$everything of a person": ("operation", lambda c: c.party.get(f"{c.case.patient}/$everything")),
+    "$everything of a plan": ("operation", lambda c: c.party.get(f"{c.case.plan}/$everything")),
+    "$status": ("operation", lambda c: c.party.get(f"{c.subscription}/$status")),
+    "$events": ("operation", lambda c: c.party.get(f"{c.subscription}/$events")),
     "a transaction with nothing in it": ("transaction", lambda c: c.party.transact(batch([], "transaction"))),
     "a batch with nothing in it": ("transaction", lambda c: c.party.transact(batch([]))),
+}
+OPERATIONS = {
+    "$meta": "Resource-meta",
+    "$meta-add": "Resource-meta-add",
+    "$meta-delete": "Resource-meta-delete",
+    "$validate": "Resource-validate",
+    "$versions": "CapabilityStatement-versions",
+    "$everything of a person": "Patient-everything",
+    "$everything of a plan": "CarePlan-everything",
+    "$status": "Subscription-status",
+    "$events": "Subscription-events",
+    "of an explanation": "explain",
 }
 READS_FIRST = {"update"}
 REFUSALS: Mapping[str, tuple[int, str, Asked]] = {
@@ -72,12 +105,13 @@ REFUSALS: Mapping[str, tuple[int, str, Asked]] = {
     "of an unknown parameter": (400, "search-type", lambda c: c.party.get("Task?colour=red")),
     "of an unknown type": (404, "unknown", lambda c: c.party.get("Spaceship/1")),
     "of a method": (405, "unknown", lambda c: c.party.ask("DELETE", "metadata")),
-    "of a format": (406, "read", lambda c: c.party.get(c.group, Accept="application/xml")),
+    "of a format": (406, "read", lambda c: c.party.get(c.group, Accept="application/pdf")),
     "of a body's type": (415, "create", lambda c: c.party.ask("POST", "Group", b"x", Content_Type="text/plain")),
     "of what is no JSON": (400, "create", lambda c: c.party.ask("POST", "Group", b"{")),
     "of what is invalid": (422, "create", lambda c: c.party.post({**GROUP, "type": "planet"})),
     "of a stale version": (412, "update", lambda c: c.party.put({**GROUP, "id": c.group[6:]}, If_Match='W/"9"')),
     "of what only the operator may": (403, "create", lambda c: c.party.post({"resourceType": "Location"})),
+    "of an explanation": (403, "operation", lambda c: c.party.get("$explain?_type=Task")),
     "of a deletion": (403, "delete", lambda c: c.party.ask("DELETE", c.case.task)),
     "of a transaction": (
         404,
@@ -88,12 +122,19 @@ REFUSALS: Mapping[str, tuple[int, str, Asked]] = {
 }
 
 
+def _tag() -> Resource:
+    meta = {"tag": [{"system": "urn:test:tag", "code": "seen"}]}
+    return {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": meta}]}
+
+
 def _posted(party: Party, type_name: str, form: str) -> Reply:
     return party.ask("POST", f"{type_name}/_search", form.encode(), Content_Type="application/x-www-form-urlencoded")
 
 
 def test_i1_the_interactions_below_are_all_that_there_are() -> None:
-    assert {address.interaction for address in ADDRESSES} <= {name for name, _ in INTERACTIONS.values()}
+    asked = {code for code, _ in INTERACTIONS.values()} | set(OPERATIONS.values())
+    assert {address.interaction for address in ADDRESSES} <= asked
+    assert set(OPERATIONS) <= INTERACTIONS.keys() | REFUSALS.keys()
 
 
 @pytest.mark.parametrize("name", INTERACTIONS)
@@ -109,12 +150,12 @@ def test_i1_an_interaction_leaves_one_event_that_says_who_did_what_and_why_they_
     [*reads, event] = _new(before, cast.told(), code)
     assert [read["subtype"][0]["code"] for read in reads] == (["read"] if name in READS_FIRST else [])
     assert event["subtype"][0]["code"] == code
-    assert event["action"] == ACTIONS[code]
+    assert event["action"] == ACTIONS.get(code, "E")
     assert event["outcome"] == DONE
     assert event["agent"][0]["altId"], "the client"
     assert _reason(event), "the policy's reason"
     assert world.parts.services.validator.check(event) == []
-    if code not in {"capabilities", "transaction"} and name != "count":
+    if code not in {"capabilities", "transaction"} and name not in {"count", "$validate", "$versions"}:
         assert any("reference" in entity.get("what", {}) for entity in event["entity"])
     if code == "search-type":
         assert f"patient={cast.case.patient}" in _query(event)
