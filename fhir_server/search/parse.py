@@ -18,6 +18,7 @@ from fhir_server.search.query import Query, Sort
 
 DEFAULT_COUNT = 50
 MAX_COUNT = 200
+MOST_JOINS = 16
 
 READ_BY_THE_DOOR = frozenset({"_format", "_pretty"})
 """Parameters that say how the answer is written, not what is asked."""
@@ -68,6 +69,10 @@ def _with(query: Query, asking: Asking, name: str, text: str) -> Query:
     if name in _CONTROLS:
         return _CONTROLS[name](query, text)
     if asks_through(name):
+        if len(query.joins) == MOST_JOINS:
+            raise MalformedRequest(
+                f"A search has at most {MOST_JOINS} chains, _has and the like; {name!r} is one more."
+            )
         return replace(query, joins=(*query.joins, join(asking, name, text)))
     return replace(query, clauses=(*query.clauses, clause(asking, name, text)))
 

@@ -82,10 +82,8 @@ class _Room:
             found |= self._find(type_name, {"_id": {"$in": ids}}, known)
         for type_name, urls in _canonicals(fresh, includes).items():
             found |= self._find(type_name, {"t": {"$in": [term("url", url) for url in urls]}}, known)
-        for include in includes:
-            terms = _backwards(fresh, include)
-            if terms:
-                found |= self._find(include.type, {"t": {"$in": terms}}, known | found.keys())
+        for type_name, terms in _backwards(fresh, includes).items():
+            found |= self._find(type_name, {"t": {"$in": terms}}, known | found.keys())
         return found
 
     def _find(self, type_name: str, asked: Filter, known: set[str]) -> Found:
@@ -104,12 +102,17 @@ class _Room:
 
 
 def _forwards(fresh: Found, includes: Sequence[Include]) -> Iterator[Reference]:
+    wanted: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    for include in includes:
+        if not include.reverse:
+            wanted[include.type, include.parameter].add(include.target)
     for type_name, document in fresh.values():
-        for include in includes:
-            if not include.reverse and include.type == type_name:
-                for reference in referred(document, include.parameter):
-                    if include.target in {None, reference.type}:
-                        yield reference
+        for each in document["t"] if wanted else ():
+            parameter, _, form = each.partition("=")
+            targets = wanted.get((type_name, parameter))
+            reference = parse_reference(form) if targets else None
+            if targets and reference and reference.version is None and not targets.isdisjoint({None, reference.type}):
+                yield reference
 
 
 def _canonicals(fresh: Found, includes: Sequence[Include]) -> Mapping[str, list[str]]:
@@ -126,16 +129,18 @@ def _canonicals(fresh: Found, includes: Sequence[Include]) -> Mapping[str, list[
     return {target: list(found) for target, found in urls.items()}
 
 
-def _backwards(fresh: Found, include: Include) -> list[str]:
-    """The terms of which one must be had by what refers to what was found."""
-    if not include.reverse:
-        return []
-    parameter = parameters_of(include.type)[include.parameter]
-    return [
-        term(include.parameter, reference)
-        for reference, (type_name, _) in fresh.items()
-        if include.target in {None, type_name} and parameter.may_point_to(type_name)
-    ]
+def _backwards(fresh: Found, includes: Sequence[Include]) -> Mapping[str, list[str]]:
+    """The terms of which one must be had by what refers to what was found, by the type that refers."""
+    terms: dict[str, list[str]] = defaultdict(list)
+    for include in includes:
+        if include.reverse:
+            parameter = parameters_of(include.type)[include.parameter]
+            terms[include.type] += [
+                term(include.parameter, reference)
+                for reference, (type_name, _) in fresh.items()
+                if include.target in {None, type_name} and parameter.may_point_to(type_name)
+            ]
+    return {type_name: found for type_name, found in terms.items() if found}
 
 
 def _is_canonical(include: Include) -> bool:

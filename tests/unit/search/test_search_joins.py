@@ -56,6 +56,12 @@ def test_a_chain_that_leads_everywhere_asks_for_a_type() -> None:
         asked("Task", ("focus.status", "x"))
 
 
+def test_a_search_has_so_many_joins_and_no_more() -> None:
+    assert len(asked("Task", *[("patient.identifier", "1")] * 16).joins) == 16
+    with pytest.raises(MalformedRequest, match="at most 16 chains"):
+        asked("Task", *[("patient.identifier", "1")] * 17)
+
+
 def test_a_chain_ends_somewhere() -> None:
     with pytest.raises(MalformedRequest, match="at most 8 resources"):
         asked("Task", (".".join(["part-of"] * 9 + ["_id"]), "1"))
