@@ -82,6 +82,31 @@ def test_the_events_of_a_subscription_are_numbered_without_a_gap(stage: Stage) -
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_h4_a_receiver_that_missed_events_asks_for_exactly_those(stage: Stage) -> None:
+    made = _case(stage)
+    _move(stage, made["Task"], "received", "accepted", "in-progress", "completed")
+    assert len(stage.receiver.wait_for("home", made["Task"], times=5)) == 5
+    heard = {_number(bundle): bundle for bundle in stage.receiver.heard("home") if focus_of(bundle)}
+    subscription = heard[3]["entry"][0]["request"]["url"].partition("/fhir/")[2].removesuffix("/$status")
+
+    missed = stage.clients["home"].read(f"{subscription}/$events?eventsSinceNumber=3&eventsUntilNumber=5")
+    status = stage.clients["home"].read(f"{subscription}/$status")
+
+    told = [_event(missed, name) for name in ("event-number", "timestamp", "focus")]
+    assert told == [
+        [_event(heard[number], name)[0] for number in (3, 4, 5)] for name in ("event-number", "timestamp", "focus")
+    ]
+    assert Validator().check(missed) == []
+    [counted] = [p for p in status["entry"][0]["resource"]["parameter"] if p["name"].startswith("events-since")]
+    assert int(counted["valueString"]) == max(heard)
+
+
+def _event(bundle: Resource, name: str) -> list[Any]:
+    """The values that the events of a notification have for a part."""
+    parts = [p["part"] for p in bundle["entry"][0]["resource"]["parameter"] if p["name"] == "notification-event"]
+    return [{k: v for k, v in part.items() if k != "name"} for each in parts for part in each if part["name"] == name]
+
+
 def _when_quiet(stage: Stage) -> dict[str, Any]:
     """How much each party was told, once nothing more came for longer than a notification takes."""
     told, since = _events(stage), time.monotonic()
