@@ -18,9 +18,8 @@ from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Explained, Result, Transaction
-from fhir_server.store.mongo.audit_queue import AuditQueue
 from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking, may_start_again, refusal
-from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX, Document
+from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX
 from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.indexes import ensure_indexes
 from fhir_server.store.mongo.reading import MongoReading
@@ -33,6 +32,7 @@ _OWN_INDEXES = {
         IndexModel([("members.p", ASCENDING), ("patient", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("members.p", ASCENDING), ("_id", ASCENDING)]),
     ],
+    HISTORY: [IndexModel([("see", ASCENDING), ("lu", ASCENDING), ("o", ASCENDING)])],
     MOVES: [IndexModel([("plan", ASCENDING), ("seq", ASCENDING)], unique=True)],
 }
 _PREPARE_SECONDS = 300.0
@@ -69,7 +69,6 @@ class MongoStore(MongoReading):
         super().__init__(Connection(url, database), secret=secret, seconds=seconds)
         self._write_seconds = write_seconds
         self._reading_concern = DURABLE if reading_audit == "journaled" else ACKNOWLEDGED
-        self._audit_queue = AuditQueue(self._send_audit)
 
     def __enter__(self) -> "MongoStore":
         return self
@@ -120,20 +119,9 @@ class MongoStore(MongoReading):
 
     def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
         """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""
-        self._audit_queue.keep(audit_document(audit_event, stamp))
-
-    def _send_audit(self, documents: Sequence[Document]) -> None:
         events = self._connection.collection(AUDIT_EVENTS, self._reading_concern)
         with asking(self._seconds):
-            if len(documents) == 1:
-                events.insert_one(documents[0])
-            else:
-                events.insert_many(documents, ordered=False)
-
-    def explain(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Explained:
-        """How the first page of the query is found. Raises TooCostly, like the search itself."""
-        with asking(self._seconds):
-            return explained(self._database, query, grants, moment)
+            events.insert_one(audit_document(audit_event, stamp))
 
     def _attempt(self, session: ClientSession, work: Callable[[Transaction], Result], deadline: float) -> Result:
         """Do it once. Raises the driver's error, or StartAgain, when the transaction had no effect."""
