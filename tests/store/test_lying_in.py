@@ -2,11 +2,13 @@
 
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from fhir_server.fhir.dates import now
+from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant, Reader
 from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.queries import both, grant_filter
@@ -79,6 +81,13 @@ def test_it_is_one_range_of_an_index(store: MongoStore, plan: str) -> None:
 
     assert "COLLSCAN" not in str(told["queryPlanner"]["winningPlan"])
     assert told["executionStats"]["totalDocsExamined"] <= 31
+
+
+def test_what_takes_too_long_is_too_costly(
+    store: MongoStore, plan: str, failing_command: Callable[..., AbstractContextManager[None]]
+) -> None:
+    with failing_command("find", "Observation", errorCode=50), pytest.raises(TooCostly, match="Observation"):
+        store.lying_in(plan, "Observation", [Grant("member", plans=(plan,))], now(), count=ANY)
 
 
 def test_events_are_found_by_their_numbers(store: MongoStore) -> None:

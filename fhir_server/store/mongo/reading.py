@@ -28,7 +28,6 @@ from fhir_server.store.mongo.documents import (
     history_key,
     stored_from,
 )
-from fhir_server.store.mongo.queries import both, grant_filter
 
 # What only searches need stays in the database.
 _WITHOUT_SEARCH_VALUES = {name: 0 for name in ("t", "d", "s", "n", "g", "m", "has", "k")}
@@ -133,13 +132,10 @@ class MongoReading:
     ) -> list[Stored]:
         """At most `count` current resources of a type that lie in the plan AND any grant admits, by id: those behind
         the id `after`, updated since then."""
-        condition: Document = {"plans": plan, "del": False, **({"_id": {"$gt": after}} if after else {})}
-        if since is not None:
-            condition["lu"] = {"$gte": since}
-        asked = both(condition, grant_filter(grants, moment))
         with asking(self._seconds):
-            found = self._collection(type_name).find(asked, _WITHOUT_SEARCH_VALUES, session=self._session, limit=count)
-            return [stored_from(type_name, each["_id"], each) for each in found.sort("_id", ASCENDING)]
+            collection = self._collection(type_name)
+            page = searching.Slice(plan, after, since, count)
+            return searching.lying_in(collection, page, grants, moment, session=self._session)
 
     def circle(self, plan: str) -> Circle | None:
         """The plan's circle."""

@@ -6,19 +6,21 @@ its own type admits it, and is absent otherwise.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import pymongo
 from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Page
+from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo import cursors
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import Document, stored_from
@@ -101,6 +103,39 @@ def linked(
     if parameter is None:
         return [f"{query.type}/{each['_id']}" for each in documents]
     return list(dict.fromkeys(str(each) for document in documents for each in referred(document, parameter)))
+
+
+@dataclass(frozen=True)
+class Slice:
+    """At most `count` resources of a plan: those behind the id `after`, updated `since` then."""
+
+    plan: str
+    after: str | None
+    since: datetime | None
+    count: int
+
+
+def lying_in(
+    collection: Collection[Document],
+    part: Slice,
+    grants: Sequence[Grant],
+    moment: datetime,
+    *,
+    session: ClientSession | None = None,
+    max_time_ms: int = MAX_TIME_MS,
+) -> list[Stored]:
+    """What lies in a plan and a grant admits, by id. Raises TooCostly like a search."""
+    lying: Filter = {"plans": part.plan, "del": False}
+    if part.after is not None:
+        lying["_id"] = {"$gt": part.after}
+    if part.since is not None:
+        lying[_LAST_UPDATED] = {"$gte": part.since}
+    asked, type_name = both(lying, grant_filter(grants, moment)), collection.name
+    with _costly(Query(type_name)):
+        found = collection.find(
+            asked, {**NOT_SENT, "t": 0}, sort=[("_id", 1)], limit=part.count, session=session, max_time_ms=max_time_ms
+        )
+        return [stored_from(type_name, each["_id"], each) for each in found]
 
 
 def sort_keys(query: Query) -> SortKeys:
