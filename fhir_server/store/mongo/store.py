@@ -123,6 +123,11 @@ class MongoStore(MongoReading):
         with asking(self._seconds):
             events.insert_one(audit_document(audit_event, stamp))
 
+    def explain(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Explained:
+        """How the first page of the query is found. Raises TooCostly, like the search itself."""
+        with asking(self._seconds):
+            return explained(self._database, query, grants, moment)
+
     def _attempt(self, session: ClientSession, work: Callable[[Transaction], Result], deadline: float) -> Result:
         """Do it once. Raises the driver's error, or StartAgain, when the transaction had no effect."""
         session.start_transaction(ReadConcern("snapshot"), DURABLE)
