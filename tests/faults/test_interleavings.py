@@ -24,7 +24,7 @@ from tests.world import Case, Party, Reply, World
 
 WAIT = 30.0
 BEFORE_ITS_TURN = "guard"
-IN_ITS_TURN = "save_circle"
+IN_ITS_TURN = "save"
 
 
 class StoppedStore:
