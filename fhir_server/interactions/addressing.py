@@ -44,6 +44,7 @@ ADDRESSES = (
     Address("POST", "/", "transaction"),
     Address("GET", "/{type}", "search-type"),
     Address("POST", "/{type}/_search", "search-type"),
+    Address("GET", "/{type}/{id}/{member}", "search-type", "Patient"),
     Address("POST", "/{type}", "create"),
     Address("GET", "/{type}/{id}", "read"),
     Address("PUT", "/{type}/{id}", "update"),
@@ -71,13 +72,17 @@ ADDRESSES = (
 _PLACES = {
     "type": r"(?P<type>[A-Z][A-Za-z]*)",
     "id": r"(?P<id>[A-Za-z0-9.-]{1,64})",
+    "member": r"(?P<member>[A-Z][A-Za-z]*)",
     "version": r"(?P<version>[A-Za-z0-9.-]{1,64})",
 }
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a request goes: the interaction and what its path names."""
+    """Where a request goes: the interaction and what its path names.
+
+    A search with an id is one of resources of the type in the compartment of that Patient.
+    """
 
     interaction: str
     type: str | None = None
@@ -103,10 +108,12 @@ def resolve(method: str, path: str) -> Place:
         if match is None:
             continue
         named = match.groupdict()
-        if named.get("type") and named["type"] not in TYPES:
-            raise UnknownType(named["type"])
+        for name in (named.get("type"), named.get("member")):
+            if name and name not in TYPES:
+                raise UnknownType(name)
         if address.method == asked and address.is_of(named.get("type")):
-            return Place(address.interaction, named.get("type"), named.get("id"), named.get("version"))
+            searched = named.get("member") or named.get("type")
+            return Place(address.interaction, searched, named.get("id"), named.get("version"))
     allowed = allowed_methods(path)
     if allowed:
         raise MethodNotAllowed(f"{method} is not possible here; this address has {', '.join(allowed)}.")

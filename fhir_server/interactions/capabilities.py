@@ -9,6 +9,7 @@ from functools import cache
 
 from fhir_server.access.policy import client_may
 from fhir_server.access.types import TYPES, VERSIONED_UPDATE
+from fhir_server.definitions.compartments import PATIENT
 from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir.actor import Actor
@@ -85,6 +86,7 @@ def statement(services: Services) -> Resource:
                 "resource": [_resource(type_name, services) for type_name in sorted(TYPES)],
                 "interaction": [{"code": "transaction"}, {"code": "batch"}],
                 "operation": _operations(None),
+                "compartment": [PATIENT],
             }
         ],
     }

@@ -45,7 +45,8 @@ def perform(interaction: Interaction, actor: Actor, services: Services) -> Answe
 
 def record_refusal(interaction: Interaction, actor: Actor | None, services: Services, error: FhirError) -> None:
     """Keep the AuditEvent of a refusal: what was asked of which address and the rule, never the body."""
-    place = "/".join(part for part in (interaction.type, interaction.id) if part)
+    type_name = "Patient" if interaction.name == "search-type" and interaction.id else interaction.type
+    place = "/".join(part for part in (type_name, interaction.id) if part)
     rules = sorted({issue.rule or issue.code for issue in error.issues})
     occurrence = Occurrence(
         interaction.name,

@@ -1,4 +1,4 @@
-"""search of one type: the asked query AND what the actor may see, decided inside the database.
+"""search of one type, everywhere or about one Patient: the query AND what the actor may see, inside the database.
 
 https://hl7.org/fhir/R4/http.html#search
 """
@@ -29,6 +29,7 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
         default_count=services.default_count,
         max_count=services.max_count,
         lenient=interaction.lenient,
+        patient=interaction.id,
     )
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)
     query = answered(query, sight)
@@ -42,6 +43,7 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
     counted = query.summary == "count"
     used = [pair for pair in interaction.parameters if pair[0] not in query.skipped]
     page = subset_of(page, query)
-    body = searchset(services.base_url, query.type, used, page, matches=not counted, skipped=query.skipped)
+    place = f"Patient/{interaction.id}/{query.type}" if interaction.id else query.type
+    body = searchset(services.base_url, place, used, page, matches=not counted, skipped=query.skipped)
     shown = () if counted else page.matches + page.included
-    return Answer("ok", body, None, shown, "the query and the grants of the actor", query=f"{query.type}?{asked}")
+    return Answer("ok", body, None, shown, "the query and the grants of the actor", query=f"{place}?{asked}")

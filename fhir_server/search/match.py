@@ -20,8 +20,12 @@ def matches(query: Query, resource: Resource) -> bool:
     if resource["resourceType"] != query.type:
         return False
     parameters, clauses = parameters_of(query.type), all_clauses(query)
-    values = search_values(resource) if clauses else {}
-    return all(_meets(parameters[clause.parameter], clause, resource, values) for clause in clauses)
+    values = search_values(resource) if clauses or query.any_of else {}
+
+    def meets(clause: Clause) -> bool:
+        return _meets(parameters[clause.parameter], clause, resource, values)
+
+    return all(map(meets, clauses)) and (not query.any_of or any(map(meets, query.any_of)))
 
 
 def _meets(parameter: SearchParameter, clause: Clause, resource: Resource, values: Values) -> bool:

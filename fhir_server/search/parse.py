@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from fhir_server.definitions.compartments import patient_compartment
 from fhir_server.definitions.structures import RESOURCE_TYPES, load
 from fhir_server.fhir.errors import MalformedRequest, UnknownType
 from fhir_server.fhir.outcome import Issue
@@ -14,7 +15,7 @@ from fhir_server.search.clauses import Asking, NotServed, clause
 from fhir_server.search.includes import include, revinclude
 from fhir_server.search.joins import asks_through, join
 from fhir_server.search.keys import sortable
-from fhir_server.search.query import Query, Sort
+from fhir_server.search.query import Clause, Query, Sort, Target
 
 DEFAULT_COUNT = 50
 MAX_COUNT = 200
@@ -37,17 +38,21 @@ def parse(
     max_count: int = MAX_COUNT,
     lenient: bool = False,
     moment: datetime | None = None,
+    patient: str | None = None,
 ) -> Query:
     """The Query that a request's parameters ask, in their order.
 
     `base_url` is this server's address, so that absolute references to it are known as its own; `moment` is the time
-    that `ap` counts from. Raises UnknownType, and MalformedRequest with an issue for each parameter, modifier,
-    include or sort key that is not served and each value that cannot be read. With `lenient` what is not served is
-    left out and named in `Query.skipped`; a value that cannot be read is refused all the same.
+    that `ap` counts from, `patient` the id of the person in whose compartment is searched. Raises UnknownType, and
+    MalformedRequest with an issue for each parameter, modifier, include or sort key that is not served and each value
+    that cannot be read. With `lenient` what is not served is left out and named in `Query.skipped`; a value that cannot
+    be read is refused all the same.
     """
     if type_name not in RESOURCE_TYPES:
         raise UnknownType(type_name)
     query, issues = Query(type_name, count=min(default_count, max_count)), list[Issue]()
+    if patient is not None:
+        query = replace(query, any_of=_in_compartment(type_name, patient))
     asking = Asking(type_name, base_url, moment)
     for name, text in pairs:
         try:
@@ -61,6 +66,14 @@ def parse(
     if issues:
         raise MalformedRequest(issues=issues)
     return replace(query, count=min(query.count, max_count))
+
+
+def _in_compartment(type_name: str, patient: str) -> tuple[Clause, ...]:
+    table = patient_compartment()
+    if type_name not in table:
+        raise MalformedRequest(f"{type_name} is not in the compartment of a Patient; {', '.join(table)} are.")
+    target = Target(reference=f"Patient/{patient}")
+    return tuple(Clause(code, "reference", (target,)) for code in table[type_name])
 
 
 def _with(query: Query, asking: Asking, name: str, text: str) -> Query:

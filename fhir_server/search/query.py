@@ -133,9 +133,9 @@ class Join:
 class Query:
     """A search of one resource type.
 
-    `joins` are answered before the rest; `joined` are the clauses that they came to. `summary` is count, true, text or
-    data, `elements` what `_elements` names. `skipped` names the parameters that a lenient search left out; they play no
-    part in what is asked.
+    Of `any_of`, when there are some, one must be met. `joins` are answered before the rest; `joined` are the clauses
+    that they came to. `summary` is count, true, text or data, `elements` what `_elements` names. `skipped` names the
+    parameters that a lenient search left out; they play no part in what is asked.
     """
 
     type: str
@@ -147,6 +147,7 @@ class Query:
     total: str = "none"
     summary: str | None = None
     skipped: tuple[str, ...] = field(default=(), compare=False)
+    any_of: tuple[Clause, ...] = ()
     joins: tuple[Join, ...] = ()
     joined: tuple[Clause, ...] = ()
     elements: tuple[str, ...] = ()

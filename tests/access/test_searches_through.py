@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 
+from fhir_server.definitions.compartments import patient_compartment
 from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir.reference import reference_to
 from tests.access.actors import AUTHOR, KINDS, MEMBER, NOBODY, OFFERED, OUTSIDER
@@ -109,3 +110,14 @@ def test_members_do_find_through_others(matrix: Matrix) -> None:
     assert refs["Observation"] in found(MEMBER, chain)
     assert refs["Observation"] in found(AUTHOR, chain)
     assert found(OFFERED, chain) == set()
+
+
+@pytest.mark.parametrize("kind", SIGNED_IN)
+def test_what_is_about_a_person_is_found_as_a_read_shows_it(matrix: Matrix, kind: str) -> None:
+    party, refs = matrix.parties[kind], matrix.circle(kind).refs
+    for name in [
+        each for each in patient_compartment() if each in CLOSED and each not in {"Provenance", "Patient", "Group"}
+    ]:
+        reply = party.get(f"{refs['Patient']}/{name}?_id={id_of(refs[name])}&_total=accurate")
+        assert (refs[name] in ids(reply)) == may_see(kind, name), name
+        assert reply.body["total"] == len(ids(reply)), name

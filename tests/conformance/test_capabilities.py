@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fhir_server.access.types import TYPES
+from fhir_server.definitions.compartments import patient_compartment
 from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir.json import Resource
@@ -178,6 +179,13 @@ def test_declared_reverse_includes_work(hospital: Party, statement: Resource, ty
     assert "Provenance:target" in paths
     reply = hospital.get(f"{type_name}?_id=none&{'&'.join(f'_revinclude={path}' for path in paths)}")
     assert reply.status == 200, reply.body
+
+
+def test_the_declared_compartment_works(hospital: Party, statement: Resource) -> None:
+    assert statement["rest"][0]["compartment"] == ["http://hl7.org/fhir/CompartmentDefinition/patient"]
+    for type_name in ALL:
+        reply = hospital.get(f"Patient/none/{type_name}?_count=1")
+        assert reply.status == (200 if type_name in patient_compartment() else 400), (type_name, reply.body)
 
 
 @pytest.mark.parametrize("type_name", ALL)

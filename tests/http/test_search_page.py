@@ -16,7 +16,7 @@ from tests.minimal import minimal
 from tests.world import Party, World
 
 PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text()
-EXAMPLES = re.findall(r"^\| `([A-Z]\w+\?.+?)` \|", PAGE, re.MULTILINE)
+EXAMPLES = re.findall(r"^\| `([A-Z][\w/]+\?.+?)` \|", PAGE, re.MULTILINE)
 UCUM = "http://unitsofmeasure.org"
 LOINC = "http://loinc.org"
 
@@ -91,7 +91,7 @@ def numbers(world: World) -> tuple[Party, dict[str, str]]:
 def test_an_example_finds_something(numbers: tuple[Party, dict[str, str]], example: str) -> None:
     hosp, named = numbers
     asked = example.replace("\\|", "|")
-    asked = re.sub(r"(?<=[=/])(5|7|12)(?=&|$)", lambda match: named[match[1]], asked)
+    asked = re.sub(r"(?<=[=/])(5|7|12)(?=[&/]|$)", lambda match: named[match[1]], asked)
     place, _, parameters = asked.partition("?")
 
     reply = hosp.get(f"{place}?{quote(parameters, safe='=&')}")

@@ -189,7 +189,7 @@ def test_the_worklist_of_a_person_is_found_by_the_identifier(world: World, hosp:
 def test_in_asks_for_the_codes_of_a_stored_value_set(world: World, hosp: Party, unique: str) -> None:
     url = f"https://samen.example/ValueSet/{unique}"
     include = [{"system": "urn:codes", "concept": [{"code": "a"}, {"code": "b"}]}]
-    kept = {"id": f"vs-{unique}", "url": url, "status": "active", "compose": {"include": include}}
+    kept: dict[str, Any] = {"id": f"vs-{unique}", "url": url, "status": "active", "compose": {"include": include}}
     assert world.operator.put(minimal("ValueSet", **kept)).status == 201
     patient = person(hosp, unique)
     made = {code: hosp.post(observation(f"Patient/{patient}", code)).body["id"] for code in "abc"}
@@ -198,3 +198,47 @@ def test_in_asks_for_the_codes_of_a_stored_value_set(world: World, hosp: Party, 
     assert ids(hosp.get(f"Observation?patient={patient}&code:not-in=ValueSet/vs-{unique}")) == [made["c"]]
     assert ids(hosp.get(f"Patient?_has:Observation:patient:code:in={url}")) == [patient]
     assert hosp.get(f"Observation?code:in={url}-unknown").status == 400
+
+
+def test_what_is_about_a_person_is_found_below_it(hosp: Party, unique: str) -> None:
+    patient, other = person(hosp, unique), person(hosp, uuid.uuid4().hex)
+    seen = [hosp.post(observation(f"Patient/{patient}", code)).body["id"] for code in "aab"]
+    hosp.post(observation(f"Patient/{other}", "a"))
+
+    assert sorted(ids(hosp.get(f"Patient/{patient}/Observation"))) == sorted(seen)
+    assert ids(hosp.get(f"Patient/{patient}/Observation?code=b")) == [seen[2]]
+    assert ids(hosp.get(f"Patient/{patient}/Condition")) == []
+    assert ids(hosp.get("Patient/nobody/Observation")) == []
+    first = hosp.get(f"Patient/{patient}/Observation?_count=2")
+    onward = next(link["url"] for link in first.body["link"] if link["relation"] == "next")
+    assert f"/Patient/{patient}/Observation?" in onward
+    rest = hosp.get(onward.partition("/fhir/")[2])
+    assert sorted(ids(first) + ids(rest)) == sorted(seen)
+
+
+def test_a_batch_searches_below_a_person_too(hosp: Party, unique: str) -> None:
+    patient = person(hosp, unique)
+    seen = hosp.post(observation(f"Patient/{patient}")).body["id"]
+    entry = [{"request": {"method": "GET", "url": f"Patient/{patient}/Observation"}}]
+    reply = hosp.transact({"resourceType": "Bundle", "type": "batch", "entry": entry})
+    [found] = reply.body["entry"][0]["resource"]["entry"]
+    assert found["resource"]["id"] == seen
+
+
+@pytest.mark.parametrize(
+    ("place", "status"),
+    [
+        ("Patient/1/Organization", 400),
+        ("Patient/1/Colour", 404),
+        ("Task/1/Observation", 404),
+        ("Patient/1/Observation?colour=red", 400),
+        ("Patient/1/observation", 404),
+    ],
+)
+def test_what_is_not_about_a_person_is_not_found_below_it(hosp: Party, place: str, status: int) -> None:
+    assert hosp.get(place).status == status
+
+
+def test_nothing_is_written_below_a_person(hosp: Party) -> None:
+    reply = hosp.ask("POST", "Patient/1/Observation", minimal("Observation"))
+    assert (reply.status, reply.headers["Allow"]) == (405, "GET, HEAD")

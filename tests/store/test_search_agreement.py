@@ -380,6 +380,22 @@ def test_the_database_and_the_memory_agree(
         assert in_database == in_memory, question
 
 
+@pytest.mark.parametrize("type_name", ["Task", "Observation"])
+@often
+@given(data=st.data())
+def test_the_database_and_the_memory_agree_on_what_is_about_a_person(
+    apart: Database[dict[str, Any]], type_name: str, data: st.DataObject
+) -> None:
+    makes, asks = QUESTIONS[type_name]
+    resources = [{**each, "id": str(at)} for at, each in enumerate(data.draw(st.lists(makes, max_size=5)))]
+    apart[type_name].delete_many({})
+    if resources:
+        apart[type_name].insert_many(documents(resources))
+    query = parse(type_name, data.draw(asks), base_url=BASE_URL, moment=MOMENT, patient=data.draw(ids))
+    in_database = {each["_id"] for each in apart[type_name].find(query_filter(query), {"_id": 1})}
+    assert in_database == {resource["id"] for resource in resources if matches(query, resource)}
+
+
 def agree(apart: Database[dict[str, Any]], resources: list[Resource], name: str, texts: list[str]) -> int:
     """Ask each text of all resources, both ways; the number of matches says that something was compared."""
     type_name, found = resources[0]["resourceType"], 0

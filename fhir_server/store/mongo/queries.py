@@ -40,7 +40,9 @@ _NARROWER: Mapping[str, tuple[date.Comparison, ...]] = {
 def query_filter(query: Query) -> Filter:
     """The documents that the query asks for, whoever asks; tombstones never match."""
     return both(
-        {"del": False}, *(condition for clause in all_clauses(query) for condition in _conditions(query.type, clause))
+        {"del": False},
+        *(condition for clause in all_clauses(query) for condition in _conditions(query.type, clause)),
+        *([either([both(*_conditions(query.type, clause)) for clause in query.any_of])] if query.any_of else ()),
     )
 
 
