@@ -79,6 +79,7 @@ def build(settings: Settings) -> Parts:
         new_id=lambda: str(uuid.uuid4()),
         check_subscription=lambda resource: check_subscription(resource, http_endpoints=settings.http_endpoints),
         max_deletes=settings.max_deletes,
+        referential_integrity=settings.referential_integrity,
         software_version=version("samen"),
         operations=PERFORMERS,
     )

@@ -154,6 +154,9 @@ class Settings:
     token_lifetime: int = _setting(
         _whole(30, 86_400), 300, "Life of an access token that this server issues, in seconds."
     )
+    referential_integrity: bool = _setting(
+        _yes_or_no(), True, "Whether a resource that others refer to is kept from being deleted."
+    )
     max_deletes: int = _setting(
         _whole(1, 1000),
         1,

@@ -18,6 +18,7 @@ _LETTERS = {
     "patch": "u",
     "delete": "d",
     "search-type": "s",
+    "history-type": "s",
     "CapabilityStatement-versions": "r",
     "Patient-everything": "r",
     "CarePlan-everything": "r",

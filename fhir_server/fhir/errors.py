@@ -7,6 +7,7 @@ FhirError
 ├── NotFound            absent, or not readable: the same to a stranger  404
 ├── MethodNotAllowed    the address exists, not with this method         405
 ├── NotAcceptable       no format that we speak was accepted             406
+├── StillReferred       others refer to what was to be deleted           409
 ├── VersionConflict     somebody changed the resource since it was read  412
 │   └── MultipleMatches a condition matches more than one resource       412
 ├── TooLarge            the body, or what would be stored                413
@@ -96,6 +97,12 @@ class NotAcceptable(FhirError):
     """No format that this server speaks was accepted."""
 
     code = "not-supported"
+
+
+class StillReferred(FhirError):
+    """Other resources refer to what was to be deleted."""
+
+    code = "conflict"
 
 
 class VersionConflict(FhirError):

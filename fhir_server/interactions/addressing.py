@@ -53,6 +53,8 @@ ADDRESSES = (
     Address("PUT", "/{type}", "update"),
     Address("PATCH", "/{type}", "patch"),
     Address("DELETE", "/{type}", "delete"),
+    Address("GET", "/_history", "history-system"),
+    Address("GET", "/{type}/_history", "history-type"),
     Address("GET", "/{type}/{id}/_history", "history-instance"),
     Address("GET", "/{type}/{id}/_history/{version}", "vread"),
     *_operation("explain", methods=("GET",)),

@@ -49,15 +49,20 @@ def searchset(
     return _spliced(head, entries)
 
 
-def history_bundle(
-    base_url: str, place: str, versions: Sequence[Stored], count: int, before: int | None, following: int | None
+def history_page(
+    base_url: str,
+    place: str,
+    versions: Sequence[Stored],
+    own: Sequence[tuple[str, str]],
+    following: Sequence[tuple[str, str]] | None,
 ) -> bytes:
-    """The history Bundle of a page of versions, newest first; a deletion is an entry without a resource."""
-    own = [("_count", str(count))] + ([("_before", str(before))] if before is not None else [])
-    links = [{"relation": "self", "url": _address(base_url, f"{place}/_history", own)}]
+    """The history Bundle of a page of versions, newest first; a deletion is an entry without a resource.
+
+    `own` are the parameters of this page, `following` those of the next one when there is one.
+    """
+    links = [{"relation": "self", "url": _address(base_url, place, own)}]
     if following is not None:
-        more = [("_count", str(count)), ("_before", str(following))]
-        links.append({"relation": "next", "url": _address(base_url, f"{place}/_history", more)})
+        links.append({"relation": "next", "url": _address(base_url, place, following)})
     head: Resource = {"resourceType": "Bundle", "type": "history", "link": links}
     return _spliced(head, [_entry(base_url, version, _history_part(version)) for version in versions])
 

@@ -20,6 +20,7 @@ from fhir_server.interactions.coordination import Coordination
 from fhir_server.interactions.keeping import keep
 from fhir_server.interactions.matching import said
 from fhir_server.interactions.references import contained_issues, reference_issues
+from fhir_server.interactions.referrers import check_referrers
 from fhir_server.interactions.settling import resolve
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import Pending, WorkingSet
@@ -68,6 +69,7 @@ class Gate:
             self._each(ask, self._place)
         for ask in settled:
             self._each(ask, self._authorise)
+        check_referrers([ask for ask in settled if ask.interaction == "delete"], self.working, self.services)
         coordination = Coordination(self.working, self.actor, self.services)
         if not self.actor.imports:
             coordination.follow({ask.reference: ask.place for ask in settled if ask.place})

@@ -4,8 +4,11 @@ https://hl7.org/fhir/R4/http.html#versions
 """
 
 import re
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 from fhir_server.fhir.errors import MalformedRequest, VersionConflict
+from fhir_server.interactions.words import Interaction
 from fhir_server.store.contract import Stored
 
 _ETAG = re.compile(r'(?:W/)?"(?P<quoted>[0-9]{1,9})"|(?P<bare>[0-9]{1,9})')
@@ -21,6 +24,21 @@ def matches_etag(header: str, version: int) -> bool:
     return header.strip() == "*" or any(
         part.strip().removeprefix("W/").strip('"') == str(version) for part in header.split(",")
     )
+
+
+def not_modified(interaction: Interaction, stored: Stored) -> bool:
+    """Whether the caller has this version already: by If-None-Match, and only without one by If-Modified-Since."""
+    if interaction.if_none_match:
+        return matches_etag(interaction.if_none_match, stored.version)
+    return bool(interaction.if_modified_since) and _is_known(str(interaction.if_modified_since), stored.last_updated)
+
+
+def _is_known(header: str, last_updated: datetime) -> bool:
+    """Whether nothing newer than the date is there; a header that is no HTTP date asks nothing."""
+    try:
+        return last_updated.replace(microsecond=0) <= parsedate_to_datetime(header)
+    except (ValueError, TypeError):
+        return False
 
 
 def version_required(current: Stored, otherwise: str) -> VersionConflict:

@@ -4,16 +4,19 @@ https://hl7.org/fhir/R4/http.html#history
 """
 
 import re
+from collections.abc import Mapping
+from datetime import datetime
 
 from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import MalformedRequest, NotFound
-from fhir_server.interactions.bundles import history_bundle
+from fhir_server.interactions.bundles import history_page
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.store.contract import Stored
 
+_KNOWN = frozenset({"_count", "_since", "_at", "_before", "_format", "_pretty"})
 _NUMBERS = frozenset({"_count", "_before"})
-_KNOWN = _NUMBERS | {"_format", "_pretty"}
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -21,18 +24,89 @@ def history(interaction: Interaction, actor: Actor, services: Services) -> Answe
     """A page of versions, `_count` at most, with a link to the next; each judged on its own plans."""
     if interaction.type is None or interaction.id is None:
         raise NotFound
-    count, before = _paging(interaction, services)
+    given = check_parameters(interaction, _KNOWN)
+    count, before = count_of(given, services), int(given["_before"]) if "_before" in given else None
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)
     current = services.reading.read(interaction.type, interaction.id)
     reason = sight.reason_to_read(current) if current else None
     if current is None or reason is None:
         raise NotFound
     found = services.reading.history(interaction.type, interaction.id, before, count + 1)
-    page = found[:count]
-    shown = [version for version in page if _permitted(sight, current, version)]
-    following = page[-1].version if len(found) > count and page else None
-    body = history_bundle(services.base_url, f"{interaction.type}/{interaction.id}", shown, count, before, following)
-    return Answer("ok", body, None, tuple(shown), reason, query=_query(interaction))
+    page = _in_time(found, given, _end_of_first(found, interaction, services))[:count]
+    shown = [version for version in page if version in found[:count] and _permitted(sight, current, version)]
+    following = found[count - 1].version if len(found) > count and _older_matter(found[count - 1], given) else None
+    kept = [("_count", str(count)), *((name, given[name]) for name in ("_since", "_at") if name in given)]
+    body = history_page(
+        services.base_url,
+        f"{interaction.type}/{interaction.id}/_history",
+        shown,
+        kept + ([("_before", str(before))] if before is not None else []),
+        [*kept, ("_before", str(following))] if following is not None else None,
+    )
+    told = "&".join(f"{name}={value}" for name, value in interaction.parameters) or None
+    return Answer("ok", body, None, tuple(shown), reason, query=told)
+
+
+def check_parameters(interaction: Interaction, known: frozenset[str]) -> Mapping[str, str]:
+    """The parameters of a history. Raises MalformedRequest for unknown ones, unless lenient, and for wrong values."""
+    given = dict(interaction.parameters)
+    unknown = sorted(set(given) - known)
+    if unknown and not interaction.lenient:
+        listed = ", ".join(name for name in sorted(known) if name in {"_count", "_since", "_at"})
+        raise MalformedRequest(f"A history has no parameter {unknown[0]!r}; it has {listed}.", rule="unknown-parameter")
+    wrong = next((name for name, text in given.items() if name in _NUMBERS and not _NUMBER.fullmatch(text)), None)
+    if wrong:
+        raise MalformedRequest(f"{wrong} of a history is a whole number, at least 1.", rule="parameter-value")
+    return given
+
+
+def count_of(given: Mapping[str, str], services: Services) -> int:
+    """How many versions a page holds."""
+    return min(int(given.get("_count", services.default_count)), services.max_count)
+
+
+def since_of(given: Mapping[str, str]) -> datetime | None:
+    """`_since`: versions made at that time or later."""
+    return _range(given, "_since")[0] if "_since" in given else None
+
+
+def at_of(given: Mapping[str, str]) -> tuple[datetime, datetime] | None:
+    """`_at`: versions that were the current ones at some moment of that time."""
+    return _range(given, "_at") if "_at" in given else None
+
+
+def _range(given: Mapping[str, str], name: str) -> tuple[datetime, datetime]:
+    try:
+        return time_range(given[name])
+    except ValueError as error:
+        told = f"{name} of a history is an instant or a date, such as 2026-03-01T10:00:00Z (a + is written %2B)."
+        raise MalformedRequest(told, rule="parameter-value") from error
+
+
+def _end_of_first(found: list[Stored], interaction: Interaction, services: Services) -> datetime | None:
+    """When the first version found was followed by another; None while it is the current one."""
+    if not found:
+        return None
+    following = services.reading.read_version(found[0].type, found[0].id, found[0].version + 1)
+    return following.last_updated if following else None
+
+
+def _in_time(found: list[Stored], given: Mapping[str, str], end: datetime | None) -> list[Stored]:
+    """Those of the versions, newest first, that `_since` and `_at` ask for."""
+    since, at = since_of(given), at_of(given)
+    ends = [end, *(version.last_updated for version in found)]
+    return [
+        version
+        for version, until in zip(found, ends, strict=False)
+        if (since is None or since <= version.last_updated)
+        and (at is None or (version.last_updated < at[1] and (until is None or at[0] < until)))
+    ]
+
+
+def _older_matter(oldest: Stored, given: Mapping[str, str]) -> bool:
+    """Whether versions before this one can be among those that are asked for."""
+    since, at = since_of(given), at_of(given)
+    return (since is None or since <= oldest.last_updated) and (at is None or at[0] < oldest.last_updated)
 
 
 def _permitted(sight: Sight, current: Stored, version: Stored) -> bool:
@@ -41,19 +115,3 @@ def _permitted(sight: Sight, current: Stored, version: Stored) -> bool:
     except NotFound:
         return False
     return True
-
-
-def _paging(interaction: Interaction, services: Services) -> tuple[int, int | None]:
-    given = dict(interaction.parameters)
-    unknown = sorted(set(given) - _KNOWN)
-    if unknown and not interaction.lenient:
-        raise MalformedRequest(f"A history has no parameter {unknown[0]!r}; it has _count.", rule="unknown-parameter")
-    wrong = next((name for name, text in given.items() if name in _NUMBERS and not _NUMBER.fullmatch(text)), None)
-    if wrong:
-        raise MalformedRequest(f"{wrong} of a history is a whole number, at least 1.", rule="parameter-value")
-    count = int(given.get("_count", services.default_count))
-    return min(count, services.max_count), int(given["_before"]) if "_before" in given else None
-
-
-def _query(interaction: Interaction) -> str | None:
-    return "&".join(f"{name}={value}" for name, value in interaction.parameters) or None

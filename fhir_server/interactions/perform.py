@@ -10,6 +10,7 @@ from fhir_server.fhir.errors import FhirError, Unavailable
 from fhir_server.interactions.capabilities import capabilities
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import delete
+from fhir_server.interactions.histories import histories
 from fhir_server.interactions.history import history
 from fhir_server.interactions.patch import patch
 from fhir_server.interactions.read import read
@@ -91,6 +92,8 @@ PERFORMERS: dict[str, Performer] = {
     "read": read,
     "vread": vread,
     "history-instance": history,
+    "history-type": histories,
+    "history-system": histories,
     "search-type": search,
     "create": create,
     "update": update,

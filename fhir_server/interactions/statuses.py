@@ -20,6 +20,7 @@ _STATUSES: tuple[tuple[type[errors.FhirError], str], ...] = (
     (errors.NotFound, "404 Not Found"),
     (errors.MethodNotAllowed, "405 Method Not Allowed"),
     (errors.NotAcceptable, "406 Not Acceptable"),
+    (errors.StillReferred, "409 Conflict"),
     (errors.Gone, "410 Gone"),
     (errors.VersionConflict, "412 Precondition Failed"),
     (errors.TooLarge, "413 Content Too Large"),

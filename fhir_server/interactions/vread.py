@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#vread
 
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import Gone, NotFound
-from fhir_server.interactions.conditions import matches_etag
+from fhir_server.interactions.conditions import not_modified
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 
@@ -24,6 +24,6 @@ def vread(interaction: Interaction, actor: Actor, services: Services) -> Answer:
     )
     if version.deleted:
         raise Gone(f"{version.reference} was deleted with version {version.version}.")
-    if interaction.if_none_match and matches_etag(interaction.if_none_match, version.version):
+    if not_modified(interaction, version):
         return Answer("not-modified", None, version, (version,), reason)
     return Answer("ok", version.body, version, (version,), reason)

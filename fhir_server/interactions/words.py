@@ -27,6 +27,7 @@ class Interaction:
     if_none_match: str | None = None
     if_none_exist: str | None = None
     lenient: bool = False
+    if_modified_since: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Services:
     max_count: int = 500
     max_stored: int = 12_000_000
     max_deletes: int = 1
+    referential_integrity: bool = True
     software_version: str = field(default="0")
     within: Reading | None = None
     operations: Mapping[str, Callable[[Interaction, Actor, "Services"], Answer]] = field(default_factory=dict)

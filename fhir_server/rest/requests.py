@@ -54,6 +54,7 @@ def interaction_of(request: Request, place: Place, parameters: Parameters, max_b
         request.headers.get("If-None-Match"),
         request.headers.get("If-None-Exist"),
         "handling=lenient" in preferences(request),
+        request.headers.get("If-Modified-Since"),
     )
 
 

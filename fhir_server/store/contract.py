@@ -92,6 +92,27 @@ class Explained:
     returned: int
 
 
+@dataclass(frozen=True)
+class Span:
+    """Which versions a history of many resources asks for: of these types, made since, current at some moment `at`.
+
+    `before` is where the page before ended: the time, type, id and number of its last version.
+    """
+
+    types: tuple[str, ...]
+    since: datetime | None = None
+    at: tuple[datetime, datetime] | None = None
+    before: tuple[datetime, str, str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A version in a history, and the current version of the same resource."""
+
+    version: Stored
+    current: Stored
+
+
 class Reading(Protocol):
     """The questions."""
 
@@ -106,6 +127,20 @@ class Reading(Protocol):
 
     def history(self, type_name: str, id: str, before: int | None, count: int) -> list[Stored]:
         """Versions of one resource, newest first, those below version `before` when it is given."""
+
+    def changes(
+        self,
+        span: Span,
+        grants_for: Callable[[str], Sequence[Grant]],
+        plans: Sequence[str],
+        moment: datetime,
+        count: int,
+    ) -> list[Changed]:
+        """At most `count` versions of the span, newest first.
+
+        Current ones are admitted by `grants_for(type)`. Past ones are candidates: they were admitted in their time, or
+        lie in one of `plans`; whoever asks judges them by their current version.
+        """
 
     def search(
         self,
@@ -123,6 +158,11 @@ class Reading(Protocol):
 
         Raises TooCostly when more than `limit` are found.
         """
+
+    def referrers(self, references: Sequence[str], type_names: Sequence[str], limit: int) -> list[Stored]:
+        """Current resources of these types that refer to one of `Type/id` references, `limit` of each type at most;
+
+        of what is committed, in a transaction too."""
 
     def in_plan(self, plan: str, type_name: str) -> list[Stored]:
         """Current resources of a type that lie in the plan."""

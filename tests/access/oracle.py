@@ -136,7 +136,14 @@ _READS = (
     "Subscription-status",
     "Subscription-events",
 )
-_OPEN = ("search-type", "transaction", "capabilities", "CapabilityStatement-versions")
+_OPEN = (
+    "search-type",
+    "history-type",
+    "history-system",
+    "transaction",
+    "capabilities",
+    "CapabilityStatement-versions",
+)
 _OPERATORS = ("explain",)  # for the scope samen/operate, which no actor of the matrix has
 INTERACTIONS = (*_READS, *_OF_ONE, *_OPEN, *_OPERATORS, "create")
 # Operations that few types have, by what stands at their path; at any other type there is no such address.

@@ -80,7 +80,7 @@ def test_each_address_is_declared(statement: Resource) -> None:
 def test_each_interaction_has_its_page() -> None:
     pages = {page.stem for page in (Path(__file__).parents[2] / "docs" / "interactions").glob("*.md")}
     interactions = {each.interaction for each in ADDRESSES} - set(OPERATIONS)
-    named = {each.removesuffix("-type").removesuffix("-instance") for each in interactions}
+    named = {each.partition("-")[0] for each in interactions}
 
     assert pages - {"README", "conditional"} == named | {"batch"}
 
@@ -118,6 +118,7 @@ def test_declared_reading_works(world: World, hospital: Party, case: Case, state
     assert party.read(f"{place}/_history/1")["id"] == resource["id"]
     assert resource["id"] in [each["id"] for each in party.get(f"{place}/_history").entries]
     assert [each["id"] for each in party.get(f"{type_name}?_id={resource['id']}").entries] == [resource["id"]]
+    assert party.get(f"{type_name}/_history?_count=1").body["type"] == "history"
     form = {"Content_Type": "application/x-www-form-urlencoded"}
     posted = party.ask("POST", f"{type_name}/_search", f"_id={resource['id']}".encode(), **form)
     assert [each["id"] for each in posted.entries] == [resource["id"]]

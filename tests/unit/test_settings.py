@@ -74,6 +74,7 @@ BROKEN = {
     "HOST": [""],
     "AUDIT_READS": ["", "never"],
     "MAX_DELETES": ["0", "all"],
+    "REFERENTIAL_INTEGRITY": ["perhaps"],
     "MAX_BODY": ["0", "20MB"],
     "TOKEN_LIFETIME": ["0", "86401"],
     "HTTP_ENDPOINTS": ["", "perhaps"],

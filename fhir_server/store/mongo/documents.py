@@ -7,13 +7,15 @@ audience readers`, a reader being `{p: party, f: from, u: until}`) and, in curre
 `search/extract.py`.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from bson import Binary
 
+from fhir_server.fhir.reference import parse_reference, references_in
 from fhir_server.search.extract import search_values
-from fhir_server.search.grant import Reader, Stamp
+from fhir_server.search.grant import Grant, Reader, Stamp
 from fhir_server.store.contract import Circle, Stored
 
 Document: TypeAlias = dict[str, Any]
@@ -30,14 +32,57 @@ AUDIT_EVENTS = "AuditEvent"
 
 def current_document(stored: Stored) -> Document:
     """The document of a current version; a tombstone keeps its stamp but no search values, so no search finds it."""
-    values = {} if stored.deleted else search_values(stored.resource())
+    values = {} if stored.deleted else _found_by(stored)
     return {"_id": stored.id, **_version_fields(stored), **stamp_fields(stored.stamp), **values}
 
 
-def history_document(stored: Stored) -> Document:
-    """The document that keeps this version now that another follows it."""
-    key = history_key(stored.type, stored.id, stored.version)
-    return {"_id": key, **_version_fields(stored), **stamp_fields(stored.stamp)}
+def _found_by(stored: Stored) -> Document:
+    """The search values, and among the terms those that say which resources this one refers to."""
+    resource = stored.resource()
+    values = search_values(resource)
+    if stored.type == AUDIT_EVENTS:  # what the audit names may go
+        return values
+    referred = {str(found) for _, text in references_in(resource) if (found := parse_reference(text))}
+    return {**values, "t": [*values["t"], *(refers_to(reference) for reference in sorted(referred))]}
+
+
+def refers_to(reference: str) -> str:
+    """The term of a resource that refers to `Type/id`, by whatever element; no search parameter has this name."""
+    return f"_refers={reference}"
+
+
+def history_document(stored: Stored, followed: datetime) -> Document:
+    """The document that keeps this version now that another follows it, since `followed`.
+
+    `see` holds the keys of those who may ask for it in a history of many resources, `o` its place among the versions
+    of one moment, `nx` the moment when another took its place.
+    """
+    stamp = stored.stamp
+    see = seen_by([reader.party for reader in stamp.readers], stamp.plans, [stamp.author] if stamp.author else [])
+    return {
+        "_id": history_key(stored.type, stored.id, stored.version),
+        **_version_fields(stored),
+        **stamp_fields(stamp),
+        "see": sorted(see | ({"*"} if stamp.audience == "everyone" else set())),
+        "o": time_key(stored.type, stored.id, stored.version),
+        "nx": followed,
+    }
+
+
+def seen_by(readers: Iterable[str] = (), plans: Iterable[str] = (), authors: Iterable[str] = ()) -> set[str]:
+    """The keys under which past versions are found by their readers, plans and authors."""
+    named = (("r", readers), ("p", plans), ("a", authors))
+    return {f"{kind}:{name}" for kind, names in named for name in names}
+
+
+def history_keys_of(grant: Grant) -> set[str]:
+    """The keys under which a grant finds past versions."""
+    return seen_by(grant.readers, grant.plans, grant.authors) | ({"*"} if grant.everyone else set())
+
+
+def time_key(type_name: str, id: str, version: int) -> str:
+    """What orders versions of one moment by type, id and number; a space sorts before all that an id may hold."""
+    return f"{type_name} {id} {version:010d}"
 
 
 def history_key(type_name: str, id: str, version: int) -> str:

@@ -13,8 +13,8 @@ from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Circle, NumberedEvent, Page, Stored
-from fhir_server.store.mongo import searching
+from fhir_server.store.contract import Changed, Circle, NumberedEvent, Page, Span, Stored
+from fhir_server.store.mongo import changing, searching
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import (
     CIRCLES,
@@ -26,6 +26,7 @@ from fhir_server.store.mongo.documents import (
     admitted,
     circle_from,
     history_key,
+    refers_to,
     stored_from,
 )
 
@@ -84,6 +85,18 @@ class MongoReading:
         shows_current = before is None or current.version < before
         return [current, *past][:count] if shows_current else past
 
+    def changes(
+        self,
+        span: Span,
+        grants_for: Callable[[str], Sequence[Grant]],
+        plans: Sequence[str],
+        moment: datetime,
+        count: int,
+    ) -> list[Changed]:
+        """At most `count` versions of the span, newest first."""
+        with asking(self._seconds):
+            return changing.changes(self._collection, span, grants_for, plans, moment, count, self._session)
+
     def search(
         self,
         query: Query,
@@ -114,6 +127,19 @@ class MongoReading:
             return searching.linked(
                 self._database, query, grants, moment, parameter=parameter, limit=limit, session=self._session
             )
+
+    def referrers(self, references: Sequence[str], type_names: Sequence[str], limit: int) -> list[Stored]:
+        """Current resources that refer to one of `references`, `limit` of each type at most.
+
+        One question for all types, which MongoDB answers outside of a transaction only: of what is committed.
+        """
+        asked = {"t": {"$in": [refers_to(reference) for reference in references]}, "del": False}
+        first, *others = [(name, _named_where(asked, name, limit)) for name in type_names]
+        unions = [{"$unionWith": {"coll": name, "pipeline": pipeline}} for name, pipeline in others]
+        with asking(self._seconds):
+            found = self._collection(first[0]).aggregate([*first[1], *unions])
+            named = [each["reference"] for each in found]
+        return list(self.read_many(named).values())
 
     def in_plan(self, plan: str, type_name: str) -> list[Stored]:
         """Current resources of a type that lie in the plan, by id."""
@@ -205,3 +231,9 @@ class MongoReading:
         with asking(self._seconds):
             found = self._collection(type_name).find(condition, _WITHOUT_SEARCH_VALUES, session=self._session)
             return [stored_from(type_name, document["_id"], document) for document in found]
+
+
+def _named_where(condition: Document, type_name: str, limit: int) -> list[Document]:
+    """The references of a type's documents that match."""
+    named = {"_id": 0, "reference": {"$concat": [f"{type_name}/", "$_id"]}}
+    return [{"$match": condition}, {"$limit": limit}, {"$project": named}]

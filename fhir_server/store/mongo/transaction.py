@@ -18,7 +18,7 @@ from fhir_server.fhir.errors import TooLarge
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Circle, Page, Stored
+from fhir_server.store.contract import Changed, Circle, Page, Span, Stored
 from fhir_server.store.mongo import sending
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import (
@@ -89,7 +89,7 @@ class MongoTransaction(MongoReading):
             raise conflict(stored.reference)
         self._saves[key] = Save(stored, waiting.expected if waiting else stored.version - 1)
         if waiting is not None:
-            self._appends[HISTORY].append(history_document(waiting.stored))
+            self._appends[HISTORY].append(history_document(waiting.stored, stored.last_updated))
 
     def restamp(self, type_name: str, id: str, stamp: Stamp) -> None:
         """Change what the server knows of a resource without a new version of it; past versions keep their own."""
@@ -155,6 +155,18 @@ class MongoTransaction(MongoReading):
         """Versions of one resource, newest first, those below version `before` when it is given."""
         self.flush()
         return super().history(type_name, id, before, count)
+
+    def changes(
+        self,
+        span: Span,
+        grants_for: Callable[[str], Sequence[Grant]],
+        plans: Sequence[str],
+        moment: datetime,
+        count: int,
+    ) -> list[Changed]:
+        """At most `count` versions of the span, newest first."""
+        self.flush()
+        return super().changes(span, grants_for, plans, moment, count)
 
     def search(
         self,
@@ -222,8 +234,8 @@ class MongoTransaction(MongoReading):
         restamps, self._restamps = self._restamps, {}
         circles, self._circles = self._circles, {}
         appends, self._appends = self._appends, defaultdict(list)
-        followed = [self._followed(save) for save in saves.values() if save.expected]
-        appends[HISTORY].extend(history_document(past) for past in followed)
+        followed = [(self._followed(save), save.stored) for save in saves.values() if save.expected]
+        appends[HISTORY].extend(history_document(past, after.last_updated) for past, after in followed)
         with asking(self._seconds):
             sending.versions(self._collection, saves.values(), self._session)
             sending.stamps(self._collection, restamps, self._session)

@@ -1,0 +1,107 @@
+"""history of a type and of the whole system, newest first: each version only if its reader could vread it.
+
+https://hl7.org/fhir/R4/http.html#history
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from fhir_server.access.scopes import allows
+from fhir_server.access.types import TYPES, stamped_with_readers
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.errors import MalformedRequest, NotFound
+from fhir_server.interactions.bundles import history_page
+from fhir_server.interactions.history import at_of, check_parameters, count_of, since_of
+from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.search.grant import Grant
+from fhir_server.store.contract import Changed, Span, Stored
+
+_KNOWN = frozenset({"_count", "_since", "_at", "_cursor", "_format", "_pretty"})
+_ROUNDS = 5
+_SIGNED_BYTES = 16
+_LONGEST = 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def histories(interaction: Interaction, actor: Actor, services: Services) -> Answer:
+    """A page of the versions of a type, or of every type that the token allows; the audit has no system history."""
+    given = check_parameters(interaction, _KNOWN)
+    count = count_of(given, services)
+    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    asked = Span(_types(interaction, actor), since_of(given), at_of(given))
+    span = replace(asked, before=_read_cursor(given["_cursor"], asked, services) if "_cursor" in given else None)
+    shown, last = _page(span, sight, services, count)
+    kept = [(name, value) for name, value in interaction.parameters if name != "_cursor"]
+    following = [*kept, ("_cursor", _cursor(last, asked, services))] if last else None
+    place = f"{interaction.type}/_history" if interaction.type else "_history"
+    body = history_page(services.base_url, place, shown, interaction.parameters, following)
+    told = "&".join(f"{name}={value}" for name, value in interaction.parameters)
+    return Answer("ok", body, None, tuple(shown), "each version by the grants of the actor", query=f"{place}?{told}")
+
+
+def _types(interaction: Interaction, actor: Actor) -> tuple[str, ...]:
+    if interaction.type is not None:
+        return (interaction.type,)
+    return tuple(name for name in sorted(TYPES) if name != "AuditEvent" and allows(actor, "history-type", name))
+
+
+def _page(span: Span, sight: Sight, services: Services, count: int) -> tuple[list[Stored], Stored | None]:
+    """The versions to show, and the last one looked at when more may follow; what is hidden costs a few rounds."""
+    known: dict[str, Sequence[Grant]] = {name: sight.grants(name) for name in span.types}
+    plans = [circle.plan for circle in sight.circles()] if any(map(stamped_with_readers, span.types)) else []
+    shown: list[Stored] = []
+    last: Stored | None = None
+    for _ in range(_ROUNDS):
+        found = services.reading.changes(span, known.__getitem__, plans, sight.moment, count + 1)
+        for changed in found:
+            if len(shown) == count:
+                return shown, last
+            last = changed.version
+            if _permitted(sight, changed):
+                shown.append(changed.version)
+        if len(found) <= count or last is None:
+            return shown, None
+        span = replace(span, before=(last.last_updated, last.type, last.id, last.version))
+    return shown, last
+
+
+def _permitted(sight: Sight, changed: Changed) -> bool:
+    """Exactly what a vread asks."""
+    if sight.reason_to_read(changed.current) is None:
+        return False
+    try:
+        sight.readable_version(changed.current, changed.version)
+    except NotFound:
+        return False
+    return True
+
+
+def _cursor(last: Stored, span: Span, services: Services) -> str:
+    at = (last.last_updated - _EPOCH) // _MILLISECOND
+    body = msgspec.json.encode([at, last.type, last.id, last.version])
+    return base64.urlsafe_b64encode(_signature(span, body, services) + body).rstrip(b"=").decode()
+
+
+def _read_cursor(text: str, span: Span, services: Services) -> tuple[datetime, str, str, int]:
+    try:
+        signed = base64.urlsafe_b64decode(text[:_LONGEST].encode("ascii") + b"=" * (-len(text) % 4))
+    except (binascii.Error, UnicodeEncodeError):
+        signed = b""
+    signature, body = signed[:_SIGNED_BYTES], signed[_SIGNED_BYTES:]
+    if not hmac.compare_digest(signature, _signature(span, body, services)):
+        raise MalformedRequest("'_cursor' is not from a next link of this history; follow the links as they are given.")
+    at, type_name, id, version = msgspec.json.decode(body)
+    return _EPOCH + at * _MILLISECOND, type_name, id, version
+
+
+def _signature(span: Span, body: bytes, services: Services) -> bytes:
+    question = repr((span.types, span.since, span.at)).encode()
+    return hmac.digest(services.secret, b"history " + question + body, "sha256")[:_SIGNED_BYTES]

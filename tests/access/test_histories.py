@@ -1,0 +1,49 @@
+"""Histories of a type and of the system show each kind of actor what a vread shows, and nothing else."""
+
+import pytest
+
+from tests.access.actors import KINDS, NOBODY
+from tests.access.circle import Matrix
+from tests.access.oracle import expected, may_see
+from tests.access.samples import in_turn
+from tests.world import Reply
+
+MOST_READ = 8
+
+
+def versions_in(reply: Reply) -> list[str]:
+    """`Type/id/_history/version` of each entry."""
+    return [
+        "/".join(entry["fullUrl"].split("/")[-2:]) + "/_history/" + entry["response"]["etag"].strip('W/"')
+        for entry in reply.body.get("entry", [])
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_history_of_a_type_shows_what_a_vread_shows(matrix: Matrix, kind: str) -> None:
+    party, refs = matrix.parties[kind], matrix.circle(kind).refs
+    for name in in_turn(kind):
+        reply = party.get(f"{name}/_history?_count=500")
+
+        assert reply.status == expected("history-type", kind, name), name
+        if kind != NOBODY:
+            shown = versions_in(reply)
+            about = [each for each in shown if each.startswith(f"{refs[name]}/")]
+            assert bool(about) is may_see(kind, name), name
+            for each in shown[:MOST_READ]:
+                assert party.get(each).status in {200, 410}, each
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_history_of_the_system_shows_what_a_vread_shows(matrix: Matrix, kind: str) -> None:
+    party, refs = matrix.parties[kind], matrix.circle(kind).refs
+
+    reply = party.get("_history?_count=500")
+
+    assert reply.status == expected("history-system", kind, "")
+    if kind != NOBODY:
+        shown = versions_in(reply)
+        hidden = {reference for name, reference in refs.items() if not may_see(kind, name)}
+        assert not {each.partition("/_history")[0] for each in shown} & hidden
+        for each in shown[: 3 * MOST_READ]:
+            assert party.get(each).status in {200, 410}, each
