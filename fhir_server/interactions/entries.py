@@ -52,7 +52,9 @@ def _read(entry: Resource, place: str, services: Services) -> Entry:
     path, query = _address(request["url"], services)
     found = resolve(method, path)
     if found.interaction in NESTED:
-        raise MalformedRequest("A Bundle holds reads, searches, creates, updates, patches and deletes.", "entry.request.url")
+        raise MalformedRequest(
+            "A Bundle holds reads, searches, creates, updates, patches and deletes.", "entry.request.url"
+        )
     if found.interaction in OPERATIONS and method != "GET":
         raise MalformedRequest("Of the operations, a Bundle holds those that are asked by GET.", "entry.request.url")
     interaction = Interaction(

@@ -33,7 +33,6 @@ _OWN_INDEXES = {
         IndexModel([("members.p", ASCENDING), ("_id", ASCENDING)]),
     ],
     HISTORY: [IndexModel([("see", ASCENDING), ("lu", ASCENDING), ("o", ASCENDING)])],
-    HISTORY: [IndexModel([("see", ASCENDING), ("lu", ASCENDING), ("o", ASCENDING)])],
     MOVES: [IndexModel([("plan", ASCENDING), ("seq", ASCENDING)], unique=True)],
 }
 _PREPARE_SECONDS = 300.0
