@@ -62,6 +62,13 @@ def entries(draw: st.DrawFn) -> Any:
     return draw(shape | VALUES)
 
 
+def operations() -> st.SearchStrategy[Any]:
+    """Operations of a JSON Patch, many of them possible."""
+    pointers = st.sampled_from(["", "/name", "/name/0", "/name/-", "/name/0/family", "/id", "/meta", "x", "/a~2"])
+    names = st.sampled_from(["add", "remove", "replace", "move", "copy", "test", "explode"])
+    return st.fixed_dictionaries({"op": names, "path": pointers}, optional={"value": VALUES, "from": pointers | VALUES})
+
+
 @pytest.fixture(scope="module")
 def hosp(world: World) -> Party:
     """A hospital."""
@@ -82,6 +89,27 @@ def test_any_resource_is_stored_or_refused(world: World, hosp: Party, resource: 
 def test_any_json_is_refused_or_stored(hosp: Party, body: Any) -> None:
     for place in ("Patient", ""):
         assert hosp.ask("POST", place, encode(body)).status < 500
+
+
+@unhurried
+@given(patch=VALUES | st.lists(operations(), max_size=3))
+def test_any_patch_is_refused_or_done(hosp: Party, patch: Any) -> None:
+    made = hosp.post(minimal("Patient", name=[{"family": "Maes"}])).body["id"]
+    for kind in ("application/json-patch+json", "application/fhir+json"):
+        assert hosp.ask("PATCH", f"Patient/{made}", encode(patch), Content_Type=kind).status < 500
+    parameters = {"resourceType": "Parameters", "parameter": patch}
+    assert hosp.ask("PATCH", f"Patient/{made}", encode(parameters)).status < 500
+
+
+@unhurried
+@given(
+    path=st.text(max_size=30) | st.from_regex(r"Patient(\.[a-z]{2,6}|\[\d\]|\.where\([a-z =']*\)){0,4}", fullmatch=True)
+)
+def test_any_path_of_a_patch_is_refused_or_followed(hosp: Party, path: str) -> None:
+    made = hosp.post(minimal("Patient", name=[{"family": "Maes"}])).body["id"]
+    part = [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": path}]
+    parameters = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": part}]}
+    assert hosp.ask("PATCH", f"Patient/{made}", encode(parameters)).status < 500
 
 
 @unhurried
