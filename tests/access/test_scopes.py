@@ -56,6 +56,18 @@ def test_a_condition_needs_the_scope_to_search(matrix: Matrix) -> None:
     assert writer.post({"resourceType": "Patient"}).status == 201
 
 
+def test_a_person_is_found_by_identifier_only_with_the_scope_to_search(matrix: Matrix) -> None:
+    hosp, refs = matrix.parties[AUTHOR], matrix.agreed.refs
+    asked = hosp.read(refs["Task"])
+    del asked["id"], asked["meta"]
+    asked["for"] = {"identifier": hosp.read(refs["Patient"])["identifier"][0]}
+
+    reply = _token(matrix, "system/Task.c").post(asked)
+
+    assert (reply.status, reply.paths) == (422, {"Task.for"})
+    assert _token(matrix, "system/Task.c", "system/Patient.s").post(asked).status == 201
+
+
 def test_the_entries_of_a_bundle_need_their_scopes(matrix: Matrix) -> None:
     refs, reader = matrix.agreed.refs, _token(matrix, "system/Task.r", OPEN_PLANS)
     asked = [("GET", refs["Task"]), ("GET", refs["Patient"])]
