@@ -22,7 +22,9 @@ def run_bench(*arguments: str, **environment: str) -> subprocess.CompletedProces
 
 
 def test_reading_is_measured_against_a_bare_view_and_the_figures_are_kept(mongo_url: str, tmp_path: Path) -> None:
-    ran = run_bench("--quick", "--only", "read", "--data", str(tmp_path), SAMEN_MONGODB_URL=mongo_url)
+    ran = run_bench(
+        "--quick", "--only", "read", "--data", str(tmp_path), SAMEN_MONGODB_URL=mongo_url, SAMEN_WORKERS="1"
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "one find_one" in ran.stdout
     figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
