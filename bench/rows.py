@@ -113,6 +113,8 @@ def memory(ground: Ground) -> list[Figure]:
     crowd.round(ground.scale.seconds)
     crowd.close()
     workers = memory_of_workers(ground.process(OURS))
+    if not workers:
+        return []  # only Linux tells
     resident = spread([worker.resident / _MEGABYTE for worker in workers])
     own = spread([worker.proportional / _MEGABYTE for worker in workers])
     detail = f"{own.median:.0f} MB when pages shared between processes are divided among them"
