@@ -12,6 +12,7 @@ Resource: TypeAlias = dict[str, Any]
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
+_ordered = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
 class NotJson(ValueError):
@@ -28,6 +29,11 @@ def decode(body: bytes) -> Any:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
         raise NotJson(str(error)) from error
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values say the same to the digit, in whatever order their elements stand."""
+    return _ordered.encode(one) == _ordered.encode(other)
 
 
 def encode(value: Any) -> bytes:

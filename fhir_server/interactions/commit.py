@@ -73,7 +73,7 @@ class Gate:
         coordination = Coordination(self.working, self.actor, self.services)
         if not self.actor.imports:
             coordination.follow({ask.reference: ask.place for ask in settled if ask.place})
-        self._leave_unchanged()
+        self.unchanged = self.working.leave_unchanged()
         kept = keep(self.working, coordination, self.services)
         written = [self._written(ask, kept) for ask in settled]
         self._tell(written, kept)
@@ -203,16 +203,6 @@ class Gate:
             reason = check_update(self.actor, after, pending.author)
         self.reasons[ask.reference] = reason
 
-    def _leave_unchanged(self) -> None:
-        """What says no more than is stored makes no version; whether its sender may was asked all the same."""
-        for reference, pending in list(self.working.pending.items()):
-            before = pending.before
-            if before is None or before.deleted or pending.after is None:
-                continue
-            if _same_content(pending.after, before.resource()):
-                self.unchanged[reference] = before
-                del self.working.pending[reference]
-
     def _written(self, ask: Ask, kept: dict[str, Stored]) -> Written:
         if ask.existing is not None:
             return Written(ask, "existing", ask.existing)
@@ -253,13 +243,3 @@ def _with_id(resource: Resource, id: str | None) -> Resource:
     """The resource with its id behind the type, whatever id the client chose for it."""
     rest = {name: value for name, value in resource.items() if name not in {"resourceType", "id"}}
     return {"resourceType": resource["resourceType"], "id": id, **rest}
-
-
-def _same_content(content: Resource, before: Resource) -> bool:
-    return _comparable(content) == _comparable(before)
-
-
-def _comparable(resource: Resource) -> Resource:
-    meta = {name: value for name, value in resource.get("meta", {}).items() if name not in {"versionId", "lastUpdated"}}
-    rest = {name: value for name, value in resource.items() if name != "meta"}
-    return {**rest, "meta": meta}

@@ -7,7 +7,7 @@ from datetime import datetime
 from fhir_server.access.plan_scope import patient_of
 from fhir_server.fhir.actor import OPEN_PLANS, Actor
 from fhir_server.fhir.change import Change
-from fhir_server.fhir.json import Resource
+from fhir_server.fhir.json import Resource, same
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.interactions.sight import Sight
 from fhir_server.store.contract import Circle, Stored, Transaction
@@ -66,6 +66,18 @@ class WorkingSet:
         """Replace the content of a changed resource by what the rules made of it."""
         self.pending[reference] = replace(self.pending[reference], after=after)
 
+    def leave_unchanged(self) -> dict[str, Stored]:
+        """Drop what says no more than is stored, so that it makes no version; what stands instead, by reference."""
+        unchanged = {}
+        for reference, pending in list(self.pending.items()):
+            before = pending.before
+            if before is None or before.deleted or pending.after is None:
+                continue
+            if same(_comparable(pending.after), _comparable(before.resource())):
+                unchanged[reference] = before
+                del self.pending[reference]
+        return unchanged
+
     def changes_in(self, plan: str) -> Iterator[tuple[str, Pending]]:
         """What changes in a plan."""
         return ((reference, pending) for reference, pending in self.pending.items() if plan in pending.plans)
@@ -123,3 +135,10 @@ class WorkingSet:
             about = pending.after is not None and patient_of(pending.after) == patient
             if about and not pending.plans and pending.author == author:
                 self.place(reference, (plan,))
+
+
+def _comparable(resource: Resource) -> Resource:
+    """The content without what the server writes into its meta."""
+    meta = {name: value for name, value in resource.get("meta", {}).items() if name not in {"versionId", "lastUpdated"}}
+    rest = {name: value for name, value in resource.items() if name != "meta"}
+    return {**rest, "meta": meta}

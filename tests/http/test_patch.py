@@ -91,6 +91,13 @@ def test_digits_stay_whether_patched_or_not(hosp: Party) -> None:
     assert hosp.ask("PATCH", place, b'[{"op":"replace","path":"/valueQuantity/value","value":2.00}]',
                     Content_Type=JSON_PATCH).status == 200  # fmt: skip
     assert b'"value":2.00' in hosp.get(place).raw
+    fewer = hosp.ask(
+        "PATCH",
+        place,
+        b'[{"op":"replace","path":"/valueQuantity/value","value":2.0}]',
+        Content_Type=JSON_PATCH,
+    )
+    assert (fewer.headers["ETag"], b'"value":2.0,' in fewer.raw) == ('W/"4"', True)
     quantity = b'{"name": "value", "valueQuantity": {"value": 3.000, "unit": "kg"}}'
     body = encode(parameters(step("replace", "Observation.value", value={}))).replace(b'{"name":"value"}', quantity)
     assert hosp.ask("PATCH", place, body).status == 200
