@@ -35,8 +35,11 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
     query = answered(query, sight)
     patient = patient_asked(query)
 
+    sought = {each.type for each in query.includes if each.reverse}
+
     def grants_for(included: str) -> Sequence[Grant]:
-        return sight.grants(included, patient) if allows(actor, "read", included) else ()
+        shown = allows(actor, "read", included) and (included not in sought or allows(actor, "search-type", included))
+        return sight.grants(included, patient) if shown else ()
 
     page = services.reading.search(query, sight.grants(query.type, patient), sight.moment, grants_for)
     asked = "&".join(f"{name}={value}" for name, value in interaction.parameters)

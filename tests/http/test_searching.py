@@ -252,6 +252,8 @@ def test_history_is_paged_newest_first(hosp: Party, patient: str) -> None:
     assert [entry["request"]["method"] for entry in first.body["entry"]] == ["PUT", "PUT"]
 
 
-@pytest.mark.parametrize("asked", ["_count=0", "_count=-1", "_count=x", "_before=" + "9" * 30, "_since=yesterday", "x=1"])
+@pytest.mark.parametrize(
+    "asked", ["_count=0", "_count=-1", "_count=x", "_before=" + "9" * 30, "_since=yesterday", "x=1"]
+)
 def test_a_history_refuses_what_it_does_not_have(hosp: Party, patient: str, asked: str) -> None:
     assert hosp.get(f"{patient}/_history?{asked}").status == 400

@@ -242,3 +242,15 @@ def test_what_is_not_about_a_person_is_not_found_below_it(hosp: Party, place: st
 def test_nothing_is_written_below_a_person(hosp: Party) -> None:
     reply = hosp.ask("POST", "Patient/1/Observation", minimal("Observation"))
     assert (reply.status, reply.headers["Allow"]) == (405, "GET, HEAD")
+
+
+def test_what_refers_to_a_match_needs_the_scopes_to_search_and_to_read_it(
+    world: World, hosp: Party, unique: str
+) -> None:
+    patient = person(hosp, unique)
+    seen = hosp.post(observation(f"Patient/{patient}")).body["id"]
+    place = f"Patient?_id={patient}&_revinclude=Observation:patient"
+
+    for scopes, found in (("rs", [seen]), ("r", []), ("s", [])):
+        party = world.party("system/Patient.rs", f"system/Observation.{scopes}", organization=hosp.reference)
+        assert ids(party.get(place), "include") == found, scopes
