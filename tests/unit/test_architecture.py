@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -56,3 +57,10 @@ def test_rules_read_no_clock() -> None:
         if found
     ]
     assert reading == []
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """pytest imports test files by their name alone."""
+    names = Counter(path.name for path in (REPOSITORY / "tests").rglob("test_*.py"))
+
+    assert [name for name, count in names.items() if count > 1] == []
