@@ -33,7 +33,7 @@ def tellings(
 
 def _groups(disclosed: Sequence[Stored], services: Services) -> list[Sequence[Stored]]:
     plans = sorted({plan for stored in disclosed for plan in stored.stamp.plans})
-    if len(plans) <= 1 and all(stored.stamp.plans or stored.stamp.patient is None for stored in disclosed):
+    if len(plans) <= 1 and all(stored.stamp.plans or stored.stamp.audience == "everyone" for stored in disclosed):
         return [disclosed] if disclosed else []
     keeper = {circle.plan: _keeper(circle, services) for circle in services.reading.circles_in(plans)}
     groups: dict[tuple[str, ...], list[Stored]] = defaultdict(list)

@@ -5,11 +5,17 @@ from typing import Any
 from fhir_server.interactions.addressing import Address
 from tests.access.actors import KINDS, NOBODY
 from tests.access.circle import Matrix
-from tests.access.oracle import CLASS_OF, CLASSES
+from tests.access.oracle import CLASS_OF, CLASSES, OPEN, ROLES
 
 # Asked of every type by every kind of actor who is signed in; what is built on them is asked in turn.
 OF_EVERY_TYPE = frozenset({"read", "vread", "history-instance", "search-type", "create", "update", "delete"})
 _KEPT = {"v": 1, "plans": 1, "readers": 1}
+
+
+def unagreed_alone(matrix: Matrix) -> set[str]:
+    """What lies in the plan that waits for consent and is not open to every signed-in party."""
+    circles = {name: ref for name, ref in matrix.unagreed.refs.items() if CLASS_OF[name] not in {ROLES, OPEN}}
+    return set(circles.values()) - set(matrix.agreed.refs.values())
 
 
 def in_turn(kind: str, names: list[str] | None = None) -> list[str]:

@@ -8,6 +8,7 @@ from fhir_server.demo.referral import Person
 from fhir_server.fhir.reference import references_in
 from tests.access.actors import CUSTODIAN, KINDS, MEMBER, NOBODY, OPERATOR, OUTSIDER
 from tests.access.circle import Matrix
+from tests.access.samples import unagreed_alone
 from tests.world import Party, World
 
 
@@ -44,7 +45,7 @@ def test_the_custodian_finds_who_read_the_chart(matrix: Matrix) -> None:
 
 def test_the_custodians_audit_tells_of_its_own_plans_alone(matrix: Matrix) -> None:
     """Page by page: nothing that an event names lies in the plan that still waits for consent."""
-    hidden = set(matrix.unagreed.refs.values()) - set(matrix.agreed.refs.values())
+    hidden = unagreed_alone(matrix)
     custodian = matrix.parties[CUSTODIAN]
 
     for event in custodian.get("AuditEvent?_sort=-_lastUpdated&_count=200").entries:

@@ -7,7 +7,7 @@ from tests.access.actors import CUSTODIAN, FORMER, KINDS, MEMBER, NOBODY, OFFERE
 from tests.access.asking import marked, stored
 from tests.access.circle import Matrix
 from tests.access.oracle import CLASS_OF, expected, may_see
-from tests.access.samples import versions
+from tests.access.samples import unagreed_alone, versions
 from tests.world import Reply
 
 WRITERS = (OUTSIDER, OFFERED, MEMBER, FORMER, CUSTODIAN, WAITING)
@@ -77,7 +77,7 @@ def test_the_audit_of_a_person_is_in_everything_only_when_it_is_asked_for(matrix
     assert "AuditEvent" not in {resource["resourceType"] for resource in usual}
     assert {resource["resourceType"] for resource in asked} <= {"AuditEvent"}
     assert bool(asked) == (kind == CUSTODIAN)
-    hidden = set(matrix.unagreed.refs.values()) - set(matrix.agreed.refs.values())
+    hidden = unagreed_alone(matrix)
     assert not {target for event in asked for _, target in references_in(event.get("entity", []))} & hidden
 
 

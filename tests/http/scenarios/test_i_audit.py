@@ -56,6 +56,8 @@ INTERACTIONS: Mapping[str, tuple[str, Asked]] = {
     "a read that needs no body": ("read", lambda c: c.party.get(c.group, If_None_Match='W/"1"')),
     "vread": ("vread", lambda c: c.party.get(f"{c.case.task}/_history/1")),
     "history": ("history-instance", lambda c: c.party.get(f"{c.case.task}/_history")),
+    "history of a type": ("history-type", lambda c: c.party.get("Task/_history?_count=5")),
+    "history of all": ("history-system", lambda c: c.party.get("_history?_count=1")),
     "search": ("search-type", lambda c: c.party.get(f"Task?patient={c.case.patient}")),
     "search by POST": ("search-type", lambda c: _posted(c.party, "Task", f"patient={c.case.patient}")),
     "count": ("search-type", lambda c: c.party.get(f"Task?patient={c.case.patient}&_summary=count")),
