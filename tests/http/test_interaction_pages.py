@@ -1,11 +1,11 @@
 """The curl lines of the pages about patch, conditions, histories and delete do what their pages say."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
+from tests.curl_lines import asked_by
 from tests.http.resources import ALSO
 from tests.minimal import minimal
 from tests.world import Party, World
@@ -47,20 +47,8 @@ def test_each_page_has_a_command() -> None:
 @pytest.mark.parametrize(("name", "line"), COMMANDS)
 def test_a_command_of_a_page_does_what_the_page_says(hosp: Party, named: dict[str, str], name: str, line: str) -> None:
     line = re.sub(r"\b([A-Z]\w+)/\d+\b", lambda match: named[match[1]], line)
-    method, url, body, headers = "GET", "", None, {}
-    words = iter(shlex.split(line.replace("$BASE", BASE))[1:])
-    for word in words:
-        if word == "-X":
-            method = next(words)
-        elif word == "-d":
-            body = next(words).encode()
-        elif word == "-H":
-            header, _, value = next(words).partition(": ")
-            headers[header.replace("-", "_")] = value
-        else:
-            url = word
-    assert headers.pop("Authorization") == "Bearer $TOKEN"
+    asked = asked_by(line, BASE)
 
-    reply = hosp.ask(method, url.removeprefix(f"{BASE}/"), body, **headers)
+    reply = hosp.ask(asked.method, asked.url, asked.body, **asked.headers)
 
     assert reply.status in SAID[name], reply.body

@@ -1,12 +1,12 @@
 """The curl lines of docs/operations do what their pages say."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
 from fhir_server.fhir.actor import OPERATE
+from tests.curl_lines import asked_by
 from tests.http.resources import ALSO
 from tests.minimal import minimal
 from tests.world import EVERYTHING, Party, World
@@ -42,20 +42,8 @@ def test_each_page_has_a_command() -> None:
 def test_a_command_of_a_page_succeeds(parties: tuple[Party, dict[str, str]], line: str) -> None:
     asking, refs = parties
     line = re.sub(r"\b([A-Z]\w+)/\d+\b", lambda match: refs[match[1]], line)
-    method, url, body, headers = "GET", "", None, {}
-    words = iter(shlex.split(line.replace("$BASE", BASE).replace("\\$", "$"))[1:])
-    for word in words:
-        if word == "-X":
-            method = next(words)
-        elif word == "-d":
-            body = next(words).encode()
-        elif word == "-H":
-            name, _, value = next(words).partition(": ")
-            headers[name.replace("-", "_")] = value
-        else:
-            url = word
-    assert headers.pop("Authorization") == "Bearer $TOKEN"
+    asked = asked_by(line, BASE)
 
-    reply = asking.ask(method, url.removeprefix(f"{BASE}/"), body, **headers)
+    reply = asking.ask(asked.method, asked.url, asked.body, **asked.headers)
 
     assert reply.status == 200, reply.body
