@@ -24,6 +24,8 @@ _MISSING_MOMENT: Key = {"lo": LAST_MOMENT, "hi": FIRST_MOMENT}
 _MISSING_NUMBER: Key = {"lo": number.MOST, "hi": -number.MOST}
 _MISSING: Mapping[str, Key] = {"date": _MISSING_MOMENT, "number": _MISSING_NUMBER, "quantity": _MISSING_NUMBER}
 
+_UNORDERED = frozenset({"composite", "special"})
+
 
 def has_key(parameter: SearchParameter) -> bool:
     """Whether resources are stored with a key for the parameter."""
@@ -37,19 +39,20 @@ def has_key(parameter: SearchParameter) -> bool:
 
 
 def sortable(type_name: str) -> list[str]:
-    """The codes of the parameters by which resources of a type can be sorted."""
-    return [
-        code
-        for code, parameter in parameters_of(type_name).items()
-        if code == "_id" or (has_key(parameter) and parameter.type != "reference")
-    ]
+    """The codes of the parameters by which resources of a type can be sorted: all but composites and places."""
+    return [code for code, parameter in parameters_of(type_name).items() if parameter.type not in _UNORDERED]
+
+
+def missing_key(parameter: SearchParameter) -> Key:
+    """The key of a parameter that has no value, which comes last both ways."""
+    return dict(_MISSING.get(parameter.type, _MISSING_TEXT))
 
 
 def key_of(parameter: SearchParameter, values: Sequence[tuple[str, Any]]) -> Key:
     """The key of a parameter for the values that a resource has, each with its datatype."""
     keys = [key for datatype, value in values if (key := _READERS[parameter.type](datatype, value)) not in {None, ""}]
     if not keys:
-        return dict(_MISSING.get(parameter.type, _MISSING_TEXT))
+        return missing_key(parameter)
     return {"lo": min(keys), "hi": max(keys)}
 
 

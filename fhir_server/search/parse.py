@@ -20,6 +20,7 @@ from fhir_server.search.query import Clause, Query, Sort, Target
 DEFAULT_COUNT = 50
 MAX_COUNT = 200
 MOST_JOINS = 16
+MOST_SORTS = 8
 
 READ_BY_THE_DOOR = frozenset({"_format", "_pretty"})
 """Parameters that say how the answer is written, not what is asked."""
@@ -116,6 +117,8 @@ def _sort(query: Query, text: str) -> Query:
     for key in keys:
         if key.parameter not in served:
             raise NotServed(f"{query.type} cannot be sorted by {key.parameter!r}; it can by {', '.join(served)}.")
+    if len(keys) > MOST_SORTS:
+        raise MalformedRequest(f"'_sort' takes at most {MOST_SORTS} parameters, not {len(keys)}.")
     if len({key.parameter for key in keys}) < len(keys):
         raise MalformedRequest(f"'_sort' takes each parameter once, it was {text!r}.")
     return replace(query, sort=tuple(keys))

@@ -19,7 +19,7 @@ from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.documents import current_document
 from fhir_server.store.mongo.indexes import ensure_indexes, indexes_of
 from fhir_server.store.mongo.queries import both, grant_filter, query_filter
-from fhir_server.store.mongo.searching import after, sort_keys
+from fhir_server.store.mongo.sorting import after, order_of
 
 MOMENT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PAGE = 50
@@ -88,7 +88,7 @@ def asked(
     type_name, _, parameters = search.partition("?")
     pairs = [(name, value) for name, _, value in (each.partition("=") for each in parameters.split("&") if each)]
     query = parse(type_name, pairs, base_url="https://here.example/fhir")
-    condition, keys = both(query_filter(query), grant_filter(grants, MOMENT)), sort_keys(query)
+    condition, keys = both(query_filter(query), grant_filter(grants, MOMENT)), order_of(query).keys
     for _ in range(page - 1):
         last = list(database[type_name].find(condition).sort(list(keys)).limit(PAGE))[-1]
         condition = both(
@@ -183,7 +183,7 @@ def test_the_way_back_through_a_worklist_examines_few_keys(
     type_name, _, parameters = search.partition("?")
     pairs = [(name, value) for name, _, value in (each.partition("=") for each in parameters.split("&") if each)]
     query = parse(type_name, pairs, base_url="https://here.example/fhir")
-    condition, keys = both(query_filter(query), grant_filter(grants, MOMENT)), sort_keys(query)
+    condition, keys = both(query_filter(query), grant_filter(grants, MOMENT)), order_of(query).keys
     last = list(crowded[type_name].find(condition).sort(list(keys)).limit(2 * PAGE))[-1]
     back = [(field, -direction) for field, direction in keys]
     before = both(condition, after(back, [dig(last, field) for field, _ in back]))

@@ -15,30 +15,36 @@ from fhir_server.search.query import Query
 from fhir_server.store.contract import Explained
 from fhir_server.store.mongo.documents import Document
 from fhir_server.store.mongo.queries import both, grant_filter, query_filter
-from fhir_server.store.mongo.searching import MAX_TIME_MS, sort_keys
+from fhir_server.store.mongo.searching import MAX_TIME_MS
+from fhir_server.store.mongo.sorting import order_of, pipeline
 
 _TIME_IS_UP = 50
 
 
 def explained(database: Database[Document], query: Query, grants: Sequence[Grant], moment: datetime) -> Explained:
     """The first page of the query as the database sees it. Raises TooCostly when it takes longer than a search may."""
-    condition, sort = both(query_filter(query), grant_filter(grants, moment)), dict(sort_keys(query))
-    find = {"find": query.type, "filter": condition, "sort": sort, "limit": query.count + 1, "maxTimeMS": MAX_TIME_MS}
+    condition, order = both(query_filter(query), grant_filter(grants, moment)), order_of(query)
+    sort, limit = dict(order.keys), query.count + 1
+    asked: dict[str, Any] = {"find": query.type, "filter": condition, "sort": sort, "limit": limit}
+    if order.made:
+        stages = pipeline(order, condition, None, limit)
+        asked = {"aggregate": query.type, "pipeline": stages, "cursor": {}}
     try:
         with pymongo.timeout(None):
-            told = database.command("explain", find, verbosity="executionStats")
+            told = database.command("explain", {**asked, "maxTimeMS": MAX_TIME_MS}, verbosity="executionStats")
     except OperationFailure as error:
         if error.code != _TIME_IS_UP:
             raise
         raise TooCostly(f"This search of {query.type} takes longer than {MAX_TIME_MS} ms.") from error
-    stats = told["executionStats"]
+    first = told["stages"][0]["$cursor"] if "stages" in told else told
+    stats = first["executionStats"]
     return Explained(
         filter=_json(condition),
-        sort=_json(sort),
-        plan=_json(told["queryPlanner"]["winningPlan"]),
+        sort=_json({"sort": sort, "made": order.made} if order.made else sort),
+        plan=_json(told["stages"] if "stages" in told else told["queryPlanner"]["winningPlan"]),
         keys=stats["totalKeysExamined"],
         documents=stats["totalDocsExamined"],
-        returned=stats["nReturned"],
+        returned=min(stats["nReturned"], limit),
     )
 
 

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
 import pymongo
-from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -26,14 +25,11 @@ from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import Document, stored_from
 from fhir_server.store.mongo.including import NOT_SENT, GrantsFor, Within, brought, referred
 from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_filter
-
-SortKeys: TypeAlias = Sequence[tuple[str, int]]
+from fhir_server.store.mongo.sorting import LAST_UPDATED, SortKeys, after, order_of, pipeline
 
 MAX_TIME_MS = 5_000
 ESTIMATE_MS = 500
 
-_LAST_UPDATED = "lu"
-_OF_THE_STORE = {"_id": "_id", "_lastUpdated": _LAST_UPDATED}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _TIME_IS_UP, _SORTS_TOO_MUCH = 50, 292
@@ -129,45 +125,13 @@ def lying_in(
     if part.after is not None:
         lying["_id"] = {"$gt": part.after}
     if part.since is not None:
-        lying[_LAST_UPDATED] = {"$gte": part.since}
+        lying[LAST_UPDATED] = {"$gte": part.since}
     asked, type_name = both(lying, grant_filter(grants, moment)), collection.name
     with _costly(Query(type_name)):
         found = collection.find(
             asked, {**NOT_SENT, "t": 0}, sort=[("_id", 1)], limit=part.count, session=session, max_time_ms=max_time_ms
         )
         return [stored_from(type_name, each["_id"], each) for each in found]
-
-
-def sort_keys(query: Query) -> SortKeys:
-    """The fields to sort by, each with its direction; `_id` is the last and follows the direction before it."""
-    keys = [(_field(each.parameter, each.descending), _direction(each.descending)) for each in query.sort]
-    return keys if "_id" in dict(keys) else [*keys, ("_id", keys[-1][1] if keys else ASCENDING)]
-
-
-def after(keys: SortKeys, values: Sequence[Any]) -> Filter:
-    """The documents that come after these sort values.
-
-    The range of the first key stands beside the alternatives, because an index can only begin at a range.
-    """
-    ties = [
-        both(*({field: value} for (field, _), value in zip(keys[:tied], values, strict=False)), _beyond(key, value))
-        for tied, (key, value) in enumerate(zip(keys, values, strict=True))
-    ]
-    field, direction = keys[0]
-    return both({field: {"$gte" if direction == ASCENDING else "$lte": values[0]}}, {"$or": ties})
-
-
-def _beyond(key: tuple[str, int], value: Any) -> Filter:
-    field, direction = key
-    return {field: {"$gt" if direction == ASCENDING else "$lt": value}}
-
-
-def _field(parameter: str, descending: bool) -> str:
-    return _OF_THE_STORE.get(parameter) or f"k.{parameter}.{'hi' if descending else 'lo'}"
-
-
-def _direction(descending: bool) -> int:
-    return DESCENDING if descending else ASCENDING
 
 
 def _total(database: Database[Document], query: Query, condition: Filter, within: Within) -> int | None:
@@ -190,13 +154,17 @@ def _page(
     database: Database[Document], query: Query, condition: Filter, cursor: Cursor | None, within: Within
 ) -> list[Document]:
     """The documents of the page and one more, which says that there is another; in reverse when the way leads back."""
-    keys = sort_keys(query)
+    order, begin = order_of(query), None
     if cursor is not None:
-        keys = [(field, -direction) for field, direction in keys] if cursor.back else keys
-        condition = both(condition, after(keys, _times(keys, cursor.values)))
-    kept = NOT_SENT if query.includes else {**NOT_SENT, "t": 0}
-    found = database[query.type].find(condition, kept, sort=list(keys), limit=query.count + 1, **within)
-    return list(found)
+        order = order.reversed() if cursor.back else order
+        begin = after(order.keys, _times(order.keys, cursor.values))
+    kept, limit = NOT_SENT if query.includes else {**NOT_SENT, "t": 0}, query.count + 1
+    if order.made:
+        stages = [*pipeline(order, condition, begin, limit), {"$project": kept}]
+        time_limit = {"maxTimeMS": within["max_time_ms"]}
+        return list(database[query.type].aggregate(stages, session=within["session"], **time_limit))
+    sought = condition if begin is None else both(condition, begin)
+    return list(database[query.type].find(sought, kept, sort=list(order.keys), limit=limit, **within))
 
 
 def _in_order(documents: list[Document], cursor: Cursor | None) -> list[Document]:
@@ -211,14 +179,14 @@ def _ways(cursor: Cursor | None, *, more: bool) -> tuple[bool, bool]:
 
 
 def _values(document: Document, query: Query) -> list[Any]:
-    return [_value(document, field) for field, _ in sort_keys(query)]
+    return [_value(document, field) for field, _ in order_of(query).keys]
 
 
 def _value(document: Document, field: str) -> Any:
     value: Any = document
     for name in field.split("."):
         value = value[name]
-    if field == _LAST_UPDATED:
+    if field == LAST_UPDATED:
         return (value - _EPOCH) // _MILLISECOND
     return int(value) if isinstance(value, int) else value  # the driver reads a long as its own kind of int
 
@@ -226,7 +194,7 @@ def _value(document: Document, field: str) -> Any:
 def _times(keys: SortKeys, values: list[Any]) -> list[Any]:
     """The values of a cursor with times for the milliseconds that it holds."""
     return [
-        _EPOCH + value * _MILLISECOND if field == _LAST_UPDATED else value
+        _EPOCH + value * _MILLISECOND if field == LAST_UPDATED else value
         for (field, _), value in zip(keys, values, strict=True)
     ]
 

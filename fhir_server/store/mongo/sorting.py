@@ -1,0 +1,142 @@
+"""The order of a search, and what comes after a place in it.
+
+https://hl7.org/fhir/R4/search.html#sort
+
+What an index holds is sorted by the keys that are stored (`search/keys.py`). Every other order is worked out for the
+candidates of the one search, from the search values that each document has anyway: so it costs a write nothing, it
+serves documents that were stored before a key existed, and it is bounded by the time that a search may take.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from pymongo import ASCENDING, DESCENDING
+
+from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
+from fhir_server.search.keys import LONGEST, has_key, missing_key
+from fhir_server.search.query import Query, Sort
+from fhir_server.search.types import token
+from fhir_server.store.mongo.indexes import keyed
+from fhir_server.store.mongo.queries import Filter, both
+
+SortKeys: TypeAlias = Sequence[tuple[str, int]]
+Expression: TypeAlias = dict[str, Any]
+
+LAST_UPDATED = "lu"
+MADE = "o"
+"""The field that holds the sort values which are worked out, by parameter."""
+
+_OF_THE_STORE = {"_id": "_id", "_lastUpdated": LAST_UPDATED}
+_NO_SYSTEM = r"(?:[^|\\]|\\.)"
+
+
+@dataclass(frozen=True)
+class Order:
+    """The fields to sort by, each with its direction, and how those are made that no document has."""
+
+    keys: SortKeys
+    made: Mapping[str, Expression] = field(default_factory=dict)
+
+    def reversed(self) -> "Order":
+        """The same order from its end."""
+        return Order([(name, -direction) for name, direction in self.keys], self.made)
+
+
+def order_of(query: Query) -> Order:
+    """The order that a query asks; `_id` is the last key and follows the direction before it."""
+    stored = all(each.parameter in _OF_THE_STORE or each.parameter in keyed(query.type) for each in query.sort)
+    keys = [(_field(each, stored=stored), _direction(each)) for each in query.sort]
+    if "_id" not in dict(keys):
+        keys.append(("_id", keys[-1][1] if keys else ASCENDING))
+    if stored:
+        return Order(keys)
+    parameters = parameters_of(query.type)
+    sought = [each for each in query.sort if each.parameter not in _OF_THE_STORE]
+    return Order(keys, {each.parameter: _made(parameters[each.parameter], each) for each in sought})
+
+
+def after(keys: SortKeys, values: Sequence[Any]) -> Filter:
+    """The documents that come after these sort values.
+
+    The range of the first key stands beside the alternatives, because an index can only begin at a range.
+    """
+    ties = [
+        both(*({name: value} for (name, _), value in zip(keys[:tied], values, strict=False)), _beyond(key, value))
+        for tied, (key, value) in enumerate(zip(keys, values, strict=True))
+    ]
+    name, direction = keys[0]
+    return both({name: {"$gte" if direction == ASCENDING else "$lte": values[0]}}, {"$or": ties})
+
+
+def pipeline(order: Order, condition: Filter, begin: Filter | None, limit: int) -> list[dict[str, Any]]:
+    """The stages that find what meets `condition` in an order that is worked out, from `begin` on."""
+    stages: list[dict[str, Any]] = [
+        {"$match": condition},
+        {"$set": {MADE: dict(order.made)}},
+        *([{"$match": begin}] if begin is not None else ()),
+        {"$sort": dict(order.keys)},
+        {"$limit": limit},
+    ]
+    return stages
+
+
+def _beyond(key: tuple[str, int], value: Any) -> Filter:
+    name, direction = key
+    return {name: {"$gt" if direction == ASCENDING else "$lt": value}}
+
+
+def _field(sort: Sort, *, stored: bool) -> str:
+    if sort.parameter in _OF_THE_STORE:
+        return _OF_THE_STORE[sort.parameter]
+    return f"k.{sort.parameter}.{_end(sort)}" if stored else f"{MADE}.{sort.parameter}"
+
+
+def _direction(sort: Sort) -> int:
+    return DESCENDING if sort.descending else ASCENDING
+
+
+def _end(sort: Sort) -> str:
+    """Ascending by the least of the values, descending by the greatest."""
+    return "hi" if sort.descending else "lo"
+
+
+def _made(parameter: SearchParameter, sort: Sort) -> Expression:
+    """The sort value of a parameter; what has none comes last both ways."""
+    end = _end(sort)
+    if has_key(parameter):
+        found: Any = f"$k.{parameter.code}.{end}"
+    else:
+        found = {"$max" if sort.descending else "$min": _FOUND_BY[parameter.type](parameter)}
+    return {"$ifNull": [found, missing_key(parameter)[end]]}
+
+
+def _terms(parameter: SearchParameter) -> Expression:
+    """What the terms say beside the systems of codes, folded as they are stored."""
+    if parameter.type != "token":
+        before, form = f"{parameter.code}=", ""
+    elif token.is_systemless(parameter):
+        before, form = f"{parameter.code}=|", ""
+    else:
+        before, form = f"{parameter.code}=", f"{_NO_SYSTEM}*$"
+    terms = {"$regexMatch": {"input": "$$this", "regex": f"^{re.escape(before)}{form}", "options": "s"}}
+    chosen = {"$filter": {"input": "$t", "as": "this", "cond": terms}}
+    return {"$map": {"input": chosen, "as": "this", "in": {"$substrCP": ["$$this", len(before), LONGEST]}}}
+
+
+def _amounts(parameter: SearchParameter) -> Expression:
+    """The least of each amount, in the base unit where that is known of one of them."""
+    amounts = {"$ifNull": [f"$n.{parameter.code}", []]}
+    base = {"$eq": [{"$substrCP": [{"$first": "$$this.u"}, 0, 1]}, "="]}
+    in_base = {"$filter": {"input": amounts, "as": "this", "cond": base}}
+    chosen = {"$cond": [{"$gt": [{"$size": in_base}, 0]}, in_base, amounts]}
+    return {"$map": {"input": chosen, "as": "this", "in": "$$this.lo"}}
+
+
+_FOUND_BY: Mapping[str, Callable[[SearchParameter], Expression]] = {
+    "token": _terms,
+    "reference": _terms,
+    "uri": _terms,
+    "quantity": _amounts,
+}

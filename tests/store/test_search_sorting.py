@@ -1,0 +1,224 @@
+"""Sorted by any parameter: in order there and back, each match once, what has no value last."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
+from decimal import Decimal
+from functools import cmp_to_key
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
+from fhir_server.definitions.structures import RESOURCE_TYPES
+from fhir_server.fhir.errors import MalformedRequest, TooCostly
+from fhir_server.fhir.json import Resource, encode
+from fhir_server.search.elements import values_of
+from fhir_server.search.escaping import escape
+from fhir_server.search.grant import Grant, Stamp
+from fhir_server.search.keys import LONGEST, has_key, key_of, missing_key, sortable
+from fhir_server.search.parse import parse
+from fhir_server.search.types import token
+from fhir_server.store.contract import Page, Stored
+from fhir_server.store.mongo.documents import current_document
+from fhir_server.store.mongo.indexes import ensure_indexes
+from fhir_server.store.mongo.searching import search
+from tests.store.test_search_agreement import BASE_URL, MOMENT, QUESTIONS, often
+
+UCUM = "http://unitsofmeasure.org"
+SECRET = b"a secret of these tests"
+EVERYONE = [Grant("open", everyone=True)]
+TYPES = ["Task", "Observation", "Patient", "Condition", "RiskAssessment", "ValueSet", "DocumentReference"]
+
+
+@pytest.fixture(scope="module")
+def apart(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[Database[dict[str, Any]]]:
+    """A database of these tests alone: they ask whole collections."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    ensure_indexes(mongo_client[name], TYPES)
+    yield mongo_client[name]
+    mongo_client.drop_database(name)
+
+
+def document(resource: Resource) -> dict[str, Any]:
+    updated = datetime.fromisoformat(resource["meta"]["lastUpdated"])
+    kept = Stored(resource["resourceType"], resource["id"], 1, updated, encode(resource), Stamp(audience="everyone"))
+    return current_document(kept)
+
+
+def page(apart: Database[dict[str, Any]], type_name: str, sort: str, count: int, cursor: str | None) -> Page:
+    pairs = [("_sort", sort), ("_count", str(count)), *([("_cursor", cursor)] if cursor else ())]
+    return search(apart, parse(type_name, pairs, base_url=BASE_URL), EVERYONE, MOMENT, secret=SECRET)
+
+
+def walked(apart: Database[dict[str, Any]], type_name: str, sort: str, count: int) -> list[str]:
+    """The ids of all pages, which the way back must show in the same order."""
+    pages = [page(apart, type_name, sort, count, None)]
+    while pages[-1].next:
+        pages.append(page(apart, type_name, sort, count, pages[-1].next))
+    back = [pages[-1]]
+    while back[-1].previous:
+        back.append(page(apart, type_name, sort, count, back[-1].previous))
+    assert [each.matches for each in back[::-1]] == [each.matches for each in pages]
+    return [match.id for each in pages for match in each.matches]
+
+
+def sort_value(resource: Resource, name: str, *, descending: bool) -> Any:
+    """What the resource is sorted by, or None; read from the resource and not from what is stored."""
+    if name == "_lastUpdated":
+        return resource["meta"]["lastUpdated"]
+    parameter = parameters_of(resource["resourceType"])[name]
+    values = values_of(resource, parameter)
+    if has_key(parameter):
+        found = key_of(parameter, values)
+        return None if found == missing_key(parameter) else found["hi" if descending else "lo"]
+    known = [each for datatype, value in values for each in _READ[parameter.type](parameter, datatype, value)]
+    return (max(known) if descending else min(known)) if known else None
+
+
+def codes(parameter: SearchParameter, datatype: str, value: Any) -> list[str]:
+    exact = all(path.datatype in {"code", "boolean", "id", "uri", "canonical"} for path in parameter.paths)
+    found = [each.code for each in token.tokens_of(datatype, value) if each.code]
+    return [escape(code if exact else code.casefold())[:LONGEST] for code in found]
+
+
+def addresses(parameter: SearchParameter, datatype: str, value: Any) -> list[str]:
+    address = value.get("reference") if datatype == "Reference" else value
+    if not address or address.startswith("#"):
+        return []
+    return [address, address.partition("/_history/" if datatype == "Reference" else "|")[0]]
+
+
+_READ: dict[str, Callable[[SearchParameter, str, Any], list[str]]] = {
+    "token": codes,
+    "reference": addresses,
+    "uri": addresses,
+}
+Sorts = list[tuple[str, bool]]
+
+
+def by_all(sorts: Sorts) -> Callable[[Resource, Resource], int]:
+    """How two resources compare: by each key in turn, what has no value last, then by id in the last direction."""
+
+    def compare(one: Resource, other: Resource) -> int:
+        for name, descending in sorts:
+            mine, theirs = (sort_value(each, name, descending=descending) for each in (one, other))
+            if mine != theirs:
+                if mine is None or theirs is None:
+                    return 1 if mine is None else -1
+                return -1 if (mine < theirs) is not descending else 1
+        return -1 if (one["id"] < other["id"]) is not sorts[-1][1] else 1
+
+    return compare
+
+
+SORTED = {
+    "Task": ["identifier", "code", "owner", "subject", "priority", "due", "period", "_tag", "_profile", "_lastUpdated"],
+    "Observation": [
+        "code",
+        "combo-code",
+        "subject",
+        "date",
+        "value-string",
+        "value-concept",
+        "status",
+        "value-quantity",
+    ],
+    "Patient": ["name", "telecom", "phone", "active", "deceased", "birthdate", "address-city"],
+    "DocumentReference": ["relatesto", "relation", "_tag"],
+    "ValueSet": ["url", "_profile", "_tag"],
+}
+
+
+@pytest.mark.parametrize("type_name", SORTED)
+@often
+@given(data=st.data())
+def test_every_order_is_that_of_the_values(
+    apart: Database[dict[str, Any]], type_name: str, data: st.DataObject
+) -> None:
+    drawn = data.draw(st.lists(QUESTIONS[type_name][0], min_size=1, max_size=7))
+    resources = [{**each, "id": str(position)} for position, each in enumerate(drawn)]
+    names = data.draw(st.lists(st.sampled_from(SORTED[type_name]), min_size=1, max_size=3, unique=True))
+    sorts = [(name, data.draw(st.booleans())) for name in names]
+    apart[type_name].delete_many({})
+    apart[type_name].insert_many([document(each) for each in resources])
+
+    found = walked(apart, type_name, ",".join("-" * down + name for name, down in sorts), 2)
+
+    assert found == [each["id"] for each in sorted(resources, key=cmp_to_key(by_all(sorts)))]
+
+
+def quantities(*values: tuple[str, str]) -> list[Resource]:
+    return [{"valueQuantity": {"value": Decimal(value), "code": unit, "system": UCUM}} for value, unit in values]
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"), [("", ["g", "mixed", "mg", "none"]), ("-", ["mixed", "mg", "g", "none"])]
+)
+def test_amounts_of_many_places_are_sorted_in_the_base_unit(
+    apart: Database[dict[str, Any]], sort: str, expected: list[str]
+) -> None:
+    meta = {"lastUpdated": "2026-02-01T10:00:00.000Z"}
+    weights = {"mg": [("3", "mg")], "g": [("0.001", "g")], "mixed": [("2", "mg"), ("1", "kg")], "none": []}
+    apart["Observation"].delete_many({})
+    apart["Observation"].insert_many(
+        [
+            document({"resourceType": "Observation", "id": id, "meta": meta, "component": quantities(*amounts)})
+            for id, amounts in weights.items()
+        ]
+    )
+    assert walked(apart, "Observation", f"{sort}component-value-quantity", 1) == expected
+
+
+@pytest.mark.parametrize("type_name", sorted(RESOURCE_TYPES))
+def test_every_parameter_but_composites_and_places_can_be_sorted_by(
+    apart: Database[dict[str, Any]], type_name: str
+) -> None:
+    apart[type_name].insert_one(
+        document({"resourceType": type_name, "id": "x", "meta": {"lastUpdated": "2026-02-01T10:00:00.000Z"}})
+    )
+    unordered = {code for code, each in parameters_of(type_name).items() if each.type in {"composite", "special"}}
+    assert set(sortable(type_name)) == set(parameters_of(type_name)) - unordered
+    for code in sortable(type_name):
+        for sort in (code, f"-{code}"):
+            assert len(page(apart, type_name, sort, 5, None).matches) >= 1, sort
+    for code in unordered:
+        with pytest.raises(MalformedRequest, match="cannot be sorted by"):
+            page(apart, type_name, code, 5, None)
+
+
+@pytest.mark.parametrize("sort", ["authored-on", "-authored-on", "code", "status,authored-on"])
+def test_what_was_stored_before_a_key_existed_is_not_lost(apart: Database[dict[str, Any]], sort: str) -> None:
+    meta = {"lastUpdated": "2026-02-01T10:00:00.000Z"}
+    tasks = [
+        document({"resourceType": "Task", "id": f"{day}", "meta": meta, "authoredOn": f"2026-02-0{day}"})
+        for day in range(1, 7)
+    ]
+    for old in tasks[3:]:
+        del old["k"]["authored-on"]
+    apart["Task"].delete_many({})
+    apart["Task"].insert_many(tasks)
+
+    found = walked(apart, "Task", sort, 2)
+
+    assert sorted(found) == ["1", "2", "3", "4", "5", "6"]
+    if "authored-on" in sort:
+        assert set(found[3:]) == {"4", "5", "6"}
+
+
+def test_an_order_that_takes_too_long_is_too_costly(
+    database: Database[dict[str, Any]], failing_command: Callable[..., AbstractContextManager[None]]
+) -> None:
+    with failing_command("aggregate", "Task", errorCode=50), pytest.raises(TooCostly, match="sort it by _id"):
+        page(database, "Task", "owner", 5, None)
+
+
+def test_a_sort_has_a_bound() -> None:
+    nine = ["_id", "_lastUpdated", "_tag", "_profile", "status", "code", "owner", "due", "priority"]
+    with pytest.raises(MalformedRequest, match="'_sort' takes at most 8 parameters, not 9"):
+        parse("Task", [("_sort", ",".join(nine))], base_url=BASE_URL)
