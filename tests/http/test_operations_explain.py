@@ -36,6 +36,16 @@ def test_a_worklist_is_explained_with_its_index(operator: Party) -> None:
     assert told["returned"] == 0
 
 
+def test_an_order_without_an_index_is_explained_with_how_it_is_made(operator: Party) -> None:
+    told = explained(operator, "_type=Organization&_sort=-type,_id&_count=2")
+
+    asked = json.loads(told["sort"])
+    assert asked["sort"] == {"o.type": -1, "_id": 1}
+    assert list(asked["made"]) == ["type"]
+    assert "$sort" in told["plan"] or "SORT" in told["plan"]
+    assert int(told["returned"]) <= 3
+
+
 def test_what_the_plan_examined_is_what_the_search_found(operator: Party) -> None:
     found = operator.get("Organization?_count=10").entries
 

@@ -85,7 +85,9 @@ def test_pages_hold_everything_once(hosp: Party, patient: str) -> None:
     assert sorted(id for page in found for id in page) == sorted(made)
 
 
-@pytest.mark.parametrize("sort", ["_id", "-_id", "_lastUpdated", "-_lastUpdated", "date", "-date", "status,-date"])
+@pytest.mark.parametrize(
+    "sort", ["_id", "-_id", "_lastUpdated", "-_lastUpdated", "date", "-date", "status,-date", "code,-subject"]
+)
 def test_pages_lose_and_repeat_nothing_while_others_write(hosp: Party, patient: str, sort: str) -> None:
     made = {
         hosp.post(observation(patient, "ab"[n % 2], effectiveDateTime=f"2026-0{1 + n % 3}-01")).body["id"]
