@@ -75,8 +75,9 @@ def sort_value(resource: Resource, name: str, *, descending: bool) -> Any:
     parameter = parameters_of(resource["resourceType"])[name]
     values = values_of(resource, parameter)
     if has_key(parameter):
-        found = key_of(parameter, values)
-        return None if found == missing_key(parameter) else found["hi" if descending else "lo"]
+        end = "hi" if descending else "lo"
+        found = key_of(parameter, values)[end]
+        return None if found == missing_key(parameter)[end] else found  # "less than 5" has no least value either
     known = [each for datatype, value in values for each in _READ[parameter.type](parameter, datatype, value)]
     return (max(known) if descending else min(known)) if known else None
 
