@@ -8,9 +8,9 @@ import pytest
 from fhir_server.definitions.structures import MESSAGE_TYPES, RESOURCE_TYPES
 from fhir_server.fhir.json import decode
 from fhir_server.validation import Validator
+from tests.conformance.official import EXAMPLES, examples_of, needs_examples
 
 VALIDATOR = Validator()
-EXAMPLES = os.environ.get("SAMEN_TEST_R4_EXAMPLES")
 SYNTHEA = Path(os.environ.get("SAMEN_SYNTHEA", Path(__file__).parents[3] / "shared" / "data" / "synthea"))
 
 NO_BASE = "base is required and missing"
@@ -42,17 +42,9 @@ INVALID = {
     "StructureDefinition-Request": NO_BASE_DEFINITION,
 }
 WITHOUT_EXAMPLES = {"Parameters"}
-needs_examples = pytest.mark.skipif(
-    EXAMPLES is None,
-    reason="set SAMEN_TEST_R4_EXAMPLES to the package folder of npm hl7.fhir.r4.examples@4.0.1 (see tools/README.md)",
-)
 needs_synthea = pytest.mark.skipif(
     not SYNTHEA.is_dir(), reason="set SAMEN_SYNTHEA to a folder of Synthea R4 transaction Bundles"
 )
-
-
-def examples_of(type_name: str) -> list[Path]:
-    return sorted(Path(str(EXAMPLES)).glob(f"{type_name}-*.json"))
 
 
 @needs_examples

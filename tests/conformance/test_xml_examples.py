@@ -1,6 +1,5 @@
 """XML loses nothing of what HL7 publishes as R4, and what we write is valid by HL7's own schema."""
 
-import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,10 @@ from fhir_server.fhir.json import decode as decode_json
 from fhir_server.fhir.json import encode as encode_json
 from fhir_server.rest.xml.decode import decode
 from fhir_server.rest.xml.encode import encode
-from tests.conformance.test_official_examples import EXAMPLES, INVALID, examples_of, needs_examples
+from tests.conformance.official import CORE_XML, EXAMPLES, examples_of, needs_core_xml, needs_examples
+from tests.conformance.test_official_examples import INVALID
 from tests.http.resources import imported
 
-CORE_XML = os.environ.get("SAMEN_TEST_R4_XML")
-needs_core_xml = pytest.mark.skipif(
-    CORE_XML is None,
-    reason="set SAMEN_TEST_R4_XML to the package folder of npm hl7.fhir.r4.corexml@4.0.1 (see tools/README.md)",
-)
 TYPES = sorted(load().resource_types)
 WITH_EXAMPLES = sorted(
     {file.name.partition("-")[0] for file in Path(EXAMPLES or "/nowhere").glob("*-*.json")} & set(TYPES)

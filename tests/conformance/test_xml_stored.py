@@ -8,7 +8,7 @@ from fhir_server.access.types import TYPES
 from fhir_server.fhir.json import decode as decode_json
 from fhir_server.rest.xml.decode import decode
 from fhir_server.rest.xml.encode import encode
-from tests.conformance.test_official_examples import examples_of, needs_examples
+from tests.conformance.official import examples_of, needs_examples
 from tests.conformance.test_xml_examples import exactly
 from tests.world import World
 
