@@ -17,6 +17,7 @@ from fhir_server.fhir.outcome import Issue
 from fhir_server.interactions.asks import Ask, check_structure
 from fhir_server.interactions.conditions import check_if_match, version_required
 from fhir_server.interactions.coordination import Coordination
+from fhir_server.interactions.foresight import foresee
 from fhir_server.interactions.keeping import keep
 from fhir_server.interactions.matching import said
 from fhir_server.interactions.references import contained_issues, reference_issues
@@ -43,7 +44,8 @@ class Written:
 def commit(asks: Sequence[Ask], actor: Actor, services: Services) -> list[Written]:
     """Make all of `asks` and what follows from them, as one; or raise and keep nothing."""
     check_structure(asks, services)
-    return services.store.transact(lambda tx: Gate(tx, actor, services).write(asks))
+    foreseen = foresee(asks, services.base_url)
+    return services.store.transact(lambda tx: Gate(tx, actor, services).write(asks), foreseen)
 
 
 class Gate:
@@ -146,8 +148,13 @@ class Gate:
             raise InvalidResource(issues=issues)
 
     def _place(self, ask: Ask) -> None:
-        """Decide which plans a new resource belongs to; what lies in none takes turns with the opening of one."""
+        """Decide which plans a new resource belongs to; what lies in none takes turns with the opening of one.
+
+        So does a change of the Patient, whose readers are the members of every circle about the person.
+        """
         pending = self.working.pending[ask.reference]
+        if ask.type == "Patient" and pending.before and not self.actor.imports:
+            self.tx.guard(ask.reference)
         if pending.after is None or pending.plans or self.actor.imports:
             return
         plans = plans_of(pending.after, pending.author or "", self.working)
@@ -179,6 +186,8 @@ class Gate:
         judged by the workflow, for its asker need not be a member yet.
         """
         members = [circle.plan for circle in self.working.sight.circles(plans=plans)]
+        if set(members) >= set(plans):
+            return members
         if resource["resourceType"] == "Task" and "partOf" in resource:
             return list(plans)
         patient = patient_of(resource) if resource["resourceType"] in REJOINING else None

@@ -69,6 +69,7 @@ class Following:
         circle = self._circle(net, situation)
         changed = self.opened is not None or circle != self.circle
         if changed:
+            self.working.tx.guard(circle.patient)  # who reads the Patient rests on all circles about the person
             self.working.tx.save_circle(circle)
         offers = tuple(self._offers(net, situation))
         workflow = tuple(stored for name in WORKFLOW for stored in self.stored[name])

@@ -113,6 +113,18 @@ class Changed:
     current: Stored
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """What a write will surely ask for, so that a store may read it by one command before the transaction begins.
+
+    `references` are `Type/id`, those of Patients with every circle about them; of the plans that resources of the
+    `workflow` types lie in, all resources of these types, circle and moves.
+    """
+
+    references: frozenset[str]
+    workflow: tuple[str, ...] = ()
+
+
 class Reading(Protocol):
     """The questions."""
 
@@ -243,9 +255,10 @@ class Transaction(Reading, Protocol):
 class Store(Reading, Protocol):
     """The whole store."""
 
-    def transact(self, work: Callable[[Transaction], Result]) -> Result:
+    def transact(self, work: Callable[[Transaction], Result], foreseen: Foreseen | None = None) -> Result:
         """Run `work` in one transaction; again from the start when another writer was first.
 
+        What is `foreseen` may be read shortly before; a `guard` proves that what lies behind it did not change since.
         `work` must be repeatable. Raises VersionConflict when it never gets through, Unavailable when the database
         does not answer.
         """

@@ -18,7 +18,7 @@ from fhir_server.demo.referral import Parties, referral
 from fhir_server.fhir.dates import now
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import rewrite_references
-from fhir_server.store.contract import Transaction
+from fhir_server.store.contract import Foreseen, Transaction
 from tests.access.circle import asked, made, walk
 from tests.world import Case, Party, Reply, World
 
@@ -39,12 +39,12 @@ class StoppedStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def transact(self, work: Callable[[Transaction], Any]) -> Any:
+    def transact(self, work: Callable[[Transaction], Any], foreseen: Foreseen | None = None) -> Any:
         def stopping(tx: Transaction) -> Any:
             self.attempts += 1
             return work(_StoppedTransaction(tx, self._point, self._stop))
 
-        return self._store.transact(stopping)
+        return self._store.transact(stopping, foreseen)
 
     def _stop(self) -> None:
         meanwhile, self._meanwhile = self._meanwhile, None

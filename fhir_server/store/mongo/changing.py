@@ -20,7 +20,15 @@ from pymongo.errors import OperationFailure
 from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant
 from fhir_server.store.contract import Changed, Span, Stored
-from fhir_server.store.mongo.documents import HISTORY, Document, history_keys_of, seen_by, stored_from, time_key
+from fhir_server.store.mongo.documents import (
+    HISTORY,
+    WITHOUT_SEARCH_VALUES,
+    Document,
+    history_keys_of,
+    seen_by,
+    stored_from,
+    time_key,
+)
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
 
 Collections = Callable[[str], Collection[Document]]
@@ -28,8 +36,6 @@ GrantsFor = Callable[[str], Sequence[Grant]]
 
 MAX_TIME_MS = 5_000
 _TIME_IS_UP, _SORTS_TOO_MUCH = 50, 292
-
-_WITHOUT_SEARCH_VALUES = {"t": 0, "d": 0, "s": 0, "has": 0, "k": 0}
 
 
 def changes(
@@ -76,7 +82,7 @@ def _current(
     if admitted == NOTHING:
         return
     condition = both(admitted, *_times(span), *_before_in(name, span))
-    found = collections(name).find(condition, _WITHOUT_SEARCH_VALUES, **within)
+    found = collections(name).find(condition, WITHOUT_SEARCH_VALUES, **within)
     for document in found.sort([("lu", DESCENDING), ("_id", DESCENDING)]):
         yield stored_from(name, document["_id"], document)
 
@@ -129,7 +135,5 @@ def _current_of(
     return {
         f"{name}/{document['_id']}": stored_from(name, document["_id"], document)
         for name, wanted in ids.items()
-        for document in collections(name).find(
-            {"_id": {"$in": sorted(wanted)}}, _WITHOUT_SEARCH_VALUES, session=session
-        )
+        for document in collections(name).find({"_id": {"$in": sorted(wanted)}}, WITHOUT_SEARCH_VALUES, session=session)
     }

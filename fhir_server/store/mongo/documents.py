@@ -30,6 +30,10 @@ COUNTERS = "counters"
 AUDIT_EVENTS = "AuditEvent"
 
 
+# What only searches and the audit need stays in the database.
+WITHOUT_SEARCH_VALUES = {name: 0 for name in ("t", "d", "s", "n", "g", "m", "has", "k", "told")}
+
+
 def current_document(stored: Stored) -> Document:
     """The document of a current version; a tombstone keeps its stamp but no search values, so no search finds it."""
     values = {} if stored.deleted else _found_by(stored)

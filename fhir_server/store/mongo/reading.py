@@ -22,6 +22,7 @@ from fhir_server.store.mongo.documents import (
     EVENTS,
     HISTORY,
     MOVES,
+    WITHOUT_SEARCH_VALUES,
     Document,
     admitted,
     circle_from,
@@ -29,9 +30,6 @@ from fhir_server.store.mongo.documents import (
     refers_to,
     stored_from,
 )
-
-# What only searches need stays in the database.
-_WITHOUT_SEARCH_VALUES = {name: 0 for name in ("t", "d", "s", "n", "g", "m", "has", "k")}
 
 
 class MongoReading:
@@ -48,7 +46,7 @@ class MongoReading:
     def read(self, type_name: str, id: str) -> Stored | None:
         """The current version, a tombstone included; None when there never was one."""
         with asking(self._seconds):
-            document = self._collection(type_name).find_one({"_id": id}, _WITHOUT_SEARCH_VALUES, session=self._session)
+            document = self._collection(type_name).find_one({"_id": id}, WITHOUT_SEARCH_VALUES, session=self._session)
         return stored_from(type_name, id, document) if document else None
 
     def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
@@ -229,7 +227,7 @@ class MongoReading:
 
     def _find(self, type_name: str, condition: Document) -> list[Stored]:
         with asking(self._seconds):
-            found = self._collection(type_name).find(condition, _WITHOUT_SEARCH_VALUES, session=self._session)
+            found = self._collection(type_name).find(condition, WITHOUT_SEARCH_VALUES, session=self._session)
             return [stored_from(type_name, document["_id"], document) for document in found]
 
 

@@ -16,7 +16,11 @@ from fhir_server.store.mongo.documents import CIRCLES, Document, circle_document
 
 Collections: TypeAlias = Callable[[str], Collection[Document]]
 Session: TypeAlias = ClientSession | None
+Key: TypeAlias = tuple[str, str]
 Operation: TypeAlias = InsertOne[Document] | ReplaceOne[Document]
+
+# What a change of team or the opening of a plan changes in a stamp without a new version.
+_MOVING = frozenset({"plans", "readers"})
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,14 @@ class Save:
     expected: int
 
 
-def versions(collections: Collections, saves: Iterable[Save], session: Session) -> None:
-    """Make the versions the current ones. Raises VersionConflict when another than the expected one is there."""
+def versions(collections: Collections, saves: Iterable[Save], seen: Mapping[Key, Stamp], session: Session) -> None:
+    """Make the versions the current ones, each over the stamp that was `seen` where one is given.
+
+    Raises VersionConflict when another than the expected one is there.
+    """
     by_type: dict[str, list[Operation]] = defaultdict(list)
     for save in saves:
-        by_type[save.stored.type].append(_operation(save))
+        by_type[save.stored.type].append(_operation(save, seen.get((save.stored.type, save.stored.id))))
     for type_name, operations in by_type.items():
         operations.sort(key=lambda operation: isinstance(operation, ReplaceOne))  # one command of each kind
         done = collections(type_name).bulk_write(operations, session=session)
@@ -39,11 +46,15 @@ def versions(collections: Collections, saves: Iterable[Save], session: Session) 
             raise conflict(f"A {type_name}")
 
 
-def stamps(collections: Collections, restamps: Mapping[tuple[str, str], Stamp], session: Session) -> None:
-    """Replace the stamps of current versions. Raises VersionConflict when one is absent."""
+def stamps(
+    collections: Collections, restamps: Mapping[Key, Stamp], seen: Mapping[Key, Stamp], session: Session
+) -> None:
+    """Replace the stamps of current versions, those `seen` where they are given. Raises VersionConflict when another
+    is there, or none."""
     by_type: dict[str, list[UpdateOne]] = defaultdict(list)
     for (type_name, id), stamp in restamps.items():
-        by_type[type_name].append(UpdateOne({"_id": id}, {"$set": stamp_fields(stamp)}))
+        there = {"_id": id, **_as_seen(seen.get((type_name, id)))}
+        by_type[type_name].append(UpdateOne(there, {"$set": stamp_fields(stamp)}))
     for type_name, operations in by_type.items():
         done = collections(type_name).bulk_write(operations, session=session)
         if done.matched_count < len(operations):
@@ -69,6 +80,13 @@ def conflict(what: str) -> VersionConflict:
     return VersionConflict(f"{what} is no longer as it was read. Read it again, then repeat the change.")
 
 
-def _operation(save: Save) -> Operation:
+def _operation(save: Save, seen: Stamp | None) -> Operation:
     document = current_document(save.stored)
-    return ReplaceOne({"_id": save.stored.id, "v": save.expected}, document) if save.expected else InsertOne(document)
+    if not save.expected:
+        return InsertOne(document)
+    return ReplaceOne({"_id": save.stored.id, "v": save.expected, **_as_seen(seen)}, document)
+
+
+def _as_seen(stamp: Stamp | None) -> Document:
+    """The condition that nobody changed the stamp since it was read outside of the transaction."""
+    return {name: value for name, value in stamp_fields(stamp).items() if name in _MOVING} if stamp else {}

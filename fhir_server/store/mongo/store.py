@@ -17,7 +17,8 @@ from fhir_server.fhir.errors import Unavailable, VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Explained, Result, Transaction
+from fhir_server.store.contract import Explained, Foreseen, Result, Transaction
+from fhir_server.store.mongo.ahead import Ahead, read_ahead
 from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking, may_start_again, refusal
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX
 from fhir_server.store.mongo.explaining import explained
@@ -92,9 +93,10 @@ class MongoStore(MongoReading):
                 self._collection(name).create_indexes(indexes)
             ensure_indexes(self._database, type_names)
 
-    def transact(self, work: Callable[[Transaction], Result]) -> Result:
+    def transact(self, work: Callable[[Transaction], Result], foreseen: Foreseen | None = None) -> Result:
         """Run `work` in one transaction; again from the start when another writer was first.
 
+        What is `foreseen` is read by one command before the first attempt, and proved by what the attempt writes.
         `work` must be repeatable, and let errors that are not of `fhir.errors` pass. Raises VersionConflict when it
         never gets through, Unavailable when the database does not answer.
         """
@@ -103,7 +105,7 @@ class MongoStore(MongoReading):
         with self._connection.client.start_session(causal_consistency=False) as session:
             for attempt in range(_MOST_ATTEMPTS):
                 try:
-                    return self._attempt(session, work, deadline)
+                    return self._attempt(session, work, deadline, None if attempt else foreseen)
                 except (PyMongoError, StartAgain) as error:
                     if not _worth_another(error):
                         raise refusal(error) from error
@@ -128,12 +130,21 @@ class MongoStore(MongoReading):
         with asking(self._seconds):
             return explained(self._database, query, grants, moment)
 
-    def _attempt(self, session: ClientSession, work: Callable[[Transaction], Result], deadline: float) -> Result:
+    def _attempt(
+        self,
+        session: ClientSession,
+        work: Callable[[Transaction], Result],
+        deadline: float,
+        foreseen: Foreseen | None,
+    ) -> Result:
         """Do it once. Raises the driver's error, or StartAgain, when the transaction had no effect."""
+        ahead = self._read_ahead(foreseen) if foreseen else None
         session.start_transaction(ReadConcern("snapshot"), DURABLE)
         try:
             with pymongo.timeout(max(deadline - time.monotonic(), _SHORTEST)):
-                transaction = MongoTransaction(self._connection, session, secret=self._secret, seconds=self._seconds)
+                transaction = MongoTransaction(
+                    self._connection, session, secret=self._secret, seconds=self._seconds, ahead=ahead
+                )
                 result = work(transaction)
                 transaction.flush()
         except BaseException:
@@ -144,6 +155,10 @@ class MongoStore(MongoReading):
             raise
         _commit(session)
         return result
+
+    def _read_ahead(self, foreseen: Foreseen) -> Ahead:
+        with asking(self._seconds):
+            return read_ahead(self._connection.collection, foreseen)
 
     def _create_collection(self, name: str) -> None:
         try:

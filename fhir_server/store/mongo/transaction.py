@@ -4,7 +4,8 @@ So a Bundle of 300 creates costs a few commands, not 600.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
@@ -14,12 +15,13 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from fhir_server.fhir.dates import time_range
-from fhir_server.fhir.errors import TooLarge
+from fhir_server.fhir.errors import TooLarge, VersionConflict
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Changed, Circle, Page, Span, Stored
 from fhir_server.store.mongo import sending
+from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import (
     AUDIT_EVENTS,
@@ -47,7 +49,15 @@ class StartAgain(Exception):
 class MongoTransaction(MongoReading):
     """The contract's Transaction; `flush` sends what waits, and is called before each question that could miss it."""
 
-    def __init__(self, connection: Connection, session: ClientSession, *, secret: bytes, seconds: float) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        session: ClientSession,
+        *,
+        secret: bytes,
+        seconds: float,
+        ahead: Ahead | None = None,
+    ) -> None:
         super().__init__(connection, secret=secret, seconds=seconds, session=session)
         self._saves: dict[tuple[str, str], Save] = {}
         self._restamps: dict[tuple[str, str], Stamp] = {}
@@ -57,9 +67,24 @@ class MongoTransaction(MongoReading):
         self._known: dict[tuple[str, str], Stored] = {}
         self._turns: dict[str, int] = {}
         self._logged = 0
+        self._ahead = ahead
+        self._next_turns: dict[str, int] | None = None
+        self._unproven: dict[tuple[str, str], Stored] = {}
+        if ahead is not None:
+            self._trust(ahead)
+
+    def _trust(self, ahead: Ahead) -> None:
+        """Take what was read ahead for the state, until something was sent: every write proves what it rests on."""
+        self._next_turns = {key: turn + 1 for key, turn in ahead.turns.items()}
+        self._unproven = {key: stored for key, stored in ahead.stored.items() if stored is not None}
+        self._known.update(self._unproven)
+        for circle in ahead.circles.values():
+            self._settled.put(circle)
+        for person in ahead.people:
+            self._settled.put_about(person, ahead.about(person))
 
     def guard(self, key: str) -> None:
-        """Take the next turn at `key`; who took one at the same time starts again."""
+        """Take the next turn at `key`; who took one at the same time starts again, and who read ahead too long ago."""
         if key in self._turns:
             return
         with asking(self._seconds):
@@ -73,7 +98,10 @@ class MongoTransaction(MongoReading):
                 )
             except DuplicateKeyError as error:
                 raise StartAgain from error
-        self._turns[key] = cast("Document", document)["turn"]
+        turn = cast("Document", document)["turn"]
+        if self._next_turns is not None and self._next_turns.get(key) != turn:
+            raise StartAgain
+        self._turns[key] = turn
 
     def save(self, stored: Stored) -> None:
         """Keep a new version; the one that it follows becomes history. Raises TooLarge, VersionConflict.
@@ -112,6 +140,7 @@ class MongoTransaction(MongoReading):
     def take_up(self, plan: str, patient: str, author: str, type_names: Sequence[str]) -> None:
         """Let the plan take up the author's chart of the patient that lies in no plan yet."""
         self.flush()
+        self._ahead = None
         loose = {"patient": patient, "author": author, "plans": []}
         for type_name in type_names:
             with asking(self._seconds):
@@ -132,6 +161,8 @@ class MongoTransaction(MongoReading):
         if waiting is not None:
             return waiting.stored
         self._send_if((type_name, id) in self._restamps)
+        if self._ahead is not None and (type_name, id) in self._ahead.stored:
+            return self._ahead.stored[(type_name, id)]
         stored = super().read(type_name, id)
         if stored is not None:
             self._known[(type_name, id)] = stored
@@ -189,6 +220,8 @@ class MongoTransaction(MongoReading):
     def in_plan(self, plan: str, type_name: str) -> list[Stored]:
         """Current resources of a type that lie in the plan, by id."""
         self.flush()
+        if self._ahead is not None and (plan, type_name) in self._ahead.lying:
+            return sorted(self._ahead.lying[(plan, type_name)], key=lambda stored: stored.id)
         return super().in_plan(plan, type_name)
 
     def circle(self, plan: str) -> Circle | None:
@@ -205,7 +238,7 @@ class MongoTransaction(MongoReading):
         limit: int,
     ) -> list[Circle]:
         """Circles that have one of `parties` as a member at `moment`, by plan, narrowed to a patient or to plans."""
-        known = self._settled.those(plans)
+        known = self._settled.about(patient) if patient and plans is None else self._settled.those(plans)
         if known is not None:
             return [each for each in known if patient in {None, each.patient} and _has_member(each, parties, moment)][
                 :limit
@@ -226,6 +259,8 @@ class MongoTransaction(MongoReading):
     def moves(self, plan: str) -> list[Resource]:
         """The plan's log of moves, oldest first, as they were given, with `plan` and their `seq`."""
         self._send_if(MOVES in self._appends)
+        if self._ahead is not None and plan in self._ahead.moves:
+            return sorted(self._ahead.moves[plan], key=lambda move: int(move["seq"]))
         return super().moves(plan)
 
     def flush(self) -> None:
@@ -234,17 +269,35 @@ class MongoTransaction(MongoReading):
         restamps, self._restamps = self._restamps, {}
         circles, self._circles = self._circles, {}
         appends, self._appends = self._appends, defaultdict(list)
+        if not (saves or restamps or circles or any(appends.values())):
+            return
+        self._ahead = None
         followed = [(self._followed(save), save.stored) for save in saves.values() if save.expected]
         appends[HISTORY].extend(history_document(past, after.last_updated) for past, after in followed)
-        with asking(self._seconds):
-            sending.versions(self._collection, saves.values(), self._session)
-            sending.stamps(self._collection, restamps, self._session)
+        with asking(self._seconds), self._proving():
+            sending.versions(self._collection, saves.values(), self._seen(saves), self._session)
+            sending.stamps(self._collection, restamps, self._seen(restamps), self._session)
             sending.circles(self._collection, circles.values(), self._session)
             sending.additions(self._collection, appends, self._session)
         self._known.update({key: save.stored for key, save in saves.items()})
         self._known.update(
             {key: replace(self._known[key], stamp=restamps[key]) for key in restamps.keys() & self._known.keys()}
         )
+
+    def _seen(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Stamp]:
+        """The stamps that were read ahead of what is to be written now."""
+        found = {key: self._unproven.pop(key, None) for key in keys}
+        return {key: stored.stamp for key, stored in found.items() if stored is not None}
+
+    @contextmanager
+    def _proving(self) -> Iterator[None]:
+        """What was read ahead may be old: then the transaction begins again, and only then it is a conflict."""
+        try:
+            yield
+        except VersionConflict as error:
+            if self._next_turns is None:
+                raise
+            raise StartAgain from error
 
     def _followed(self, save: Save) -> Stored:
         """The stored version that a save follows and that now becomes history. Raises VersionConflict."""

@@ -1,0 +1,151 @@
+"""What a write will ask for, read by one command before its transaction begins.
+
+A question inside a transaction costs as much as one outside, and MongoDB joins several only outside. What was read
+ahead is sound all the same: whatever a plan or a person's circles rest on changes only in the turn of a guard. The
+turn is read first, the rest after it; when the transaction then takes exactly the next turn, nothing changed between.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from pymongo.collection import Collection
+
+from fhir_server.fhir.json import Resource
+from fhir_server.fhir.reference import parse_reference
+from fhir_server.store.contract import Circle, Foreseen, Stored
+from fhir_server.store.mongo.documents import (
+    CIRCLES,
+    GUARDS,
+    MOVES,
+    WITHOUT_SEARCH_VALUES,
+    Document,
+    circle_from,
+    stored_from,
+)
+
+Collections: TypeAlias = Callable[[str], Collection[Document]]
+Pipeline: TypeAlias = list[Document]
+
+_MANY = 1_000
+_FROM = "~"  # the collection that a document came from
+
+
+@dataclass
+class Ahead:
+    """What was read: of each thing that was looked for, what there was, which may be nothing."""
+
+    stored: dict[tuple[str, str], Stored | None] = field(default_factory=dict)
+    lying: dict[tuple[str, str], list[Stored]] = field(default_factory=dict)
+    circles: dict[str, Circle] = field(default_factory=dict)
+    people: set[str] = field(default_factory=set)
+    moves: dict[str, list[Resource]] = field(default_factory=dict)
+    turns: dict[str, int] = field(default_factory=dict)
+
+    def about(self, patient: str) -> list[Circle]:
+        """The circles about one of `people`."""
+        return [circle for circle in self.circles.values() if circle.patient == patient]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    references: frozenset[str]
+    plans: frozenset[str]
+    people: frozenset[str]
+
+    def __sub__(self, other: "_Wanted") -> "_Wanted":
+        return _Wanted(self.references - other.references, self.plans - other.plans, self.people - other.people)
+
+    @property
+    def keys(self) -> list[str]:
+        """The guards of what is wanted."""
+        return sorted(self.plans | self.people)
+
+
+def read_ahead(collections: Collections, foreseen: Foreseen) -> Ahead:
+    """What is foreseen; a second command reads the plans that only the first one could tell."""
+    ahead = Ahead()
+    named = [found for found in map(parse_reference, foreseen.references) if found]
+    wanted = _Wanted(
+        frozenset(str(each) for each in named),
+        frozenset(each.id for each in named if each.type == "CarePlan" and foreseen.workflow),
+        frozenset(str(each) for each in named if each.type == "Patient"),
+    )
+    _gather(collections, foreseen, wanted, ahead)
+    if foreseen.workflow:
+        more = _led_to(ahead, foreseen) - wanted
+        if more.plans:
+            _gather(collections, foreseen, more, ahead)
+    return ahead
+
+
+def _led_to(ahead: Ahead, foreseen: Foreseen) -> _Wanted:
+    """The plans, and their people, that what was found lies in."""
+    found = [each for each in ahead.stored.values() if each and each.type in foreseen.workflow]
+    plans = frozenset(plan for each in found for plan in each.stamp.plans)
+    return _Wanted(frozenset(), plans, frozenset(each.stamp.patient for each in found if each.stamp.patient))
+
+
+def _gather(collections: Collections, foreseen: Foreseen, wanted: _Wanted, ahead: Ahead) -> None:
+    """Read what is wanted, the turns of the guards before everything that they guard."""
+    workflow = foreseen.workflow if wanted.plans else ()
+    parts = list(_parts(wanted, workflow))
+    (first, pipeline), *others = parts
+    unions: Pipeline = [{"$unionWith": {"coll": name, "pipeline": steps}} for name, steps in others]
+    _look_for(wanted, workflow, ahead)
+    for document in collections(first).aggregate([*pipeline, *unions], batchSize=_MANY):
+        _put(document.pop(_FROM), document, wanted, ahead)
+
+
+def _parts(wanted: _Wanted, workflow: Sequence[str]) -> Iterable[tuple[str, Pipeline]]:
+    """The collections to read, each with what is asked of it."""
+    ids: dict[str, list[str]] = defaultdict(list)
+    for parsed in filter(None, map(parse_reference, sorted(wanted.references))):
+        ids[parsed.type].append(parsed.id)
+    plans = sorted(wanted.plans)
+    yield GUARDS, _tagged(GUARDS, {"_id": {"$in": wanted.keys}})
+    yield CIRCLES, _tagged(CIRCLES, _either([("_id", plans), ("patient", sorted(wanted.people))]))
+    for name in sorted({*ids, *workflow}):
+        lying = plans if name in workflow else []
+        yield name, _tagged(name, _either([("_id", ids.get(name, [])), ("plans", lying)]), WITHOUT_SEARCH_VALUES)
+    if plans:
+        yield MOVES, _tagged(MOVES, {"plan": {"$in": plans}})
+
+
+def _either(asked: Iterable[tuple[str, Sequence[str]]]) -> Document:
+    conditions = [{name: {"$in": list(values)}} for name, values in asked if values]
+    return {"$or": conditions} if len(conditions) > 1 else conditions[0] if conditions else {"_id": {"$in": []}}
+
+
+def _tagged(name: str, condition: Document, left_out: Mapping[str, int] | None = None) -> Pipeline:
+    leaving: Pipeline = [{"$project": dict(left_out)}] if left_out else []
+    return [{"$match": condition}, *leaving, {"$addFields": {_FROM: name}}]
+
+
+def _look_for(wanted: _Wanted, workflow: Sequence[str], ahead: Ahead) -> None:
+    """Note what was looked for, so that what is not found is known to be absent."""
+    for parsed in filter(None, map(parse_reference, wanted.references)):
+        ahead.stored.setdefault((parsed.type, parsed.id), None)
+    ahead.people |= wanted.people
+    for plan in wanted.plans:
+        ahead.moves.setdefault(plan, [])
+        ahead.lying.update({(plan, name): [] for name in workflow})
+    for key in wanted.keys:
+        ahead.turns.setdefault(key, 0)
+
+
+def _put(name: str, document: Document, wanted: _Wanted, ahead: Ahead) -> None:
+    if name == GUARDS:
+        ahead.turns[document["_id"]] = document["turn"]
+    elif name == CIRCLES:
+        ahead.circles[document["_id"]] = circle_from(document)
+    elif name == MOVES:
+        del document["_id"]
+        ahead.moves[document["plan"]].append(document)
+    else:
+        stored = stored_from(name, document["_id"], document)
+        ahead.stored[(name, stored.id)] = stored
+        for plan in wanted.plans.intersection(stored.stamp.plans):
+            if not stored.deleted and (plan, name) in ahead.lying:
+                ahead.lying[(plan, name)].append(stored)
