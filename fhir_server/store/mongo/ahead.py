@@ -7,7 +7,7 @@ turn is read first, the rest after it; when the transaction then takes exactly t
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pymongo.collection import Collection
