@@ -32,6 +32,7 @@ ACTIONS = {
     "history-type": "R",
     "history-system": "R",
     "search-type": "E",
+    "search-system": "E",
     "update": "U",
     "patch": "U",
     "delete": "D",

@@ -42,9 +42,15 @@ _ASKED, _SENT = ("GET", "POST"), ("POST",)
 ADDRESSES = (
     Address("GET", "/metadata", "capabilities"),
     Address("POST", "/", "transaction"),
+    Address("GET", "/", "search-system"),
+    Address("POST", "/_search", "search-system"),
+    Address("GET", "/Patient/{id}/*", "search-system"),
+    Address("POST", "/Patient/{id}/_search", "search-system"),
+    Address("POST", "/Patient/{id}/*/_search", "search-system"),
     Address("GET", "/{type}", "search-type"),
     Address("POST", "/{type}/_search", "search-type"),
     Address("GET", "/{type}/{id}/{member}", "search-type", "Patient"),
+    Address("POST", "/{type}/{id}/{member}/_search", "search-type", "Patient"),
     Address("POST", "/{type}", "create"),
     Address("GET", "/{type}/{id}", "read"),
     Address("PUT", "/{type}/{id}", "update"),
@@ -83,7 +89,7 @@ _PLACES = {
 class Place:
     """Where a request goes: the interaction and what its path names.
 
-    A search with an id is one of resources of the type in the compartment of that Patient.
+    A search with an id is one in the compartment of that Patient: of the type, or of every type that is in it.
     """
 
     interaction: str

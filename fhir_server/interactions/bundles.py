@@ -17,7 +17,7 @@ _METHOD_STATUS = {"POST": "201 Created", "PUT": "200 OK", "PATCH": "200 OK", "DE
 
 def searchset(
     base_url: str,
-    type_name: str,
+    place: str,
     parameters: Sequence[tuple[str, str]],
     page: Page,
     *,
@@ -26,15 +26,16 @@ def searchset(
 ) -> bytes:
     """The searchset Bundle of a page: its links, the total when it was asked, entries with their mode.
 
-    `skipped` are the parameters that a lenient search left out; an OperationOutcome at the end names them.
+    `place` is where it was searched, "" for the base. `skipped` are the parameters that a lenient search left out; an
+    OperationOutcome at the end names them.
     """
     asked = [(name, value) for name, value in parameters if name != "_cursor"]
-    links = [{"relation": "self", "url": _address(base_url, type_name, parameters)}]
+    links = [{"relation": "self", "url": _address(base_url, place, parameters)}]
     ways = (("next", page.next), ("previous", page.previous)) if matches else ()
     if any(cursor for _, cursor in ways):
-        links.append({"relation": "first", "url": _address(base_url, type_name, asked)})
+        links.append({"relation": "first", "url": _address(base_url, place, asked)})
     links += [
-        {"relation": relation, "url": _address(base_url, type_name, [*asked, ("_cursor", cursor)])}
+        {"relation": relation, "url": _address(base_url, place, [*asked, ("_cursor", cursor)])}
         for relation, cursor in ways
         if cursor
     ]
@@ -103,4 +104,4 @@ def _spliced(head: Resource, entries: Sequence[bytes]) -> bytes:
 
 
 def _address(base_url: str, place: str, parameters: Sequence[tuple[str, str]]) -> str:
-    return f"{base_url}/{place}" + (f"?{urlencode(parameters)}" if parameters else "")
+    return f"{base_url}/{place}".rstrip("/") + (f"?{urlencode(parameters)}" if parameters else "")

@@ -84,7 +84,7 @@ def statement(services: Services) -> Resource:
                     "Who may read what follows from the care team of each plan.",
                 },
                 "resource": [_resource(type_name, services) for type_name in sorted(TYPES)],
-                "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
+                "interaction": [{"code": code} for code in ("transaction", "batch", "search-system", "history-system")],
                 "operation": _operations(None),
                 "compartment": [PATIENT],
             }

@@ -12,20 +12,31 @@ from fhir_server.search.joins import joined
 from fhir_server.search.members import codes_of
 from fhir_server.search.query import Query, Target, Token
 
+Known = dict[tuple[Query, str | None], Sequence[str]]
+"""What was found, by what was sought, so that several searches of one request seek it once."""
+
 MOST_JOINED = 2000
 """How many resources of a type one step of a chain or `_has` may go through."""
 
 
-def answered(query: Query, sight: Sight) -> Query:
-    """`query` with its joins answered. Raises Forbidden for a type that the token's scopes do not let search."""
+def answered(query: Query, sight: Sight, known: Known | None = None) -> Query:
+    """`query` with its joins answered; what is in `known` is not sought again.
+
+    Raises Forbidden for a type that the token's scopes do not let search.
+    """
     if not query.joins:
         return query
+    found: Known = {} if known is None else known
 
     def seek(asked: Query, linked: str | None) -> Sequence[str]:
         check_scope(sight.actor, "search-type", asked.type)
-        plain = answered(asked, sight)
-        grants = sight.grants(asked.type, patient_asked(plain))
-        return sight.reading.linked(plain, grants, sight.moment, parameter=linked, limit=MOST_JOINED)
+        if (asked, linked) not in found:
+            plain = answered(asked, sight, found)
+            grants = sight.grants(asked.type, patient_asked(plain))
+            found[asked, linked] = sight.reading.linked(
+                plain, grants, sight.moment, parameter=linked, limit=MOST_JOINED
+            )
+        return found[asked, linked]
 
     def codes(asked: Query) -> Sequence[Token]:
         check_scope(sight.actor, "read", asked.type)

@@ -15,6 +15,7 @@ from fhir_server.interactions.history import history
 from fhir_server.interactions.patch import patch
 from fhir_server.interactions.read import read
 from fhir_server.interactions.search import search
+from fhir_server.interactions.search_several import search_several
 from fhir_server.interactions.telling import tellings
 from fhir_server.interactions.transaction import transaction
 from fhir_server.interactions.update import update
@@ -46,12 +47,12 @@ def perform(interaction: Interaction, actor: Actor, services: Services) -> Answe
 
 def record_refusal(interaction: Interaction, actor: Actor | None, services: Services, error: FhirError) -> None:
     """Keep the AuditEvent of a refusal: what was asked of which address and the rule, never the body."""
-    type_name = "Patient" if interaction.name == "search-type" and interaction.id else interaction.type
+    type_name = "Patient" if interaction.name.startswith("search-") and interaction.id else interaction.type
     place = "/".join(part for part in (type_name, interaction.id) if part)
     rules = sorted({issue.rule or issue.code for issue in error.issues})
     occurrence = Occurrence(
         interaction.name,
-        [place] if interaction.id and interaction.type else (),
+        [place] if interaction.id and type_name else (),
         query=_asked(interaction),
         outcome=REFUSED,
         description=f"refused: {', '.join(rules)}",
@@ -95,6 +96,7 @@ PERFORMERS: dict[str, Performer] = {
     "history-type": histories,
     "history-system": histories,
     "search-type": search,
+    "search-system": search_several,
     "create": create,
     "update": update,
     "patch": patch,

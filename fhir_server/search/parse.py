@@ -15,7 +15,7 @@ from fhir_server.search.clauses import Asking, NotServed, clause
 from fhir_server.search.includes import include, revinclude
 from fhir_server.search.joins import asks_through, join
 from fhir_server.search.keys import sortable
-from fhir_server.search.query import Clause, Query, Sort, Target
+from fhir_server.search.query import Clause, Query, Sort, Target, Token
 
 DEFAULT_COUNT = 50
 MAX_COUNT = 200
@@ -74,14 +74,15 @@ def _in_compartment(type_name: str, patient: str) -> tuple[Clause, ...]:
     if type_name not in table:
         raise MalformedRequest(f"{type_name} is not in the compartment of a Patient; {', '.join(table)} are.")
     target = Target(reference=f"Patient/{patient}")
-    return tuple(Clause(code, "reference", (target,)) for code in table[type_name])
+    naming = tuple(Clause(code, "reference", (target,)) for code in table[type_name])
+    return (Clause("_id", "token", (Token(None, patient),)), *naming) if type_name == "Patient" else naming
 
 
 def _with(query: Query, asking: Asking, name: str, text: str) -> Query:
     if name in READ_BY_THE_DOOR:
         return query
-    if name in _CONTROLS:
-        return _CONTROLS[name](query, text)
+    if name in CONTROLS:
+        return CONTROLS[name](query, text)
     if asks_through(name):
         if len(query.joins) == MOST_JOINS:
             raise MalformedRequest(
@@ -92,7 +93,7 @@ def _with(query: Query, asking: Asking, name: str, text: str) -> Query:
 
 
 def _repeated(pairs: Sequence[tuple[str, str]]) -> list[Issue]:
-    names = [name for name, _ in pairs if name in _CONTROLS and "include" not in name]
+    names = [name for name, _ in pairs if name in CONTROLS and "include" not in name]
     repeated = sorted({name for name in names if names.count(name) > 1})
     return [Issue("invalid", f"The search parameter {name!r} may be given once.") for name in repeated]
 
@@ -165,7 +166,7 @@ def _cursor(query: Query, text: str) -> Query:
     return replace(query, cursor=text)
 
 
-_CONTROLS: Mapping[str, Callable[[Query, str], Query]] = {
+CONTROLS: Mapping[str, Callable[[Query, str], Query]] = {
     "_count": _count,
     "_sort": _sort,
     "_include": _include,

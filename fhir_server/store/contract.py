@@ -163,6 +163,12 @@ class Reading(Protocol):
     ) -> Page:
         """The query AND any grant, decided inside the database; `grants_for(type)` judges what is included."""
 
+    def search_several(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> Page:
+        """What queries of different types ask, each AND any of its grants, merged into one page of matches.
+
+        They are of one question: sort, count, total, summary and cursor of the first count for all.
+        """
+
     def linked(
         self, query: Query, grants: Sequence[Grant], moment: datetime, *, parameter: str | None, limit: int
     ) -> list[str]:

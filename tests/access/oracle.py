@@ -138,6 +138,7 @@ _READS = (
 )
 _OPEN = (
     "search-type",
+    "search-system",
     "history-type",
     "history-system",
     "transaction",

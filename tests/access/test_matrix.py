@@ -23,8 +23,10 @@ from tests.access.oracle import CLASS_OF, expected, may_see
 from tests.access.samples import in_turn, types_at, versions
 from tests.world import Reply
 
-# What is about a person is searched in test_searches_through.py.
-OF_ONE = [address for address in ADDRESSES if "{id}" in address.path and "{member}" not in address.path]
+# What is about a person is searched in test_searches_through.py and test_searches_of_several.py.
+OF_ONE = [
+    address for address in ADDRESSES if address.path.startswith("/{type}/{id}") and "{member}" not in address.path
+]
 READING = [address for address in OF_ONE if address.method == "GET"]
 WRITING = [address for address in OF_ONE if address.method != "GET"]
 CONDITIONAL = [

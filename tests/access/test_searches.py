@@ -22,7 +22,7 @@ OF_A_PERSON = [name for name in CLOSED if "patient" in parameters_of(name)]
 def following(reply: Reply) -> str | None:
     """The place that the `next` link leads to."""
     urls = [link["url"] for link in reply.body["link"] if link["relation"] == "next"]
-    return "?".join(urlsplit(urls[0])[2:4]).partition("/fhir/")[2] if urls else None
+    return "?".join(urlsplit(urls[0])[2:4]).partition("/fhir")[2].lstrip("/") if urls else None
 
 
 def pages(party: Party, place: str) -> list[Reply]:

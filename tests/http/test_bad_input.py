@@ -189,7 +189,7 @@ def test_nesting_beyond_reason_is_refused(hosp: Party) -> None:
     ("method", "place", "allowed"),
     [
         ("POST", "Patient/1", "DELETE, GET, HEAD, PATCH, PUT"),
-        ("GET", "", "POST"),
+        ("DELETE", "", "GET, HEAD, POST"),
         ("POST", "metadata", "GET, HEAD"),
         ("DELETE", "Patient/1/_history/1", "GET, HEAD"),
         ("GET", "Patient/_search", "POST"),

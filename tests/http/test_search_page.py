@@ -16,7 +16,7 @@ from tests.minimal import minimal
 from tests.world import Party, World
 
 PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text()
-EXAMPLES = re.findall(r"^\| `([A-Z][\w/]+\?.+?)` \|", PAGE, re.MULTILINE)
+EXAMPLES = re.findall(r"^\| `((?:[A-Z][\w/*]+)?\?.+?)` \|", PAGE, re.MULTILINE)
 UCUM = "http://unitsofmeasure.org"
 LOINC = "http://loinc.org"
 

@@ -14,7 +14,7 @@ from fhir_server.fhir.reference import parse_reference
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Changed, Circle, NumberedEvent, Page, Span, Stored
-from fhir_server.store.mongo import changing, searching
+from fhir_server.store.mongo import changing, searching, several
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import (
     CIRCLES,
@@ -113,6 +113,11 @@ class MongoReading:
                 grants_for=grants_for,
                 session=self._session,
             )
+
+    def search_several(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> Page:
+        """What several queries of different types ask, each with its grants, as one page."""
+        with asking(self._seconds):
+            return several.search_several(self._database, asked, moment, secret=self._secret, session=self._session)
 
     def linked(
         self, query: Query, grants: Sequence[Grant], moment: datetime, *, parameter: str | None, limit: int

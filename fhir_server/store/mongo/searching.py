@@ -25,7 +25,7 @@ from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import Document, stored_from
 from fhir_server.store.mongo.including import NOT_SENT, GrantsFor, Within, brought, referred
 from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_filter
-from fhir_server.store.mongo.sorting import LAST_UPDATED, SortKeys, after, order_of, pipeline
+from fhir_server.store.mongo.sorting import LAST_UPDATED, Order, SortKeys, after, order_of, pipeline
 
 MAX_TIME_MS = 5_000
 ESTIMATE_MS = 500
@@ -54,18 +54,18 @@ def search(
     condition = both(query_filter(query), grant_filter(grants, moment))
     within: Within = {"session": session, "max_time_ms": max_time_ms}
     cursor = cursors.read(query, moment, secret) if query.cursor is not None else None
-    with _costly(query):
-        total = _total(database, query, condition, within)
+    with costly(query.type):
+        total = total_of(database, query, condition, within)
         if query.summary == "count":
             return Page((), total=total)
         documents = _page(database, query, condition, cursor, within)
         shown = _in_order(documents[: query.count], cursor)
         included = brought(database, query, shown, grants_for, moment, within)
     matches = tuple(stored_from(query.type, each["_id"], each) for each in shown)
-    onward, backward = _ways(cursor, more=len(documents) > query.count)
+    onward, backward = ways(cursor, more=len(documents) > query.count)
 
     def leading(to: bool, *, back: bool) -> str | None:
-        beside = Cursor(_values(shown[0 if back else -1], query), back) if to and shown else None
+        beside = Cursor(values_at(shown[0 if back else -1], order_of(query).keys), back) if to and shown else None
         return cursors.written(query, beside, moment, secret) if beside else None
 
     return Page(matches, included, leading(onward, back=False), leading(backward, back=True), total)
@@ -88,7 +88,7 @@ def linked(
     """
     condition = both(query_filter(query), grant_filter(grants, moment))
     kept = {"_id": 1} if parameter is None else {"t": 1}
-    with _costly(query):
+    with costly(query.type):
         found = database[query.type].find(condition, kept, limit=limit + 1, session=session, max_time_ms=max_time_ms)
         documents = list(found)
     if len(documents) > limit:
@@ -127,14 +127,14 @@ def lying_in(
     if part.since is not None:
         lying[LAST_UPDATED] = {"$gte": part.since}
     asked, type_name = both(lying, grant_filter(grants, moment)), collection.name
-    with _costly(Query(type_name)):
+    with costly(type_name):
         found = collection.find(
             asked, {**NOT_SENT, "t": 0}, sort=[("_id", 1)], limit=part.count, session=session, max_time_ms=max_time_ms
         )
         return [stored_from(type_name, each["_id"], each) for each in found]
 
 
-def _total(database: Database[Document], query: Query, condition: Filter, within: Within) -> int | None:
+def total_of(database: Database[Document], query: Query, condition: Filter, within: Within) -> int | None:
     """The number of all matches when it was asked; an estimate is the number itself, or none if it takes too long."""
     if query.total == "none" and query.summary != "count":
         return None
@@ -157,29 +157,43 @@ def _page(
     order, begin = order_of(query), None
     if cursor is not None:
         order = order.reversed() if cursor.back else order
-        begin = after(order.keys, _times(order.keys, cursor.values))
+        begin = after(order.keys, times_at(order.keys, cursor.values))
     kept, limit = NOT_SENT if query.includes else {**NOT_SENT, "t": 0}, query.count + 1
+    return ordered(database[query.type], order, condition, begin, kept, limit, within)
+
+
+def ordered(
+    collection: Collection[Document],
+    order: Order,
+    condition: Filter,
+    begin: Filter | None,
+    kept: Document,
+    limit: int,
+    within: Within,
+) -> list[Document]:
+    """The first `limit` documents of the order that meet the condition, from `begin` on; of each what is `kept`."""
     if order.made:
         stages = [*pipeline(order, condition, begin, limit), {"$project": kept}]
         time_limit = {"maxTimeMS": within["max_time_ms"]}
-        return list(database[query.type].aggregate(stages, session=within["session"], **time_limit))
+        return list(collection.aggregate(stages, session=within["session"], **time_limit))
     sought = condition if begin is None else both(condition, begin)
-    return list(database[query.type].find(sought, kept, sort=list(order.keys), limit=limit, **within))
+    return list(collection.find(sought, kept, sort=list(order.keys), limit=limit, **within))
 
 
 def _in_order(documents: list[Document], cursor: Cursor | None) -> list[Document]:
     return documents[::-1] if cursor is not None and cursor.back else documents
 
 
-def _ways(cursor: Cursor | None, *, more: bool) -> tuple[bool, bool]:
+def ways(cursor: Cursor | None, *, more: bool) -> tuple[bool, bool]:
     """Whether there is a page after this one, and one before it; whoever came by a cursor can go back where it was."""
     if cursor is None:
         return more, False
     return (True, more) if cursor.back else (more, True)
 
 
-def _values(document: Document, query: Query) -> list[Any]:
-    return [_value(document, field) for field, _ in order_of(query).keys]
+def values_at(document: Document, keys: SortKeys) -> list[Any]:
+    """The sort values of a document, as a cursor holds them."""
+    return [_value(document, field) for field, _ in keys]
 
 
 def _value(document: Document, field: str) -> Any:
@@ -191,7 +205,7 @@ def _value(document: Document, field: str) -> Any:
     return int(value) if isinstance(value, int) else value  # the driver reads a long as its own kind of int
 
 
-def _times(keys: SortKeys, values: list[Any]) -> list[Any]:
+def times_at(keys: SortKeys, values: Sequence[Any]) -> list[Any]:
     """The values of a cursor with times for the milliseconds that it holds."""
     return [
         _EPOCH + value * _MILLISECOND if field == LAST_UPDATED else value
@@ -200,8 +214,8 @@ def _times(keys: SortKeys, values: list[Any]) -> list[Any]:
 
 
 @contextmanager
-def _costly(query: Query) -> Iterator[None]:
-    """What the database gives up becomes TooCostly.
+def costly(searched: str) -> Iterator[None]:
+    """What the database gives up becomes TooCostly; `searched` says of what.
 
     The driver's own limit is taken off inside: it ends at the same instant as the server's, so that the client would
     often hang up before it hears why. The client's socket timeout stays.
@@ -213,6 +227,6 @@ def _costly(query: Query) -> Iterator[None]:
         if error.code not in {_TIME_IS_UP, _SORTS_TOO_MUCH}:
             raise
         raise TooCostly(
-            f"This search of {query.type} examines too much. Narrow it by a patient, an identifier, a code or a date, "
+            f"This search of {searched} examines too much. Narrow it by a patient, an identifier, a code or a date, "
             "or sort it by _id or _lastUpdated."
         ) from error

@@ -57,8 +57,8 @@ def order_of(query: Query) -> Order:
     return Order(keys, {each.parameter: _made(parameters[each.parameter], each) for each in sought})
 
 
-def after(keys: SortKeys, values: Sequence[Any]) -> Filter:
-    """The documents that come after these sort values.
+def after(keys: SortKeys, values: Sequence[Any], *, with_ties: bool = False) -> Filter:
+    """The documents that come after these sort values; `with_ties` also those that have them all.
 
     The range of the first key stands beside the alternatives, because an index can only begin at a range.
     """
@@ -66,6 +66,8 @@ def after(keys: SortKeys, values: Sequence[Any]) -> Filter:
         both(*({name: value} for (name, _), value in zip(keys[:tied], values, strict=False)), _beyond(key, value))
         for tied, (key, value) in enumerate(zip(keys, values, strict=True))
     ]
+    if with_ties:
+        ties.append({name: value for (name, _), value in zip(keys, values, strict=True)})
     name, direction = keys[0]
     return both({name: {"$gte" if direction == ASCENDING else "$lte": values[0]}}, {"$or": ties})
 

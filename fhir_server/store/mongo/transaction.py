@@ -210,6 +210,11 @@ class MongoTransaction(MongoReading):
         self.flush()
         return super().search(query, grants, moment, grants_for)
 
+    def search_several(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> Page:
+        """What several queries of different types ask, each with its grants, as one page."""
+        self.flush()
+        return super().search_several(asked, moment)
+
     def linked(
         self, query: Query, grants: Sequence[Grant], moment: datetime, *, parameter: str | None, limit: int
     ) -> list[str]:

@@ -1,0 +1,70 @@
+"""search of several types: of the whole system, or of all that is about one Patient.
+
+https://hl7.org/fhir/R4/http.html#search
+"""
+
+from fhir_server.access.scopes import allows, check_scope
+from fhir_server.access.types import SERVER_ONLY, TYPES
+from fhir_server.definitions.compartments import patient_compartment
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.errors import Forbidden, MalformedRequest
+from fhir_server.interactions.bundles import searchset
+from fhir_server.interactions.joining import Known, answered, patient_asked
+from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.subsets import subset_of
+from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.search.several import parse_several
+
+
+def search_several(interaction: Interaction, actor: Actor, services: Services) -> Answer:
+    """A searchset of every type that is asked; `disclosed` names each resource in it."""
+    pairs = [pair for pair in interaction.parameters if pair[0] != "_type"]
+    queries = parse_several(
+        _types(interaction, actor),
+        pairs,
+        base_url=services.base_url,
+        default_count=services.default_count,
+        max_count=services.max_count,
+        lenient=interaction.lenient,
+        patient=interaction.id,
+    )
+    first = queries[0]
+    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    known: Known = {}
+    asked = [answered(query, sight, known) for query in queries]
+    seen = [(query, sight.grants(query.type, patient_asked(query))) for query in asked]
+    page = subset_of(services.reading.search_several(seen, sight.moment), first)
+    counted = first.summary == "count"
+    used = [pair for pair in interaction.parameters if pair[0] not in first.skipped]
+    place = f"Patient/{interaction.id}/*" if interaction.id else ""
+    body = searchset(services.base_url, place, used, page, matches=not counted, skipped=first.skipped)
+    told = "&".join(f"{name}={value}" for name, value in interaction.parameters)
+    reason = "the query and, for each type, the grants of the actor"
+    return Answer("ok", body, None, () if counted else page.matches, reason, query=f"{place}?{told}")
+
+
+def _types(interaction: Interaction, actor: Actor) -> list[str]:
+    """The types that are named, each of which must be allowed; else those that the token allows, without the audit.
+
+    Raises MalformedRequest, Forbidden.
+    """
+    possible = sorted(patient_compartment() if interaction.id else TYPES)
+    given = [value for name, value in interaction.parameters if name == "_type"]
+    if len(given) > 1:
+        raise MalformedRequest("The search parameter '_type' may be given once; its types stand between commas.")
+    if not given:
+        usual = [name for name in possible if TYPES[name].kind != SERVER_ONLY]
+        allowed = [name for name in usual if allows(actor, "search-type", name)]
+        if not allowed:
+            raise Forbidden("Your token does not allow to search any type.", rule="scope")
+        return allowed
+    named = list(dict.fromkeys(given[0].split(",")))
+    unknown = [name for name in named if name not in possible]
+    if unknown:
+        told = ", ".join(map(repr, unknown))
+        raise MalformedRequest(
+            f"'_type' takes types that are searched here, not {told}; these are {', '.join(possible)}."
+        )
+    for name in named:
+        check_scope(actor, "search-type", name)
+    return named

@@ -1,0 +1,88 @@
+"""A search of several types at once: what the types have in common is asked of each of them.
+
+https://hl7.org/fhir/R4/http.html#search
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+
+from fhir_server.definitions.search_parameters import parameters_of
+from fhir_server.fhir.errors import MalformedRequest
+from fhir_server.fhir.outcome import Issue
+from fhir_server.search.joins import asks_through
+from fhir_server.search.keys import sortable
+from fhir_server.search.parse import CONTROLS, parse
+from fhir_server.search.query import Query
+
+Pairs = Sequence[tuple[str, str]]
+
+
+def parse_several(
+    type_names: Sequence[str],
+    pairs: Pairs,
+    *,
+    base_url: str,
+    default_count: int,
+    max_count: int,
+    lenient: bool = False,
+    patient: str | None = None,
+) -> tuple[Query, ...]:
+    """A Query of each type; see `search/parse.py` for what is asked and raised.
+
+    Also raises MalformedRequest for parameters and sort keys that not all types have, and for includes.
+    """
+
+    def queries(asked: Pairs, *, lenient: bool) -> tuple[Query, ...]:
+        return tuple(
+            parse(
+                type_name,
+                asked,
+                base_url=base_url,
+                default_count=default_count,
+                max_count=max_count,
+                lenient=lenient,
+                patient=patient,
+            )
+            for type_name in type_names
+        )
+
+    issues = {pair[0]: told for pair in pairs if (told := _not_common(type_names, *pair))}
+    if issues and not lenient:
+        raise MalformedRequest(issues=[Issue("not-supported", told) for told in issues.values()])
+    common = [pair for pair in pairs if pair[0] not in issues]
+    skipped = {name for query in queries(common, lenient=True) for name in query.skipped} if lenient else set()
+    found = queries([pair for pair in common if pair[0] not in skipped], lenient=False)
+    left_out = tuple(dict.fromkeys(name for name, _ in pairs if name in issues or name in skipped))
+    return tuple(replace(query, skipped=left_out) for query in found)
+
+
+def _not_common(type_names: Sequence[str], name: str, text: str) -> str | None:
+    """Why not all of the types can be asked this; None when each may say for itself."""
+    if "include" in name:
+        return f"A search of several types includes nothing; leave {name!r} out, or search one type."
+    if name == "_sort":
+        keys, served = [each.removeprefix("-") for each in text.split(",")], _sortable(type_names)
+        wrong = next((key for key in keys if key not in served), None)
+        return wrong and f"These types cannot be sorted together by {wrong!r}; they can by {', '.join(served)}."
+    code, common = name.partition(":")[0], sorted(_common(type_names))
+    if name in CONTROLS or asks_through(name) or code in common:
+        return None
+    return f"Not all of these types have a search parameter {code!r}; they have in common {', '.join(common)}."
+
+
+def _common(type_names: Sequence[str]) -> set[str]:
+    return reduce(set.intersection, (set(parameters_of(each)) for each in type_names))
+
+
+def _sortable(type_names: Sequence[str]) -> list[str]:
+    """The parameters by which each type can be sorted, and whose values compare with each other."""
+    first, *others = type_names
+    return [
+        code
+        for code in sortable(first)
+        if all(
+            code in sortable(each) and parameters_of(each)[code].type == parameters_of(first)[code].type
+            for each in others
+        )
+    ]
