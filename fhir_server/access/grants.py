@@ -43,6 +43,11 @@ def grants(actor: Actor, type_name: str, plans: Sequence[str] = (), *, custodian
     return _of_plans("custodian of the plan that it tells of", custodian_of)
 
 
+def glimpse(actor: Actor) -> list[Grant]:
+    """The grant of whoever is asked for care and has not accepted yet, for Patients; it shows a part of them alone."""
+    return [Grant("asked to care for the person", glimpses=actor.parties)] if actor.parties else []
+
+
 def _of_plans(reason: str, plans: Sequence[str]) -> list[Grant]:
     return [Grant(reason, plans=tuple(plans))] if plans else []
 

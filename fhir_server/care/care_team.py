@@ -94,6 +94,12 @@ def team(
     return Team(tuple(sorted(members, key=lambda m: (m.party != subject, m.start, m.party, m.state))))
 
 
+def removed(custodian_actions: Iterable[CustodianAction], now: datetime) -> frozenset[str]:
+    """The parties that the custodian keeps out at `now`."""
+    actions = sorted(custodian_actions, key=lambda action: (action.at, action.action))
+    return frozenset(who for who in {action.party for action in actions} if covers(_barred(who, actions), now))
+
+
 def participants(team: Team, programme: Programme) -> list[Resource]:
     """The `CareTeam.participant` elements: every period that has begun, with the programme's words for the roles."""
     return [_participant(member, programme) for member in team.members if member.state != PENDING]

@@ -1,14 +1,20 @@
 """Whom a team lets in: the readers that the members, those who wait and those who left make."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from fhir_server.care.care_team import ACTIVE, ENDED, PENDING, Team
 from fhir_server.care.consents import ConsentState, not_refused, permitted
-from fhir_server.care.intervals import covers
+from fhir_server.care.intervals import ALWAYS, covers
+from fhir_server.care.parties import Directory, party_of
 from fhir_server.care.programmes import Programme
-from fhir_server.search.grant import FOREVER, Reader
+from fhir_server.care.tasks import fulfils
+from fhir_server.fhir.json import Resource
+from fhir_server.search.grant import BEGINNING, FOREVER, Reader
+
+ASKED = frozenset({"requested", "received"})
+"""The statuses in which a Task waits for its owner's word."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,29 @@ def admission(
     ]
     latest = {reader.party: reader for reader in sorted(left, key=lambda reader: reader.until)}
     return Admission(tuple(members), tuple(latest[who] for who in sorted(latest)), pending)
+
+
+def offered(
+    tasks: Iterable[Resource],
+    consents: Sequence[ConsentState],
+    others: Collection[str],
+    programme: Programme,
+    directory: Directory,
+    now: datetime,
+) -> tuple[Reader, ...]:
+    """Who is asked to care and sees what the programme names of the person: owners of Tasks not accepted yet.
+
+    `others` are the parties that are in, or kept out. Where the programme requires consent, it bounds this as well.
+    """
+    if not programme.offer_demographics:
+        return ()
+    asked = {party_of(task, "owner", directory) for task in tasks if fulfils(task) and task["status"] in ASKED}
+    return tuple(
+        Reader(who, BEGINNING if start <= now else start, end)
+        for who in sorted(who for who in asked if who and who not in others)
+        for start, end in (permitted(consents, who) if programme.consent_required else ALWAYS)
+        if now < end
+    )
 
 
 def _still_agreed(who: str, consents: Sequence[ConsentState], author: str, programme: Programme, now: datetime) -> bool:

@@ -12,10 +12,12 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from fhir_server.care.parties import CUSTODIAN, MEMBER, OWNER, REQUESTER, SUBJECT
 from fhir_server.care.task_states import PRESETS
+from fhir_server.definitions.structures import load
 from fhir_server.fhir.json import Resource
 
 _PRESENT = frozenset({"active", "recurrence", "relapse"})
 _NOT_MEANT = frozenset({"refuted", "entered-in-error"})
+_NOT_SHOWN_BEFORE = frozenset({"id", "meta", "text", "contained", "extension", "modifierExtension"})
 _WITHDRAWN = frozenset({"revoked", "entered-in-error"})
 
 
@@ -120,6 +122,18 @@ def _is_present(condition: Resource) -> bool:
     return bool(clinical & _PRESENT) and not verified & _NOT_MEANT
 
 
+def _is_of_patient(path: str) -> None:
+    """Refuse what is no path of Patient's own elements, such as `gender` or `address.city`."""
+    at = "Patient"
+    for name in path.split("."):
+        if at in load().primitives:
+            raise ValidationError(f"{path!r} leads below an element that has no elements.")
+        known = {json: type_name for each in load().elements(at) for json, type_name in each.json_names().items()}
+        if name not in known or name in _NOT_SHOWN_BEFORE:
+            raise ValidationError(f"{path!r} is no path of elements of Patient that may be shown.")
+        at = known[name].removeprefix("#")
+
+
 class _CodingSchema(Schema):
     system = fields.String(required=True, validate=validate.Regexp(r"(https?://|urn:)\S+$"))
     code = fields.String(required=True, validate=validate.Length(min=1))
@@ -151,7 +165,9 @@ class _ProgrammeSchema(Schema):
     consent_required = fields.Boolean(required=True, data_key="consentRequired")
     task_table = fields.String(required=True, data_key="taskTable", validate=validate.OneOf(sorted(PRESETS)))
     read_after_end_days = fields.Integer(required=True, data_key="readAfterEndDays", validate=validate.Range(min=0))
-    offer_demographics = fields.List(fields.String(), required=True, data_key="offerDemographics")
+    offer_demographics = fields.List(
+        fields.String(validate=_is_of_patient), required=True, data_key="offerDemographics"
+    )
     roles = fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(_CodingSchema)), required=True)
     service_type = fields.Nested(_CodingSchema, required=True, data_key="custodianServiceType")
     countries = fields.List(fields.String(), load_default=list)

@@ -13,7 +13,7 @@ from fhir_server.interactions.following import Followed, Following
 from fhir_server.interactions.opening import Opening
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import Pending, WorkingSet
-from fhir_server.search.grant import Reader, Stamp
+from fhir_server.search.grant import Glimpse, Reader, Stamp
 from fhir_server.store.contract import Circle, Stored
 
 
@@ -92,8 +92,8 @@ class Coordination:
         stored = self.working.stored(circle.patient) if circle.patient not in kept else None
         if stored is not None:
             plans = tuple(sorted({each.plan for each in self._circles_about(circle.patient)}))
-            found = self._of_patient(circle.patient, stored.stamp.author)
-            self._restamp(stored, replace(stored.stamp, plans=plans, readers=found))
+            found, seen = self._of_patient(circle.patient, stored.stamp.author), self.glimpses(circle.patient)
+            self._restamp(stored, replace(stored.stamp, plans=plans, readers=found, glimpses=seen))
 
     def _restamp(self, stored: Stored, stamp: Stamp) -> None:
         if stamp != stored.stamp:
@@ -102,6 +102,15 @@ class Coordination:
     def _of_patient(self, patient: str, author: str | None) -> tuple[Reader, ...]:
         members = [reader for circle in self._circles_about(patient) for reader in circle.members]
         return widest([*([Reader(author)] if author else []), *members])
+
+    def glimpses(self, patient: str) -> tuple[Glimpse, ...]:
+        """Who sees a part of the Patient after this write: whoever is asked for care in a plan about it."""
+        found = {
+            Glimpse(reader.party, circle.programme, reader.start, reader.until)
+            for circle in self._circles_about(patient)
+            for reader in circle.offered
+        }
+        return tuple(sorted(found, key=lambda each: (each.party, each.programme, each.start)))
 
     def _circles_about(self, patient: str) -> list[Circle]:
         """Every circle about the patient, those of this write as they will be."""

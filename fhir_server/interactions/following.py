@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from fhir_server.access.stamps import Offer
+from fhir_server.care.care_team import ACTIVE, removed
 from fhir_server.care.chart import Situation
-from fhir_server.care.circle import admission
+from fhir_server.care.circle import admission, offered
 from fhir_server.care.consents import consent_state
 from fhir_server.care.move_log import moves_of
 from fhir_server.care.moves import Move, from_document, to_document
@@ -157,12 +158,16 @@ class Following:
         ]
         admitted = admission(team, consents, self.circle.author, self.programme, self.working.moment)
         is_open = state[f"CarePlan/{self.plan}"]["status"] in OPEN_PLAN
+        others = {*team.parties(ACTIVE), *removed(situation.custodian_actions, self.working.moment)}
+        tasks = [resource for resource in state.values() if resource["resourceType"] == "Task"]
+        asked = offered(tasks, consents, others, self.programme, situation.directory, self.working.moment)
         return replace(
             self.circle,
             members=admitted.members,
             former=admitted.former,
             pending=admitted.pending,
             open=is_open,
+            offered=asked,
         )
 
     def _offers(self, net: Sequence[Change], situation: Situation) -> Iterable[Offer]:

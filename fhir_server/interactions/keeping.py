@@ -57,7 +57,10 @@ def _stamp(reference: str, pending: Pending, coordination: Coordination) -> Stam
     stamp = Stamp(patient, pending.plans, (), author, audience)
     if stamped_with_readers(type_name):
         own = (Reader(author),) if author else ()
-        return replace(stamp, readers=coordination.readers(reference, stamp) if pending.plans else own)
+        if not pending.plans:
+            return replace(stamp, readers=own)
+        glimpses = coordination.glimpses(reference) if type_name == "Patient" else ()
+        return replace(stamp, readers=coordination.readers(reference, stamp), glimpses=glimpses)
     return stamp
 
 

@@ -6,16 +6,24 @@ https://hl7.org/fhir/R4/http.html#read
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import NotFound
 from fhir_server.interactions.conditions import not_modified
+from fhir_server.interactions.glimpses import glimpsed
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 
 
 def read(interaction: Interaction, actor: Actor, services: Services) -> Answer:
-    """The stored bytes, or `not-modified` when If-None-Match or If-Modified-Since says that they are known."""
+    """The stored bytes, or `not-modified` when If-None-Match or If-Modified-Since says that they are known.
+
+    Of a Patient, whoever is asked for care sees a part, which is no version of it and has no ETag.
+    """
     if interaction.type is None or interaction.id is None:
         raise NotFound
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)
-    stored, reason = sight.readable(services.reading.read(interaction.type, interaction.id))
+    found = services.reading.read(interaction.type, interaction.id)
+    part = glimpsed(found, sight, services) if found and sight.reason_to_read(found) is None else None
+    if part is not None:
+        return Answer("ok", part.body, None, (part,), "asked to care for the person; sees what the programme names")
+    stored, reason = sight.readable(found)
     if not_modified(interaction, stored):
         return Answer("not-modified", None, stored, (stored,), reason)
     return Answer("ok", stored.body, stored, (stored,), reason)

@@ -9,6 +9,7 @@ from fhir_server.access.scopes import allows
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import NotFound
 from fhir_server.interactions.bundles import searchset
+from fhir_server.interactions.glimpses import cut, grants_along, grants_by_id
 from fhir_server.interactions.joining import answered
 from fhir_server.interactions.joining import patient_asked as patient_asked
 from fhir_server.interactions.sight import Sight
@@ -39,9 +40,10 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
 
     def grants_for(included: str) -> Sequence[Grant]:
         shown = allows(actor, "read", included) and (included not in sought or allows(actor, "search-type", included))
-        return sight.grants(included, patient) if shown else ()
+        return [*sight.grants(included, patient), *grants_along(included, query, sight)] if shown else ()
 
-    page = services.reading.search(query, sight.grants(query.type, patient), sight.moment, grants_for)
+    grants = [*sight.grants(query.type, patient), *grants_by_id(query, sight)]
+    page = cut(services.reading.search(query, grants, sight.moment, grants_for), sight, services)
     asked = "&".join(f"{name}={value}" for name, value in interaction.parameters)
     counted = query.summary == "count"
     used = [pair for pair in interaction.parameters if pair[0] not in query.skipped]

@@ -29,7 +29,7 @@ def subset_of(page: Page, query: Query) -> Page:
 def summary_of(resource: Resource, summary: str) -> Resource:
     """The resource as `_summary` true, text or data asks for it; whole for any other word."""
     cut = _SUMMARIES.get(summary)
-    return _marked(cut(resource), resource["resourceType"]) if cut else resource
+    return marked(cut(resource), resource["resourceType"]) if cut else resource
 
 
 def _cut(page: Page, cut: Callable[[Resource], Resource]) -> Page:
@@ -37,12 +37,13 @@ def _cut(page: Page, cut: Callable[[Resource], Resource]) -> Page:
 
 
 def _tagged(stored: Stored, cut: Callable[[Resource], Resource]) -> Stored:
-    return replace(stored, body=encode(_marked(cut(stored.resource()), stored.type)))
+    return replace(stored, body=encode(marked(cut(stored.resource()), stored.type)))
 
 
-def _marked(resource: Resource, type_name: str) -> Resource:
+def marked(resource: Resource, type_name: str) -> Resource:
+    """The resource with the tag that says it is not whole."""
     meta = resource.get("meta", {})
-    tagged = {**meta, "tag": [*meta.get("tag", ()), SUBSETTED]}
+    tagged = {**meta, "tag": [*(tag for tag in meta.get("tag", ()) if tag != SUBSETTED), SUBSETTED]}
     return {"resourceType": type_name, **resource, "meta": tagged}
 
 

@@ -22,11 +22,22 @@ class Reader:
 
 
 @dataclass(frozen=True)
+class Glimpse:
+    """A party that sees of a Patient what `programme` names, from `start` until `until` (exclusive), and no more."""
+
+    party: str
+    programme: str
+    start: datetime = BEGINNING
+    until: datetime = FOREVER
+
+
+@dataclass(frozen=True)
 class Stamp:
     """What the server knows of a stored resource beside its content.
 
-    `patient` is `Patient/x`; `plans` are ids of CarePlans; `readers` is used by coordination resources and Patients;
-    `author` is the party that wrote the resource first; `audience` is "everyone" for what any signed-in party reads.
+    `patient` is `Patient/x`; `plans` are ids of CarePlans; `readers` is used by coordination resources and Patients,
+    `glimpses` by Patients; `author` is the party that wrote the resource first; `audience` is "everyone" for what any
+    signed-in party reads.
     """
 
     patient: str | None = None
@@ -34,12 +45,14 @@ class Stamp:
     readers: tuple[Reader, ...] = ()
     author: str | None = None
     audience: str = "circle"
+    glimpses: tuple[Glimpse, ...] = ()
 
 
 @dataclass(frozen=True)
 class Grant:
     """Admits what carries one of `readers` now, or lies in one of `plans`, or was written by one of `authors`.
 
+    Or, in part, what carries a glimpse for one of `glimpses` now: whoever gives that grant cuts what it admits.
     Exactly one of the conditions is given. `reason` goes into the audit.
     """
 
@@ -48,6 +61,7 @@ class Grant:
     plans: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
     everyone: bool = False
+    glimpses: tuple[str, ...] = ()
 
 
 def admits(grant: Grant, stamp: Stamp, moment: datetime) -> bool:
@@ -58,6 +72,8 @@ def admits(grant: Grant, stamp: Stamp, moment: datetime) -> bool:
         return any(plan in grant.plans for plan in stamp.plans)
     if grant.authors:
         return stamp.author in grant.authors
+    if grant.glimpses:
+        return any(g.party in grant.glimpses and g.start <= moment < g.until for g in stamp.glimpses)
     return grant.everyone and stamp.audience == "everyone"
 
 

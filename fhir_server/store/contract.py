@@ -44,7 +44,8 @@ class Circle:
     """A plan's guard document: who is in, as the last evaluation of the team said.
 
     `members` are admitted to the chart in their periods; `pending` wait for the person's consent; `former` were
-    members and read plan, team and their Tasks for a time.
+    members and read plan, team and their Tasks for a time; `offered` are asked for care that they have not accepted
+    yet, and see of the person what the programme names.
     """
 
     plan: str
@@ -57,6 +58,7 @@ class Circle:
     pending: tuple[str, ...] = ()
     former: tuple[Reader, ...] = ()
     open: bool = True
+    offered: tuple[Reader, ...] = ()
 
 
 @dataclass(frozen=True)

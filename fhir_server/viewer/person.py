@@ -18,7 +18,7 @@ from fhir_server.viewer.plans import Parts, PlanShown, by_reference, plan_shown
 from fhir_server.viewer.questions import Questions, Version
 from fhir_server.viewer.task_moves import HISTORY_SHOWN, TaskMove, Writers, task_moves, writers
 from fhir_server.viewer.task_rows import INCLUDES, Reading, TaskRow, party_shown, task_rows
-from fhir_server.viewer.texts import age_on, concept_text, language_name, name_of
+from fhir_server.viewer.texts import age_on, concept_text, is_partial, language_name, name_of
 from fhir_server.viewer.timeline import Event, newest_days, of_records, of_task, of_team
 
 OPEN_TASKS_SHOWN = 40
@@ -34,7 +34,10 @@ _RESULTS = ("Observation", "Procedure")
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the person is; `age` only where the day of birth is known."""
+    """Who the person is; `age` only where the day of birth is known.
+
+    `partial`: the reader is asked for care and sees what helps to decide, not who it is.
+    """
 
     id: str
     name: str
@@ -43,6 +46,8 @@ class Identity:
     language: str
     died: str | None
     diagnoses: tuple[str, ...]
+    place: str
+    partial: bool
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,16 @@ def _identity(person: Resource, conditions: Sequence[Resource], reading: Reading
         language=language_name(preferred.get("language", {}), Locale.parse(reading.language)) if preferred else "",
         died=died,
         diagnoses=tuple(dict.fromkeys(filter(None, (concept_text(c.get("code"), reading.language) for c in active)))),
+        place=_place(person),
+        partial=is_partial(person),
     )
+
+
+def _place(person: Resource) -> str:
+    """Where the person lives: postal code and municipality."""
+    addresses = person.get("address", [])
+    home: Resource = next((each for each in addresses if each.get("use") == "home"), next(iter(addresses), {}))
+    return " ".join(home[name] for name in ("postalCode", "city") if home.get(name))
 
 
 def _is_active(condition: Resource) -> bool:

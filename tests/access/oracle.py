@@ -73,6 +73,8 @@ SEES: Mapping[str, frozenset[str]] = {
     OPEN: EVERYBODY,
     AUDIT: frozenset({CUSTODIAN}),
 }
+# Who sees a part of it, by id alone: who is asked for care sees of the person what the programme names.
+GLIMPSES: Mapping[str, frozenset[str]] = {PERSON: frozenset({OFFERED})}
 CHANGES: Mapping[str, frozenset[str]] = {
     PLAN: INSIDE,
     TEAM: frozenset({CUSTODIAN}),
@@ -162,6 +164,11 @@ def may_see(kind: str, type_name: str) -> bool:
     return kind in SEES[CLASS_OF[type_name]]
 
 
+def may_glimpse(kind: str, type_name: str) -> bool:
+    """Whether an actor of this kind sees a part of the resource, where it may not see the whole."""
+    return kind in GLIMPSES.get(CLASS_OF[type_name], ()) and not may_see(kind, type_name)
+
+
 def expected(interaction: str, kind: str, type_name: str) -> int:
     """The status that `interaction` on the circle's resource of the type must have for an actor of this kind."""
     if kind == NOBODY:
@@ -175,6 +182,8 @@ def expected(interaction: str, kind: str, type_name: str) -> int:
     named = CLASS_OF[type_name]
     if interaction == "create":
         return 201 if kind in CREATES[named] else 403 if kind in REACHES[named] | {OPERATOR} else 422
+    if interaction == "read" and may_glimpse(kind, type_name):
+        return 200
     if kind not in SEES[named]:
         return 404
     if interaction in _READS:

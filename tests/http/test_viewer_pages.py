@@ -167,7 +167,7 @@ def test_nothing_of_a_hidden_person_is_on_any_page(world: World) -> None:
         assert case.task.removeprefix("Task/") not in page.text
 
 
-def test_before_acceptance_an_owner_sees_the_task_and_not_the_person(world: World) -> None:
+def test_before_acceptance_an_owner_sees_the_task_and_where_the_person_lives_not_who_it_is(world: World) -> None:
     hosp, home = world.hospital(), world.party()
     case = world.case(hosp, home)
     nurse = signed_in(world, home.reference)
@@ -176,8 +176,12 @@ def test_before_acceptance_an_owner_sees_the_task_and_not_the_person(world: Worl
 
     assert "Name not visible to you" in _text(waiting)
     assert "Thuisverpleging" in _text(waiting)
-    assert "Claes" not in waiting
-    assert nurse.get(_address(case)).status_code == 404
+    page = nurse.get(_address(case))
+    assert page.status_code == 200
+    assert "9000 Gent" in _text(page.text)
+    assert "show once you accept" in _text(page.text)
+    for hidden in ("Claes", "Mia", "Lindenlei", "Born", "Consent", "Care plan", "Care team"):
+        assert hidden not in _text(waiting) + _text(page.text), hidden
 
 
 def test_markup_in_a_resource_is_shown_as_text(world: World) -> None:
@@ -320,7 +324,7 @@ def _refer(
 ) -> str:
     """The Task of a new referral."""
     bundle = referral(
-        dates.now(),
+        dates.now().astimezone(ZONE),
         replace(MIA, family=family),
         Parties(hosp.reference, home.reference),
         due_in_days=due_in_days or 0,

@@ -111,7 +111,7 @@ def test_the_owner_is_notified_with_a_backport_bundle_that_carries_only_the_addr
     assert event["response"]
 
 
-def test_before_acceptance_the_owner_reads_the_task_and_the_order_and_not_the_chart(stage: Stage) -> None:
+def test_before_acceptance_the_owner_reads_the_task_the_order_and_not_who_it_is_nor_the_chart(stage: Stage) -> None:
     made = _refer(stage)
     home = stage.clients["home"]
 
@@ -119,7 +119,8 @@ def test_before_acceptance_the_owner_reads_the_task_and_the_order_and_not_the_ch
         "Task": 200,
         "ServiceRequest": 200,
     }
-    for hidden in ("Patient", "Condition", "Consent", "CarePlan", "CareTeam"):
+    assert set(home.read(made["Patient"])) == {"resourceType", "id", "meta", "gender", "address", "communication"}
+    for hidden in ("Condition", "Consent", "CarePlan", "CareTeam"):
         assert home.status_of(made[hidden]) == 404, hidden
 
 

@@ -3,8 +3,8 @@
 A collection per resource type holds current versions; `history` those that another has followed, with the stamp that
 they had then. One document: `_id` (in history `Type/id/version`, the version with leading zeros so that it sorts),
 `v` version, `lu` last updated, `body` the exact JSON bytes, `del` tombstone, `method`, the stamp (`patient plans author
-audience readers`, a reader being `{p: party, f: from, u: until}`) and, in current versions only, the search values of
-`search/extract.py`.
+audience readers glimpses`, a reader being `{p: party, f: from, u: until}`, a glimpse one with `g: programme`) and, in
+current versions only, the search values of `search/extract.py`.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from bson import Binary
 
 from fhir_server.fhir.reference import parse_reference, references_in
 from fhir_server.search.extract import search_values
-from fhir_server.search.grant import Grant, Reader, Stamp
+from fhir_server.search.grant import Glimpse, Grant, Reader, Stamp
 from fhir_server.store.contract import Circle, Stored
 
 Document: TypeAlias = dict[str, Any]
@@ -116,6 +116,9 @@ def stamp_fields(stamp: Stamp) -> Document:
         "author": stamp.author,
         "audience": stamp.audience,
         "readers": _readers(stamp.readers),
+        "glimpses": [
+            {"p": each.party, "g": each.programme, "f": each.start, "u": each.until} for each in stamp.glimpses
+        ],
     }
 
 
@@ -127,6 +130,7 @@ def stamp_from(document: Document) -> Stamp:
         _readers_from(document["readers"]),
         document["author"],
         document["audience"],
+        tuple(Glimpse(each["p"], each["g"], each["f"], each["u"]) for each in document.get("glimpses", ())),
     )
 
 
@@ -142,6 +146,7 @@ def circle_document(circle: Circle) -> Document:
         "members": _readers(circle.members),
         "pending": list(circle.pending),
         "former": _readers(circle.former),
+        "offered": _readers(circle.offered),
         "open": circle.open,
     }
 
@@ -158,6 +163,7 @@ def circle_from(document: Document) -> Circle:
         members=_readers_from(document["members"]),
         pending=tuple(document["pending"]),
         former=_readers_from(document["former"]),
+        offered=_readers_from(document.get("offered", [])),
         open=document["open"],
     )
 

@@ -15,11 +15,11 @@ from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import TooCostly
 from fhir_server.fhir.reference import Reference, parse_reference
-from fhir_server.search.grant import Grant
+from fhir_server.search.grant import Grant, first_that_admits
 from fhir_server.search.query import Include, Query
 from fhir_server.search.types.term import term
 from fhir_server.store.contract import Stored
-from fhir_server.store.mongo.documents import Document, stored_from
+from fhir_server.store.mongo.documents import Document, stamp_from, stored_from
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
 
 GrantsFor: TypeAlias = Callable[[str], Sequence[Grant]]
@@ -36,19 +36,24 @@ def brought(
     database: Database[Document],
     query: Query,
     matches: Sequence[Document],
+    grants: Sequence[Grant],
     grants_for: GrantsFor | None,
     moment: datetime,
     within: Within,
 ) -> tuple[Stored, ...]:
-    """What the query's includes bring, without the matches themselves. Raises TooCostly for too much."""
+    """What the query's includes bring, without the matches themselves, which `grants` admit.
+
+    Nothing is followed from what is only admitted in part. Raises TooCostly for too much.
+    """
     if grants_for is None or not query.includes:
         return ()
     room = _Room(database, grants_for, moment, within)
     matched = {f"{query.type}/{each['_id']}": (query.type, each) for each in matches}
-    known, fresh, includes = dict(matched), matched, query.includes
+    known, includes = dict(matched), query.includes
+    fresh = _whole(matched, {query.type: grants}, moment)
     for _ in range(MOST_ROUNDS):
         found = room.around(fresh, includes, set(known))
-        known, fresh = {**known, **found}, found
+        known, fresh = {**known, **found}, _whole(found, room.grants, moment)
         if len(known) - len(matched) > MOST_INCLUDED:
             raise TooCostly(f"The includes bring more than {MOST_INCLUDED} resources; ask for smaller pages or fewer.")
         includes = tuple(each for each in query.includes if each.iterate)
@@ -74,6 +79,7 @@ class _Room:
         self._moment = moment
         self._within = within
         self._admitted: dict[str, Filter] = {}
+        self.grants: dict[str, Sequence[Grant]] = {}
 
     def around(self, fresh: Found, includes: Sequence[Include], known: set[str]) -> Found:
         """What the includes find from `fresh`, without what is known, in the order of mention."""
@@ -97,8 +103,22 @@ class _Room:
 
     def _admitting(self, type_name: str) -> Filter:
         if type_name not in self._admitted:
-            self._admitted[type_name] = grant_filter(self._grants_for(type_name), self._moment)
+            self.grants[type_name] = self._grants_for(type_name)
+            self._admitted[type_name] = grant_filter(self.grants[type_name], self._moment)
         return self._admitted[type_name]
+
+
+def _whole(found: Found, grants: Mapping[str, Sequence[Grant]], moment: datetime) -> Found:
+    """Those of the documents that are admitted as they are: what a part does not show leads nowhere."""
+    return {
+        key: (name, document) for key, (name, document) in found.items() if _is_whole(document, grants[name], moment)
+    }
+
+
+def _is_whole(document: Document, grants: Sequence[Grant], moment: datetime) -> bool:
+    if not any(grant.glimpses for grant in grants):
+        return True
+    return first_that_admits((g for g in grants if not g.glimpses), stamp_from(document), moment) is not None
 
 
 def _forwards(fresh: Found, includes: Sequence[Include]) -> Iterator[Reference]:

@@ -70,6 +70,8 @@ def _admitted(grant: Grant, moment: datetime) -> Filter:
         return {"plans": {"$in": list(grant.plans)}}
     if grant.authors:
         return {"author": {"$in": list(grant.authors)}}
+    if grant.glimpses:
+        return {"glimpses": admitted(list(grant.glimpses), moment)}
     return {"audience": "everyone"} if grant.everyone else NOTHING
 
 

@@ -60,7 +60,7 @@ def search(
             return Page((), total=total)
         documents = _page(database, query, condition, cursor, within)
         shown = _in_order(documents[: query.count], cursor)
-        included = brought(database, query, shown, grants_for, moment, within)
+        included = brought(database, query, shown, grants, grants_for, moment, within)
     matches = tuple(stored_from(query.type, each["_id"], each) for each in shown)
     onward, backward = ways(cursor, more=len(documents) > query.count)
 

@@ -9,6 +9,9 @@ from tests.access.circle import TO_THE_END, asked, made, walk
 from tests.access.test_searches import matches, pages
 from tests.world import Case, Party, Reply, World
 
+# What `als-be` names, and what says that there is more.
+BEFORE_ACCEPTANCE = frozenset({"resourceType", "id", "meta", "gender", "address", "communication"})
+
 
 def all_of(case: Case) -> list[str]:
     assert case.consent is not None
@@ -97,7 +100,10 @@ def test_f5_a_search_finds_permitted_tasks_alone_with_a_total_and_pages_that_agr
     found = [reference for reference in matches(seen) if reference.startswith("Task/")]
     assert sorted(found) == sorted(own)
     assert {reply.body["total"] for reply in seen} == {3}
-    assert {reference.partition("/")[0] for reference in matches(seen)} == {"Task", "ServiceRequest"}
+    assert {reference.partition("/")[0] for reference in matches(seen)} == {"Task", "ServiceRequest", "Patient"}
+    assert {frozenset(r) for reply in seen for r in reply.entries if r["resourceType"] == "Patient"} == {
+        BEFORE_ACCEPTANCE
+    }
     assert {reply.body["total"] for reply in members} == {4}
     assert case.patient in matches(members)
     for reference in matches(seen):
@@ -114,7 +120,11 @@ def test_f5_a_person_who_is_hidden_cannot_be_found_by_what_is_searched(world: Wo
     for asked_for in (
         f"identifier={identifier['system']}|{identifier['value']}",
         f"birthdate={patient['birthDate']}&family={patient['name'][0]['family']}",
-        f"_id={patient['id']}",
+        f"birthdate={patient['birthDate']}&_id={patient['id']}",
+        f"gender={patient['gender']}&_id={patient['id']}",
+        f"_id={patient['id']}&_sort=birthdate",
+        f"_id={patient['id']}&_has:Task:patient:status=requested",
+        f"_id={patient['id']}&_lastUpdated=gt2020-01-01",
     ):
         for party in (out, home):
             reply = party.get(f"Patient?{asked_for}&_total=accurate")

@@ -98,6 +98,9 @@ def test_goals_and_actions_of_a_pack_belong_together_and_are_translated(pack: An
         ({"canonical": "als|1"}, "canonical"),
         ({"regions": [{"code": "BE-BRU", "ranges": [[2, 1]]}]}, "ranges"),
         ({"custodianServiceType": {"code": "x"}}, "custodianServiceType"),
+        ({"offerDemographics": ["gender", "adress.city"]}, "adress.city"),
+        ({"offerDemographics": ["gender.code"]}, "gender.code"),
+        ({"offerDemographics": ["text"]}, "text"),
     ],
 )
 def test_a_pack_with_a_mistake_is_refused_with_its_place(change: dict[str, Any], told: str) -> None:
