@@ -1,7 +1,7 @@
 """Conditions: which resource a conditional create, update, patch, delete or reference means.
 
-Matches are sought under the writer's own grants, and a writer who comes at the same time with the same condition takes
-its turn after this one.
+Matches are sought under the writer's own grants, also where a chain or `_has` leads through other resources. A writer
+who comes at the same time with the same condition takes its turn after this one.
 
 https://hl7.org/fhir/R4/http.html#cond-update
 """
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from fhir_server.access.scopes import check_scope
 from fhir_server.fhir.errors import MalformedRequest, MultipleMatches
+from fhir_server.interactions.joining import answered, patient_asked
 from fhir_server.interactions.parameters import parameters_in
-from fhir_server.interactions.search import patient_asked
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.interactions.working_set import WorkingSet
 from fhir_server.search.parse import parse
@@ -62,12 +62,13 @@ def matches(
     if guarded:
         working.tx.guard(f"if-none-exist:{said(type_name, condition)}")
     query = parse(type_name, condition, base_url=services.base_url, default_count=most + 1, max_count=most + 1)
-    if not condition or len(query.clauses) < len(condition):
+    if not condition or len(query.clauses) + len(query.joins) < len(condition):
         raise MalformedRequest(
             f"{what} takes search parameters that say what a resource has, such as identifier=system|value.",
             type_name,
             "if-none-exist" if what == "If-None-Exist" else "condition",
         )
+    query = answered(query, working.sight)
     page = working.tx.search(query, working.sight.grants(type_name, patient_asked(query)), working.moment)
     if len(page.matches) > most:
         told = "&".join(f"{name}={value}" for name, value in condition)
