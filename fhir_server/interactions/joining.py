@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fhir_server.access.scopes import check_scope
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.interactions.sight import Sight
-from fhir_server.search.joins import joined
+from fhir_server.search.joins import joined, joins_in
 from fhir_server.search.members import codes_of
 from fhir_server.search.query import Query, Target, Token
 
@@ -24,7 +24,7 @@ def answered(query: Query, sight: Sight, known: Known | None = None) -> Query:
 
     Raises Forbidden for a type that the token's scopes do not let search.
     """
-    if not query.joins:
+    if not joins_in(query):
         return query
     found: Known = {} if known is None else known
 

@@ -85,6 +85,17 @@ def parameter_for(asking: Asking, name: str) -> SearchParameter:
     return parameter
 
 
+def value_of(asking: Asking, parameter: SearchParameter, text: str) -> Value:
+    """One value without alternatives: commas mean nothing in it. Raises MalformedRequest."""
+    _check_characters(parameter.code, text)
+    return _READERS[parameter.type](text, parameter, "", asking)
+
+
+def may_be_missing(parameter: SearchParameter) -> bool:
+    """Whether a search may ask for what has no value of the parameter."""
+    return "missing" in _served(parameter)
+
+
 def of_component(component: SearchParameter, value: Value) -> Clause:
     """What a composite asks of one component."""
     return Clause(component.code, component.type, (value,))
@@ -97,8 +108,12 @@ def _parameter(type_name: str, code: str, name: str) -> SearchParameter:
     return parameters[code]
 
 
+def _served(parameter: SearchParameter) -> list[str]:
+    return [each for each in MODIFIERS[parameter.type] if _ONLY_FOR.get(each, bool)(parameter)]
+
+
 def _check_modifier(parameter: SearchParameter, modifier: str) -> None:
-    served = [each for each in MODIFIERS[parameter.type] if _ONLY_FOR.get(each, bool)(parameter)]
+    served = _served(parameter)
     types = parameter.type == "reference" and modifier[:1].isupper() and parameter.may_point_to(modifier)
     if modifier and modifier not in served and not types:
         allowed = [f":{each}" for each in served]

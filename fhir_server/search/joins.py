@@ -15,7 +15,7 @@ from fhir_server.definitions.search_parameters import SearchParameter, parameter
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.search.clauses import MEMBERS, Asking, NotServed, clause, parameter_for
-from fhir_server.search.query import Clause, Join, Query, Target, Token
+from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Join, Not, Query, Target, Token
 
 MOST_LINKS = 8
 MOST_TYPES = 8
@@ -45,19 +45,46 @@ def join(asking: Asking, name: str, text: str, links: int = 0) -> Join:
 
 
 def joined(query: Query, seek: Seek, codes: Codes) -> Query:
-    """`query` with the clauses that its joins make.
+    """`query` with the clauses that its joins make, those in its filters in their places.
 
     `seek(query, linked)` says what a query finds, as `Type/id`; `codes(query)` the codes of the value set it finds.
     """
-    clauses = tuple(_of_codes(each, codes) if each.members else _found(each, query.type, seek) for each in query.joins)
-    return replace(query, joined=clauses)
+
+    def answer(asked: Join) -> Clause:
+        return _of_codes(asked, codes) if asked.members else _found(asked, query.type, seek)
+
+    filtered = tuple(_with_answers(each, answer) for each in query.filters)
+    return replace(query, joined=tuple(map(answer, query.joins)), filtered=filtered)
 
 
-def all_clauses(query: Query) -> tuple[Clause, ...]:
-    """Every clause of a query whose joins are answered. Raises ValueError when they are not: never ask less."""
-    if len(query.joins) != len(query.joined):
+def joins_in(query: Query) -> list[Join]:
+    """The joins of a query, those in its filters included, however deep."""
+    return [*query.joins, *(join for each in query.filters for join in _joins_of(each))]
+
+
+def conditions_of(query: Query) -> tuple[Condition, ...]:
+    """All that a query asks, its joins answered. Raises ValueError when they are not: never ask less."""
+    filters = query.filtered or query.filters
+    if len(query.joins) != len(query.joined) or any(_joins_of(each) for each in filters):
         raise ValueError("the joins of this query are not answered")
-    return query.clauses + query.joined
+    about = (AnyOf(query.any_of),) if query.any_of else ()
+    return (*query.clauses, *query.joined, *filters, *about)
+
+
+def _joins_of(condition: Condition) -> list[Join]:
+    if isinstance(condition, AllOf | AnyOf):
+        return [join for each in condition.conditions for join in _joins_of(each)]
+    if isinstance(condition, Not):
+        return _joins_of(condition.condition)
+    return [condition] if isinstance(condition, Join) else []
+
+
+def _with_answers(condition: Condition, answer: Callable[[Join], Clause]) -> Condition:
+    if isinstance(condition, AllOf | AnyOf):
+        return replace(condition, conditions=tuple(_with_answers(each, answer) for each in condition.conditions))
+    if isinstance(condition, Not):
+        return Not(_with_answers(condition.condition, answer))
+    return answer(condition) if isinstance(condition, Join) else condition
 
 
 def _found(asked: Join, type_name: str, seek: Seek) -> Clause:
@@ -117,13 +144,13 @@ def _chain(asking: Asking, name: str, text: str, links: int) -> Join:
     references = [code for code, each in parameters.items() if each.type == "reference"]
     if match is None or match["code"] not in references:
         raise NotServed(f"{asking.type} has no chain {name!r}; chains begin with {', '.join(sorted(references))}.")
-    types = _types(parameters[match["code"]], match["type"], match["rest"], name)
+    types = types_of_chain(parameters[match["code"]], match["type"], match["rest"], name)
     queries = tuple(_asked(replace(asking, type=each), match["rest"], text, links) for each in types)
     return Join(match["code"], queries)
 
 
-def _types(parameter: SearchParameter, stated: str | None, rest: str, name: str) -> list[str]:
-    """The types that a chain leads to: the one that is stated, or those that have what follows."""
+def types_of_chain(parameter: SearchParameter, stated: str | None, rest: str, name: str) -> list[str]:
+    """The types that a chain leads to: the one that is stated, or those that have what follows. Raises NotServed."""
     if stated is not None:
         if stated not in RESOURCE_TYPES or not parameter.may_point_to(stated):
             raise NotServed(f"{name!r}: {parameter.code!r} does not refer to {stated!r} here.")

@@ -7,8 +7,22 @@ from fhir_server.definitions.search_parameters import SearchParameter, parameter
 from fhir_server.fhir.json import Resource
 from fhir_server.search.clauses import of_component
 from fhir_server.search.extract import search_values
-from fhir_server.search.joins import all_clauses
-from fhir_server.search.query import Amount, Clause, Moment, Near, Query, Text, Together, Token
+from fhir_server.search.joins import conditions_of
+from fhir_server.search.query import (
+    AllOf,
+    Amount,
+    AnyOf,
+    Clause,
+    Condition,
+    Join,
+    Moment,
+    Near,
+    Not,
+    Query,
+    Text,
+    Together,
+    Token,
+)
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
 from fhir_server.search.types import date, near, number, string
 
@@ -19,13 +33,21 @@ def matches(query: Query, resource: Resource) -> bool:
     """Whether the resource is of the query's type and meets every clause; paging and sorting play no part."""
     if resource["resourceType"] != query.type:
         return False
-    parameters, clauses = parameters_of(query.type), all_clauses(query)
-    values = search_values(resource) if clauses or query.any_of else {}
+    conditions = conditions_of(query)
+    values = search_values(resource) if conditions else {}
+    return all(_holds(each, resource, values) for each in conditions)
 
-    def meets(clause: Clause) -> bool:
-        return _meets(parameters[clause.parameter], clause, resource, values)
 
-    return all(map(meets, clauses)) and (not query.any_of or any(map(meets, query.any_of)))
+def _holds(condition: Condition, resource: Resource, values: Values) -> bool:
+    if isinstance(condition, AllOf):
+        return all(_holds(each, resource, values) for each in condition.conditions)
+    if isinstance(condition, AnyOf):
+        return any(_holds(each, resource, values) for each in condition.conditions)
+    if isinstance(condition, Not):
+        return not _holds(condition.condition, resource, values)
+    if isinstance(condition, Join):
+        raise ValueError("a join is answered before it is asked")
+    return _meets(parameters_of(resource["resourceType"])[condition.parameter], condition, resource, values)
 
 
 def _meets(parameter: SearchParameter, clause: Clause, resource: Resource, values: Values) -> bool:

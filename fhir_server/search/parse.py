@@ -12,8 +12,9 @@ from fhir_server.definitions.structures import RESOURCE_TYPES, load
 from fhir_server.fhir.errors import MalformedRequest, UnknownType
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.clauses import Asking, NotServed, clause
+from fhir_server.search.filters import filter_condition
 from fhir_server.search.includes import include, revinclude
-from fhir_server.search.joins import asks_through, join
+from fhir_server.search.joins import asks_through, join, joins_in
 from fhir_server.search.keys import sortable
 from fhir_server.search.query import Clause, Query, Sort, Target, Token
 
@@ -83,13 +84,17 @@ def _with(query: Query, asking: Asking, name: str, text: str) -> Query:
         return query
     if name in CONTROLS:
         return CONTROLS[name](query, text)
+    if name == "_filter":
+        return _bounded(replace(query, filters=(*query.filters, filter_condition(asking, text))), name)
     if asks_through(name):
-        if len(query.joins) == MOST_JOINS:
-            raise MalformedRequest(
-                f"A search has at most {MOST_JOINS} chains, _has and the like; {name!r} is one more."
-            )
-        return replace(query, joins=(*query.joins, join(asking, name, text)))
+        return _bounded(replace(query, joins=(*query.joins, join(asking, name, text))), name)
     return replace(query, clauses=(*query.clauses, clause(asking, name, text)))
+
+
+def _bounded(query: Query, name: str) -> Query:
+    if len(joins_in(query)) > MOST_JOINS:
+        raise MalformedRequest(f"A search has at most {MOST_JOINS} chains, _has and the like; {name!r} is one more.")
+    return query
 
 
 def _repeated(pairs: Sequence[tuple[str, str]]) -> list[Issue]:

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/search.html
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,27 @@ class Clause:
 
 
 @dataclass(frozen=True)
+class AllOf:
+    """Every one of the conditions."""
+
+    conditions: tuple["Condition", ...]
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """At least one of the conditions."""
+
+    conditions: tuple["Condition", ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """What does not meet the condition."""
+
+    condition: "Condition"
+
+
+@dataclass(frozen=True)
 class Sort:
     """A sort key: the parameter's code, ascending unless `descending`."""
 
@@ -129,13 +151,17 @@ class Join:
     members: str | None = None
 
 
+Condition: TypeAlias = Clause | Join | AllOf | AnyOf | Not
+
+
 @dataclass(frozen=True)
 class Query:
     """A search of one resource type.
 
     Of `any_of`, when there are some, one must be met. `joins` are answered before the rest; `joined` are the clauses
-    that they came to. `summary` is count, true, text or data, `elements` what `_elements` names. `skipped` names the
-    parameters that a lenient search left out; they play no part in what is asked.
+    that they came to. `filters` are the conditions of `_filter`, `filtered` the same with their joins answered.
+    `summary` is count, true, text or data, `elements` what `_elements` names. `skipped` names the parameters that a
+    lenient search left out; they play no part in what is asked.
     """
 
     type: str
@@ -150,4 +176,6 @@ class Query:
     any_of: tuple[Clause, ...] = ()
     joins: tuple[Join, ...] = ()
     joined: tuple[Clause, ...] = ()
+    filters: tuple[Condition, ...] = ()
+    filtered: tuple[Condition, ...] = ()
     elements: tuple[str, ...] = ()

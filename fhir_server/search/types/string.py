@@ -45,9 +45,11 @@ def meets(modifier: str | None, asked: Text, folded: list[str], exact: list[str]
     """Whether one of the stored texts meets what was asked."""
     if modifier == "exact":
         return asked.asked in exact
+    if modifier == "equal":
+        return asked.folded in folded
     if modifier == "contains":
         return any(asked.folded in text for text in folded)
-    return any(text.startswith(asked.folded) for text in folded)
+    return any(text.endswith(asked.folded) if modifier == "ends" else text.startswith(asked.folded) for text in folded)
 
 
 def _plain(value: Any) -> Iterator[Any]:

@@ -58,5 +58,5 @@ def read(query: Query, moment: datetime, secret: bytes) -> Cursor:
 
 
 def _signature(query: Query, body: bytes, secret: bytes) -> bytes:
-    question = repr((query.type, query.clauses, query.any_of, query.joins, query.sort)).encode()
+    question = repr((query.type, query.clauses, query.any_of, query.joins, query.filters, query.sort)).encode()
     return hmac.new(secret, hashlib.sha256(question).digest() + body, hashlib.sha256).digest()[:_SIGNED_BYTES]

@@ -13,3 +13,8 @@ def beginning(text: str) -> dict[str, Any]:
 def containing(text: str) -> dict[str, Any]:
     """One of the texts holds `text`; an index on it is read from end to end."""
     return {"$regex": re.escape(text)}
+
+
+def ending(text: str) -> dict[str, Any]:
+    """One of the texts ends with `text`; folding leaves no line break that could come after it."""
+    return {"$regex": f"{re.escape(text)}$"}

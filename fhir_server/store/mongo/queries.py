@@ -10,14 +10,29 @@ from typing import Any, TypeAlias
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.search.clauses import of_component
 from fhir_server.search.grant import Grant
-from fhir_server.search.joins import all_clauses
+from fhir_server.search.joins import conditions_of
 from fhir_server.search.keys import LAST_TEXT
-from fhir_server.search.query import Amount, Clause, Moment, Near, Query, Target, Text, Together, Token
+from fhir_server.search.query import (
+    AllOf,
+    Amount,
+    AnyOf,
+    Clause,
+    Condition,
+    Join,
+    Moment,
+    Near,
+    Not,
+    Query,
+    Target,
+    Text,
+    Together,
+    Token,
+)
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
 from fhir_server.search.types import date, near, number, token
 from fhir_server.store.mongo.documents import admitted
 from fhir_server.store.mongo.indexes import keyed
-from fhir_server.store.mongo.patterns import beginning, containing
+from fhir_server.store.mongo.patterns import beginning, containing, ending
 
 Filter: TypeAlias = dict[str, Any]
 
@@ -41,8 +56,7 @@ def query_filter(query: Query) -> Filter:
     """The documents that the query asks for, whoever asks; tombstones never match."""
     return both(
         {"del": False},
-        *(condition for clause in all_clauses(query) for condition in _conditions(query.type, clause)),
-        *([either([both(*_conditions(query.type, clause)) for clause in query.any_of])] if query.any_of else ()),
+        *(condition for asked in conditions_of(query) for condition in _compiled(query.type, asked)),
     )
 
 
@@ -73,6 +87,19 @@ def _admitted(grant: Grant, moment: datetime) -> Filter:
     if grant.glimpses:
         return {"glimpses": admitted(list(grant.glimpses), moment)}
     return {"audience": "everyone"} if grant.everyone else NOTHING
+
+
+def _compiled(type_name: str, asked: Condition) -> list[Filter]:
+    """The conditions that together say what is asked."""
+    if isinstance(asked, AllOf):
+        return [condition for each in asked.conditions for condition in _compiled(type_name, each)]
+    if isinstance(asked, AnyOf):
+        return [either([both(*_compiled(type_name, each)) for each in asked.conditions])]
+    if isinstance(asked, Not):
+        return [{"$nor": [both(*_compiled(type_name, asked.condition))]}]
+    if isinstance(asked, Join):
+        raise ValueError("a join is answered before it is asked")
+    return _conditions(type_name, asked)
 
 
 def _conditions(type_name: str, clause: Clause) -> list[Filter]:
@@ -223,8 +250,13 @@ def _worded(parameter: SearchParameter, clause: Clause) -> Filter:
 def _texts(parameter: SearchParameter, modifier: str | None, asked: Text) -> Filter:
     if modifier == "exact":
         return {f"s.{parameter.code}.x": asked.asked}
-    found = containing(asked.folded) if modifier == "contains" else beginning(asked.folded)
-    return {f"s.{parameter.code}.f": found}
+    if modifier == "equal":
+        return {f"s.{parameter.code}.f": asked.folded}
+    pattern = _PATTERNS.get(modifier or "", beginning)
+    return {f"s.{parameter.code}.f": pattern(asked.folded)}
+
+
+_PATTERNS: Mapping[str, Callable[[str], Filter]] = {"contains": containing, "ends": ending}
 
 
 def _amounts(parameter: SearchParameter, clause: Clause) -> Filter:
