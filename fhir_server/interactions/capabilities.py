@@ -21,6 +21,7 @@ from fhir_server.interactions.subsets import summary_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 
 _WRITES = frozenset({"create", "update", "patch", "delete"})
+_FILTERED = "Expressions over the search parameters of the type, without filters on the way (name[filter].name)."
 _REASON = "open to every signed-in party"
 # There is no terminology service, so there are no TerminologyCapabilities.
 _SERVED: Mapping[str, tuple[str, ...]] = {"mode": ("full",), "_summary": ("true", "text", "data", "false")}
@@ -84,6 +85,7 @@ def statement(services: Services) -> Resource:
                     "Who may read what follows from the care team of each plan.",
                 },
                 "resource": [_resource(type_name, services) for type_name in sorted(TYPES)],
+                "searchParam": [{"name": "_filter", "type": "special", "documentation": _FILTERED}],
                 "interaction": [{"code": code} for code in ("transaction", "batch", "search-system", "history-system")],
                 "operation": _operations(None),
                 "compartment": [PATIENT],

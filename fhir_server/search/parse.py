@@ -16,7 +16,7 @@ from fhir_server.search.filters import filter_condition
 from fhir_server.search.includes import include, revinclude
 from fhir_server.search.joins import asks_through, join, joins_in
 from fhir_server.search.keys import sortable
-from fhir_server.search.query import Clause, Query, Sort, Target, Token
+from fhir_server.search.query import Clause, Condition, Query, Sort, Target, Token
 
 DEFAULT_COUNT = 50
 MAX_COUNT = 200
@@ -84,8 +84,8 @@ def _with(query: Query, asking: Asking, name: str, text: str) -> Query:
         return query
     if name in CONTROLS:
         return CONTROLS[name](query, text)
-    if name == "_filter":
-        return _bounded(replace(query, filters=(*query.filters, filter_condition(asking, text))), name)
+    if name in SPECIAL:
+        return _bounded(replace(query, filters=(*query.filters, SPECIAL[name](asking, text))), name)
     if asks_through(name):
         return _bounded(replace(query, joins=(*query.joins, join(asking, name, text))), name)
     return replace(query, clauses=(*query.clauses, clause(asking, name, text)))
@@ -186,3 +186,6 @@ CONTROLS: Mapping[str, Callable[[Query, str], Query]] = {
     "_cursor": _cursor,
 }
 """The parameters that say how to answer, each with what it changes in the Query."""
+
+SPECIAL: Mapping[str, Callable[[Asking, str], Condition]] = {"_filter": filter_condition}
+"""The parameters that are a condition of any type rather than a value of one parameter."""

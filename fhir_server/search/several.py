@@ -12,7 +12,7 @@ from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.joins import asks_through
 from fhir_server.search.keys import sortable
-from fhir_server.search.parse import CONTROLS, parse
+from fhir_server.search.parse import CONTROLS, SPECIAL, parse
 from fhir_server.search.query import Query
 
 Pairs = Sequence[tuple[str, str]]
@@ -66,7 +66,7 @@ def _not_common(type_names: Sequence[str], name: str, text: str) -> str | None:
         wrong = next((key for key in keys if key not in served), None)
         return wrong and f"These types cannot be sorted together by {wrong!r}; they can by {', '.join(served)}."
     code, common = name.partition(":")[0], sorted(_common(type_names))
-    if name in CONTROLS or asks_through(name) or code in common:
+    if name in CONTROLS or name in SPECIAL or asks_through(name) or code in common:
         return None
     return f"Not all of these types have a search parameter {code!r}; they have in common {', '.join(common)}."
 

@@ -1,6 +1,7 @@
 """What an actor may not read answers no chain, no `_has`, no `_list` and no include: not even yes or no."""
 
 from itertools import product
+from urllib.parse import quote
 
 import pytest
 
@@ -48,6 +49,22 @@ def test_a_chain_finds_by_what_the_actor_may_read_and_by_nothing_else(matrix: Ma
         for code, target in referring(matrix, name):
             reply = party.get(f"{name}?{code}:{target}._id={id_of(refs[target])}&_id={id_of(refs[name])}")
             assert (refs[name] in ids(reply)) == (may_see(kind, name) and may_see(kind, target)), (name, code, target)
+            asked += 1
+    assert asked > 30
+
+
+@pytest.mark.parametrize("kind", OF_ONE_CIRCLE)
+def test_a_filter_goes_only_through_what_the_actor_may_read(matrix: Matrix, kind: str) -> None:
+    party, refs = matrix.parties[kind], matrix.agreed.refs
+    asked = 0
+    for name in CLOSED:
+        for code, target in referring(matrix, name):
+            through = f"{code}:{target}._id eq {id_of(refs[target])}"
+            there = party.get(f"{name}?_filter={quote(through)}&_id={id_of(refs[name])}")
+            not_there = party.get(f"{name}?_filter={quote(f'not ({through})')}&_id={id_of(refs[name])}")
+            seen = may_see(kind, name) and may_see(kind, target)
+            assert (refs[name] in ids(there)) == seen, (name, code, target)
+            assert (refs[name] in ids(not_there)) == (may_see(kind, name) and not seen), (name, code, target)
             asked += 1
     assert asked > 30
 

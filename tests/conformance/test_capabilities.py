@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -27,6 +28,7 @@ VALUES = {
     "quantity": "1",
     "special": "51.05|3.72",
 }
+OF_ALL = {"_filter": quote('_id eq none or not (_lastUpdated lt "2026-01-01")')}
 # The chain of a plan is only made by a referral; its AuditEvents are read by the plan's custodian.
 OF_A_CASE = {"Task": "task", "ServiceRequest": "order", "CarePlan": "plan", "CareTeam": "team", "Consent": "consent"}
 
@@ -163,6 +165,14 @@ def test_declared_search_parameters_work(hospital: Party, statement: Resource, t
     assert {"_id", "_lastUpdated"} <= {each["name"] for each in parameters}
     for each in parameters:
         reply = hospital.get(f"{type_name}?{each['name']}={_value(type_name, each)}&_count=1")
+        assert reply.status == 200, (each, reply.body)
+        assert reply.body["type"] == "searchset"
+
+
+@pytest.mark.parametrize("type_name", ALL)
+def test_parameters_that_are_declared_for_all_types_work(hospital: Party, statement: Resource, type_name: str) -> None:
+    for each in statement["rest"][0]["searchParam"]:
+        reply = hospital.get(f"{type_name}?{each['name']}={OF_ALL[each['name']]}&_count=1")
         assert reply.status == 200, (each, reply.body)
         assert reply.body["type"] == "searchset"
 

@@ -2,6 +2,7 @@
 
 import uuid
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -254,3 +255,32 @@ def test_what_refers_to_a_match_needs_the_scopes_to_search_and_to_read_it(
     for scopes, found in (("rs", [seen]), ("r", []), ("s", [])):
         party = world.party("system/Patient.rs", f"system/Observation.{scopes}", organization=hosp.reference)
         assert ids(party.get(place), "include") == found, scopes
+
+
+def test_a_filter_goes_through_others_and_says_not(hosp: Party, unique: str) -> None:
+    patient, other = person(hosp, unique), person(hosp, uuid.uuid4().hex)
+    mine = hosp.post(observation(f"Patient/{patient}", unique)).body["id"]
+    theirs = hosp.post(observation(f"Patient/{other}", unique)).body["id"]
+
+    def found(expression: str) -> list[str]:
+        return sorted(ids(hosp.get(f"Observation?code={unique}&_filter={quote(expression)}")))
+
+    assert found(f"patient.identifier eq {unique}") == [mine]
+    assert found(f"not (patient.identifier eq {unique})") == [theirs]
+    assert found(f"subject:Patient.identifier eq {unique} or subject re Patient/{other}") == sorted([mine, theirs])
+    assert found(f"patient.identifier eq {unique} and subject re Patient/{other}") == []
+    pages_of_both = pages(hosp, f"Observation?code={unique}&_filter={quote('not (status eq draft)')}&_count=1")
+    assert sorted(id for page in pages_of_both for id in page) == sorted([mine, theirs])
+
+
+def test_a_filter_asks_for_the_codes_of_a_value_set(hosp: Party, world: World, unique: str) -> None:
+    url = f"https://example.org/ValueSet/{unique}"
+    include = [{"system": "urn:codes", "concept": [{"code": unique}]}]
+    value_set = minimal("ValueSet", id=f"of-{unique}", url=url, status="active", compose={"include": include})
+    assert world.operator.put(value_set).status == 201
+    patient = person(hosp, unique)
+    inside = hosp.post(observation(f"Patient/{patient}", unique)).body["id"]
+    outside = hosp.post(observation(f"Patient/{patient}", "another")).body["id"]
+
+    assert ids(hosp.get(f"Observation?patient={patient}&_filter={quote(f'code in {url}')}")) == [inside]
+    assert ids(hosp.get(f"Observation?patient={patient}&_filter={quote(f'code ni {url}')}")) == [outside]
