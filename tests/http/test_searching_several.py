@@ -182,3 +182,11 @@ def test_the_audit_tells_what_was_asked_and_shown(
 
     [search] = [each for each in told if each["subtype"][0]["code"] == "search-system"]
     assert any("Flag/" in entity.get("what", {}).get("reference", "") for entity in search["entity"])
+
+
+def test_a_filter_is_asked_of_each_type(hosp: Party, person: str) -> None:
+    asked = f"_type=Observation,Flag&_filter=patient%20re%20{person}%20and%20not%20(code%20eq%20b)"
+
+    assert types(hosp.get(f"?{asked}")) == ["Observation"] * 2 + ["Flag"]
+    refused = hosp.get("?_type=Observation,Flag&_filter=value-string%20eq%20b")
+    assert (refused.status, "Flag has no search parameter" in refused.issues[0]["diagnostics"]) == (400, True)
