@@ -185,8 +185,8 @@ def test_the_audit_tells_what_was_asked_and_shown(
 
 
 def test_a_filter_is_asked_of_each_type(hosp: Party, person: str) -> None:
-    asked = f"_type=Observation,Flag&_filter=patient%20re%20{person}%20and%20not%20(code%20eq%20b)"
+    asked = f"_type=Observation,Flag&_filter=patient%20re%20{person}%20and%20not%20(identifier%20pr%20true)"
 
-    assert types(hosp.get(f"?{asked}")) == ["Observation"] * 2 + ["Flag"]
+    assert types(hosp.get(f"?{asked}")) == ["Observation"] * 3 + ["Flag"]
     refused = hosp.get("?_type=Observation,Flag&_filter=value-string%20eq%20b")
     assert (refused.status, "Flag has no search parameter" in refused.issues[0]["diagnostics"]) == (400, True)
