@@ -40,6 +40,7 @@ ACTIONS = {
     "batch": "E",
     "capabilities": "R",
     "sign-in": "E",
+    "purge": "D",
 }
 _OPERATION = "https://samen.example/fhir/CodeSystem/operation"
 
@@ -84,7 +85,7 @@ def audit_event(id: str, moment: datetime, actor: Actor | None, occurrence: Occu
 
 def _subtype(interaction: str) -> list[Resource]:
     """The interaction; an operation is one of its own code system, so that readers of R4's list know it too."""
-    if interaction in OPERATIONS:
+    if interaction in OPERATIONS or interaction == "purge":
         return [{"system": _INTERACTION, "code": "operation"}, {"system": _OPERATION, "code": interaction}]
     return [{"system": _INTERACTION, "code": interaction}]
 

@@ -51,13 +51,13 @@ def load_folder(folder: Path, client_id: str, again: bool) -> None:
     _tell(results)
 
 
-def operator(parts: Parts, client_id: str) -> Actor:
-    """The operator that a registered client speaks for. Raises ClickException unless it may import."""
+def operator(parts: Parts, client_id: str, scope: str = IMPORT) -> Actor:
+    """The operator that a registered client speaks for. Raises ClickException unless it has the scope."""
     client = parts.registry.client(client_id)
     if client is None or client.revoked:
         raise click.ClickException(f"there is no client {client_id}")
-    if IMPORT not in client.scopes:
-        raise click.ClickException(f"{client_id} is not registered with the scope {IMPORT}")
+    if scope not in client.scopes:
+        raise click.ClickException(f"{client_id} is not registered with the scope {scope}")
     return Actor(organization=client.organization, scopes=frozenset(client.scopes), client_id=client.id)
 
 

@@ -6,11 +6,14 @@ Reading and writing share one set of questions: inside a transaction they see it
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.search.grant import Grant, Reader, Stamp
 from fhir_server.search.query import Query
+
+if TYPE_CHECKING:
+    from fhir_server.store.purges import Purges
 
 Result = TypeVar("Result")
 
@@ -262,6 +265,10 @@ class Transaction(Reading, Protocol):
 
 class Store(Reading, Protocol):
     """The whole store."""
+
+    @property
+    def purges(self) -> "Purges":
+        """What forgets a whole person."""
 
     def transact(self, work: Callable[[Transaction], Result], foreseen: Foreseen | None = None) -> Result:
         """Run `work` in one transaction; again from the start when another writer was first.

@@ -23,10 +23,11 @@ from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX
 from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.indexes import ensure_indexes
+from fhir_server.store.mongo.purging import PURGED, PURGES, MongoPurges
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain, audit_document
 
-_OWN_COLLECTIONS = (CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX)
+_OWN_COLLECTIONS = (CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX, PURGED, PURGES)
 _OWN_INDEXES = {
     CIRCLES: [
         IndexModel([("patient", ASCENDING), ("_id", ASCENDING)]),
@@ -118,6 +119,11 @@ class MongoStore(MongoReading):
                     break
                 time.sleep(pause)
         raise _gave_up(lost) from lost
+
+    @property
+    def purges(self) -> MongoPurges:
+        """What forgets a whole person."""
+        return MongoPurges(self._connection, longest_write=self._write_seconds + _ENDING_SECONDS)
 
     def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
         """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""

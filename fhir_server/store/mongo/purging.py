@@ -1,0 +1,289 @@
+"""How a person's purge goes to MongoDB.
+
+Collections: `purges` {_id: "Patient/x", key, begun, plans, words, closed, reached}, one document while a purge is under
+way; `purged` {_id: "Patient/x Type/id"}: what belongs to the person, noted before it goes. Nothing here is asked often,
+so a collection without the index is read whole.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import TypeVar
+
+from pymongo import ASCENDING, DeleteMany, DeleteOne, UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from fhir_server.fhir.errors import VersionConflict
+from fhir_server.fhir.json import Resource
+from fhir_server.search.grant import Stamp
+from fhir_server.store.contract import Stored
+from fhir_server.store.mongo.connection import DURABLE, Connection, asking, refusal
+from fhir_server.store.mongo.documents import (
+    AUDIT_EVENTS,
+    CIRCLES,
+    EVENTS,
+    GUARDS,
+    HISTORY,
+    MOVES,
+    OUTBOX,
+    Document,
+    history_key,
+    refers_to,
+    stored_from,
+)
+from fhir_server.store.mongo.transaction import audit_document
+from fhir_server.store.purges import Purge
+
+PURGES, PURGED = "purges", "purged"
+
+_BATCH = 500
+_SECONDS = 300.0
+_COMMIT_SECONDS = 60.0
+_TURNS = 20
+
+Item = TypeVar("Item")
+
+
+class MongoPurges:
+    """The contract's Purges; `longest_write` is when a transaction of this store is over at the latest, in seconds."""
+
+    def __init__(self, connection: Connection, *, longest_write: float) -> None:
+        self._connection = connection
+        self._longest_write = longest_write
+
+    @property
+    def longest_write(self) -> float:
+        """Seconds after which a write that had begun before is certainly over."""
+        return self._longest_write
+
+    def find(self, person: str) -> Purge | None:
+        """The purge of a person that has begun and not ended."""
+        with asking(_SECONDS):
+            found = self._collection(PURGES).find_one({"_id": person})
+        return _purge_from(found) if found else None
+
+    def unfinished(self) -> list[str]:
+        """The people whose purge has begun and not ended."""
+        with asking(_SECONDS):
+            return [each["_id"] for each in self._collection(PURGES).find({}, {"_id": 1}).sort("_id", ASCENDING)]
+
+    def begin(self, purge: Purge, told: Resource) -> Purge:
+        """Keep the record and the AuditEvent that tells of it, as one; the record that was there, when one was."""
+        fields = {"key": purge.key, "begun": purge.begun, "plans": list(purge.plans), "words": list(purge.words)}
+        document = {"_id": purge.person, **fields, "closed": None, "reached": {}}
+
+        def write(session: ClientSession) -> None:
+            self._collection(PURGES).insert_one(document, session=session)
+            self._tell(told, session)
+
+        try:
+            self._attempt(write)
+        except VersionConflict:
+            return self.find(purge.person) or purge
+        return purge
+
+    def reach(self, purge: Purge, collection: str, place: str) -> None:
+        """Keep how far the reading of a collection came."""
+        with asking(_SECONDS):
+            self._collection(PURGES).update_one({"_id": purge.person}, {"$set": {f"reached.{collection}": place}})
+
+    def lying(self, person: str, plans: Sequence[str], type_name: str) -> Iterator[Stored]:
+        """Current versions, tombstones too, that are about the person or lie in one of the plans."""
+        yield from self._current(type_name, {"patient": person})
+        if plans:
+            yield from self._current(type_name, {"plans": {"$in": list(plans)}, "patient": {"$ne": person}})
+
+    def referring(self, references: Iterable[str], type_names: Sequence[str]) -> Iterator[Stored]:
+        """Current versions of these types that refer to one of `Type/id` references."""
+        for some in _batches(references):
+            terms = [refers_to(reference) for reference in some]
+            for type_name in type_names:
+                yield from self._current(type_name, {"t": {"$in": terms}})
+
+    def linking(self, urls: Iterable[str]) -> Iterator[Stored]:
+        """The DocumentReferences whose content lies at one of the urls."""
+        for some in _batches(urls):
+            yield from self._current("DocumentReference", {"t": {"$in": [f"location={url}" for url in some]}})
+
+    def note(self, person: str, references: Iterable[str]) -> None:
+        """Remember what belongs to the person, before it goes."""
+        for some in _batches(references):
+            with asking(_SECONDS):
+                self._note(person, some)
+
+    def noted(self, person: str) -> frozenset[str]:
+        """Everything that was remembered."""
+        with asking(_SECONDS):
+            found = self._collection(PURGED).find({"_id": _noted_of(person)}, {"_id": 1})
+            return frozenset(each["_id"].partition(" ")[2] for each in found)
+
+    def close(self, purge: Purge, type_names: Sequence[str], moment: datetime) -> None:
+        """Take away the person, its workflow and its circles, as one commit at the plans' guards; note what it was."""
+        plans = list(purge.plans)
+        mine = {"$or": [{"patient": purge.person}, {"plans": {"$in": plans}}]}
+
+        def write(session: ClientSession) -> None:
+            for key in (purge.person, *plans):
+                taken = {"$inc": {"turn": 1}}
+                self._collection(GUARDS).update_one({"_id": key}, taken, upsert=True, session=session)
+            gone = [
+                f"{type_name}/{document['_id']}"
+                for type_name in type_names
+                for document in self._collection(type_name).find(mine, {"_id": 1}, session=session)
+            ]
+            self._note(purge.person, gone, session)
+            self._remove(gone, session)
+            self._collection(CIRCLES).delete_many({"patient": purge.person}, session=session)
+            self._collection(MOVES).delete_many({"plan": {"$in": plans}}, session=session)
+            self._collection(OUTBOX).delete_many({"plan": {"$in": plans}}, session=session)
+            closed = {"$set": {"closed": moment}}
+            self._collection(PURGES).update_one({"_id": purge.person}, closed, session=session)
+
+        self._transact(write)
+
+    def remove(self, references: Sequence[str]) -> None:
+        """Take away resources, all their versions, and what the outbox would tell of them."""
+        for some in _batches(references):
+            with asking(_SECONDS):
+                self._collection(OUTBOX).delete_many({"focus": {"$in": some}})
+                self._remove(some)
+
+    def forget_events(self, purge: Purge, pseudonym: Callable[[str], str]) -> None:
+        """Let events that are numbered already say `pseudonym(focus)` instead; what is not numbered goes."""
+        plans = list(purge.plans)
+        with asking(_SECONDS):
+            self._collection(OUTBOX).delete_many({"plan": {"$in": plans}})
+            self._collection(MOVES).delete_many({"plan": {"$in": plans}})
+            tasks = [each for each in self.noted(purge.person) if each.startswith("Task/")]
+            named = {"$or": [{"plan": {"$in": plans}}, {"focus": {"$in": tasks}}]}
+            found = self._collection(EVENTS).find(named, {"focus": 1, "plan": 1})
+            changes = [
+                UpdateOne({"_id": each["_id"]}, {"$set": {"focus": pseudonym(each["focus"]), "plan": None}})
+                for each in found
+            ]
+            for some in _batches(changes):
+                self._collection(EVENTS).bulk_write(some)
+
+    def audit_events(self, after: str, since: datetime | None) -> Iterator[tuple[str, Stored]]:
+        """AuditEvents, with the place that each has, behind the place `after`; all, or those recorded `since`."""
+        for document in self._in_order(AUDIT_EVENTS, after, {"lu": {"$gte": since}} if since else {}):
+            yield document["_id"], stored_from(AUDIT_EVENTS, document["_id"], document)
+
+    def past_versions(self, after: str, since: datetime | None) -> Iterator[tuple[str, Stored]]:
+        """Past versions of every type, in the same way."""
+        for document in self._in_order(HISTORY, after, {"nx": {"$gte": since}} if since else {}):
+            type_name, id, _ = document["_id"].split("/")
+            yield document["_id"], stored_from(type_name, id, document)
+
+    def replace_event(self, event: Resource, stored: Stored) -> None:
+        """Put another content in the place of an AuditEvent; `stored` brings its stamp."""
+        with asking(_SECONDS):
+            self._collection(AUDIT_EVENTS).replace_one({"_id": stored.id}, audit_document(event, stored.stamp))
+
+    def replace_version(self, place: str, body: bytes) -> None:
+        """Put another content in the place of a past version."""
+        with asking(_SECONDS):
+            self._collection(HISTORY).update_one({"_id": place}, {"$set": {"body": body}})
+
+    def end(self, purge: Purge, told: Resource) -> bool:
+        """Forget the record and all that was noted, and keep the AuditEvent; False when another process was first."""
+        with asking(_SECONDS):
+            self._collection(PURGED).delete_many({"_id": _noted_of(purge.person)})
+
+        def write(session: ClientSession) -> bool:
+            # Guards last: a writer that had begun before may hold the turn of one, and would take a new one for it.
+            guards = {"_id": {"$in": [purge.person, *purge.plans]}}
+            self._collection(GUARDS).delete_many(guards, session=session)
+            ended = self._collection(PURGES).delete_one({"_id": purge.person}, session=session).deleted_count == 1
+            if ended:
+                self._tell(told, session)
+            return ended
+
+        return self._transact(write)
+
+    def _collection(self, name: str) -> Collection[Document]:
+        return self._connection.collection(name)
+
+    def _current(self, type_name: str, condition: Document) -> Iterator[Stored]:
+        with asking(_SECONDS):
+            found = list(self._collection(type_name).find(condition, {"t": 0, "d": 0, "s": 0, "has": 0, "k": 0}))
+        for document in found:
+            yield stored_from(type_name, document["_id"], document)
+
+    def _note(self, person: str, references: Iterable[str], session: ClientSession | None = None) -> None:
+        notes = [
+            UpdateOne({"_id": f"{person} {reference}"}, {"$setOnInsert": {"purge": person}}, upsert=True)
+            for reference in references
+        ]
+        if notes:
+            self._collection(PURGED).bulk_write(notes, session=session)
+
+    def _remove(self, references: Iterable[str], session: ClientSession | None = None) -> None:
+        """History first: what is still current is found again when this is cut off."""
+        ids: dict[str, list[str]] = defaultdict(list)
+        versions = []
+        for reference in references:
+            type_name, _, id = reference.partition("/")
+            ids[type_name].append(id)
+            span = {"$gte": history_key(type_name, id, 0), "$lt": f"{type_name}/{id}0"}  # "0" follows "/"
+            versions.append(DeleteMany({"_id": span}))
+        if versions:
+            self._collection(HISTORY).bulk_write(versions, session=session)
+        for type_name, some in ids.items():
+            self._collection(type_name).bulk_write([DeleteOne({"_id": id}) for id in some], session=session)
+
+    def _in_order(self, name: str, after: str, condition: Document) -> Iterator[Document]:
+        while True:
+            asked = {"_id": {"$gt": after}, **condition}
+            with asking(_SECONDS):
+                found = self._collection(name).find(asked, {"t": 0, "d": 0, "s": 0, "has": 0, "k": 0})
+                page = list(found.sort("_id", ASCENDING).limit(_BATCH))
+            yield from page
+            if len(page) < _BATCH:
+                return
+            after = page[-1]["_id"]
+
+    def _tell(self, told: Resource, session: ClientSession) -> None:
+        self._collection(AUDIT_EVENTS).insert_one(audit_document(told, Stamp()), session=session)
+
+    def _transact(self, work: Callable[[ClientSession], Item]) -> Item:
+        """Run `work` in one transaction, again when another writer was first. Raises VersionConflict, Unavailable."""
+        for _ in range(_TURNS - 1):
+            try:
+                return self._attempt(work)
+            except VersionConflict:  # a guard that another writer made at the same time
+                continue
+        return self._attempt(work)
+
+    def _attempt(self, work: Callable[[ClientSession], Item]) -> Item:
+        try:
+            with asking(_COMMIT_SECONDS), self._connection.client.start_session(causal_consistency=False) as session:
+                return session.with_transaction(work, ReadConcern("snapshot"), DURABLE)
+        except PyMongoError as error:
+            raise refusal(error) from error
+
+
+def _purge_from(document: Document) -> Purge:
+    return Purge(
+        person=document["_id"],
+        key=bytes(document["key"]),
+        begun=document["begun"],
+        plans=tuple(document["plans"]),
+        words=tuple(document["words"]),
+        closed=document["closed"],
+        reached=document["reached"],
+    )
+
+
+def _noted_of(person: str) -> Document:
+    return {"$gt": f"{person} ", "$lt": f"{person}!"}
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    waiting = iter(items)
+    while some := list(islice(waiting, _BATCH)):
+        yield some
