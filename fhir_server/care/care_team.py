@@ -21,6 +21,7 @@ from fhir_server.fhir.json import Resource
 
 ACTIVE = "active"
 PENDING = "pending"
+COMING = "coming"
 ENDED = "ended"
 REMOVE = "remove"
 ADMIT = "admit"
@@ -40,8 +41,9 @@ class CustodianAction:
 class Member:
     """One uninterrupted period of one party; `roles` are all that it held in it, in the order of `ROLES`.
 
-    `pending`: engaged since `start`, but the person's consent is missing, so it is no participant. `end` is None
-    while it is open, and may lie ahead when the consent has an end.
+    `pending`: engaged since `start`, but the person's consent is missing, so it is no participant. `coming`: the
+    consent begins at `start`, which lies ahead. `end` is None while it is open, and may lie ahead when the consent has
+    an end.
     """
 
     party: str
@@ -101,7 +103,9 @@ def removed(custodian_actions: Iterable[CustodianAction], now: datetime) -> froz
 
 
 def participants(team: Team, programme: Programme) -> list[Resource]:
-    """The `CareTeam.participant` elements: every period that has begun, with the programme's words for the roles."""
+    """The `CareTeam.participant` elements: every period, also one that is to begin, with the programme's words for the
+    roles. So what the team says stays true when a period begins or ends by itself.
+    """
     return [_participant(member, programme) for member in team.members if member.state != PENDING]
 
 
@@ -189,15 +193,19 @@ def _periods(
     who: str, by_role: Mapping[str, Intervals], allowed: Intervals, barred: Intervals, now: datetime
 ) -> list[Member]:
     engaged = without(joined(span for spans in by_role.values() for span in spans), barred)
-    admitted = [(start, end) for start, end in common(engaged, allowed) if start <= now]
+    admitted = common(engaged, allowed)
     found = [
-        Member(who, _held(by_role, start, end), ACTIVE if now < end else ENDED, start, None if end == FOREVER else end)
+        Member(who, _held(by_role, start, end), _state(start, end, now), start, None if end == FOREVER else end)
         for start, end in admitted
     ]
     if covers(engaged, now) and not covers(admitted, now):
         waiting = next((start, end) for start, end in without(engaged, admitted) if start <= now < end)
         found.append(Member(who, _held(by_role, *waiting), PENDING, waiting[0]))
     return found
+
+
+def _state(start: datetime, end: datetime, now: datetime) -> str:
+    return COMING if now < start else ACTIVE if now < end else ENDED
 
 
 def _held(by_role: Mapping[str, Intervals], start: datetime, end: datetime) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fhir_server.care.care_team import ACTIVE, ENDED, PENDING, Team
+from fhir_server.care.care_team import ACTIVE, COMING, ENDED, PENDING, Team
 from fhir_server.care.consents import ConsentState, not_refused, permitted
 from fhir_server.care.intervals import ALWAYS, covers
 from fhir_server.care.parties import Directory, party_of
@@ -32,12 +32,13 @@ class Admission:
 def admission(
     team: Team, consents: Sequence[ConsentState], author: str, programme: Programme, now: datetime
 ) -> Admission:
-    """The admission that follows from a team. A member's start is not asked again: it has begun when it is listed, and
+    """The admission that follows from a team. Of a period that has begun the start is not asked again, for clocks of
 
-    clocks of two servers may differ by more than a request takes.
+    two servers may differ by more than a request takes; one that is to come begins, and ends, by itself.
     """
     active, pending = team.parties(ACTIVE), team.parties(PENDING)
     members = [Reader(m.party, until=m.end or FOREVER) for m in team.members if m.state == ACTIVE]
+    members += [Reader(m.party, m.start, m.end or FOREVER) for m in team.members if m.state == COMING]
     left = [
         Reader(m.party, until=m.end + programme.read_after_end)
         for m in team.members

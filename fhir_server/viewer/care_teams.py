@@ -54,6 +54,7 @@ def team_shown(
     participants = [each for each in team.get("participant", []) if "member" in each]
     known = questions.directory((each["member"].get("reference", "") for each in participants), about)
     shown = [_member(each, known, questions, programmes, language, about) for each in participants]
+    shown = [member for member in shown if member.since is None or member.since <= questions.moment]
     former = [member for member in shown if member.until and member.until <= questions.moment]
     return TeamShown(
         str(team.get("name", "")),

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from fhir_server.app import web
+from fhir_server.demo.referral import consent
 from fhir_server.fhir import dates
 from fhir_server.fhir.json import encode
 from fhir_server.search.grant import Stamp
@@ -101,6 +102,36 @@ def test_a_withdrawn_consent_closes_the_chart_in_the_same_request(cast: Cast) ->
     assert _seen(cast.hosp, cast) == {
         case.patient, case.condition, case.consent, case.task, case.order, cast.observation
     }  # fmt: skip
+
+
+def test_a_consent_that_begins_later_lets_in_by_itself_when_it_begins(matrix: Matrix) -> None:
+    world = matrix.world
+    hosp, home, offered = world.hospital(), world.party(), world.party()
+    case = world.case(hosp, home, LUC, with_consent=False)
+    walk(home, case.task, "accepted")
+    asked(hosp, offered, case)
+    days = [(dates.now() + timedelta(days=count)).date().isoformat() for count in (10, 20)]
+    begins = {"type": "permit", "period": {"start": days[0], "end": days[1]}}
+
+    made(hosp, {**consent(case.patient, dates.now(), hosp.reference), "provision": begins})
+
+    for party, place in ((home, case.condition), (world.custodian, case.plan), (offered, case.patient)):
+        seen = [_later(world, party, timedelta(days=after)).get(place).status for after in (0, 9, 11, 20, 22)]
+        assert seen == [404, 404, 200, 200, 404], place
+    listed = [p for p in hosp.read(case.team)["participant"] if p["member"]["reference"] == home.reference]
+    assert [period["start"][:10] for period in (p["period"] for p in listed)] == [days[0]]
+
+
+def test_a_consent_that_ends_lets_out_by_itself_when_it_ends(cast: Cast) -> None:
+    until = (dates.now() + timedelta(days=10)).date().isoformat()
+    reply = cast.hosp.change(str(cast.case.consent), provision={"type": "permit", "period": {"end": until}})
+    assert reply.status == 200, reply.body
+
+    for party in (cast.home, cast.world.custodian):
+        assert _later(cast.world, party, timedelta(days=9)).get(cast.case.condition).status == 200
+        late = _later(cast.world, party, timedelta(days=12))
+        assert not _seen(late, cast) & {cast.case.patient, cast.case.condition, cast.case.plan, cast.observation}
+        assert late.get(f"Observation?patient={cast.case.patient}&_total=accurate").body["total"] == 0
 
 
 def test_a_former_member_reads_plan_team_and_its_task_for_the_programmes_time_and_then_nothing(cast: Cast) -> None:

@@ -226,7 +226,10 @@ def test_consent_that_starts_later_lets_in_later() -> None:
     coming = recorded(consent(period={"start": "2026-03-02T11:00:00Z"}), minutes=(0,))
     moves = opened() + journey("requested", "accepted")
 
-    assert periods(team_of(moves, coming, required=True, now=30), HOME) == [("pending", 11, None)]
+    waiting = team_of(moves, coming, required=True, now=30)
+    assert periods(waiting, HOME) == [("pending", 11, None), ("coming", 120, None)]
+    [listed] = [p for p in participants(waiting, als()) if p["member"]["reference"] == HOME]
+    assert listed["period"] == {"start": "2026-03-02T11:00:00.000Z"}
     assert periods(team_of(moves, coming, required=True, now=120), HOME) == [("active", 120, None)]
 
 
