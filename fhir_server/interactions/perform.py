@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fhir_server.access.scopes import check_scope
-from fhir_server.audit.events import REFUSED, Occurrence, audit_event
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, Unavailable
 from fhir_server.interactions.capabilities import capabilities
@@ -16,12 +15,11 @@ from fhir_server.interactions.patch import patch
 from fhir_server.interactions.read import read
 from fhir_server.interactions.search import search
 from fhir_server.interactions.search_several import search_several
-from fhir_server.interactions.telling import tellings
+from fhir_server.interactions.telling import refusals, tellings
 from fhir_server.interactions.transaction import transaction
 from fhir_server.interactions.update import update
 from fhir_server.interactions.vread import vread
 from fhir_server.interactions.words import Answer, Interaction, Services
-from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Transaction
 
 Performer = Callable[[Interaction, Actor, Services], Answer]
@@ -46,18 +44,9 @@ def perform(interaction: Interaction, actor: Actor, services: Services) -> Answe
 
 
 def record_refusal(interaction: Interaction, actor: Actor | None, services: Services, error: FhirError) -> None:
-    """Keep the AuditEvent of a refusal: what was asked of which address and the rule, never the body."""
-    type_name = "Patient" if interaction.name.startswith("search-") and interaction.id else interaction.type
-    place = "/".join(part for part in (type_name, interaction.id) if part)
-    rules = sorted({issue.rule or issue.code for issue in error.issues})
-    occurrence = Occurrence(
-        interaction.name,
-        [place] if interaction.id and type_name else (),
-        query=_asked(interaction),
-        outcome=REFUSED,
-        description=f"refused: {', '.join(rules)}",
-    )
-    services.store.record_reading(audit_event(services.new_id(), services.clock(), actor, occurrence), Stamp())
+    """Keep the AuditEvents of a refusal, so that who keeps the plan that was asked about reads of it."""
+    for event, stamp in refusals(interaction, actor, services, error):
+        services.store.record_reading(event, stamp)
 
 
 def perform_within(tx: Transaction, interaction: Interaction, actor: Actor, services: Services) -> Answer:
@@ -76,12 +65,6 @@ def _performer(interaction: Interaction, services: Services) -> Performer:
 def _record(interaction: Interaction, actor: Actor, services: Services, answer: Answer) -> None:
     for event, stamp in tellings(interaction, actor, services, answer):
         services.store.record_reading(event, stamp)
-
-
-def _asked(interaction: Interaction) -> str | None:
-    if not interaction.parameters:
-        return None
-    return "&".join(f"{name}={value}" for name, value in interaction.parameters)
 
 
 def _bundle(interaction: Interaction, actor: Actor, services: Services) -> Answer:

@@ -1,17 +1,23 @@
-"""How a reading is told in the audit: one event, or one for each custodian, so that none reads of another's plans."""
+"""How readings and refusals are told in the audit: one event, or one for each custodian, so that none reads of
+another's plans."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
-from fhir_server.audit.events import Occurrence, audit_event
+from fhir_server.access.types import TYPES
+from fhir_server.audit.events import REFUSED, Occurrence, audit_event
 from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Circle, Stored
 
 _NO_PLAN = ""
+_PLACE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]{1,63}/[A-Za-z0-9.-]{1,64})(?:[/?].*)?")
 
 
 def tellings(
@@ -29,6 +35,71 @@ def tellings(
     whole, _ = _telling(interaction, actor, services, answer, answer.disclosed)
     apart = replace(answer, query=None)
     return [(whole, Stamp()), *(_telling(interaction, actor, services, apart, group) for group in groups)]
+
+
+def refusals(
+    interaction: Interaction, actor: Actor | None, services: Services, error: FhirError
+) -> list[tuple[Resource, Stamp]]:
+    """The AuditEvents of a refusal: what was asked of which address and the rule, never the body.
+
+    The answer says nothing of what is there; the record does, to whoever keeps the plan of what was asked.
+    """
+    places = _places(interaction)
+    groups = _groups(_stored_at(places, services), services)
+    rules = sorted({issue.rule or issue.code for issue in error.issues})
+    whole = Occurrence(
+        interaction.name,
+        () if interaction.name == "transaction" else places,
+        query="&".join(f"{name}={value}" for name, value in interaction.parameters) or None,
+        outcome=REFUSED,
+        description=f"refused: {', '.join(rules)}",
+    )
+    if len(groups) <= 1:
+        return [_refused(whole, group, actor, services) for group in groups or [()]]
+    apart = replace(whole, query=None)
+    return [_refused(each, group, actor, services) for each, group in ((whole, ()), *((apart, g) for g in groups))]
+
+
+def _refused(
+    occurrence: Occurrence, asked: Sequence[Stored], actor: Actor | None, services: Services
+) -> tuple[Resource, Stamp]:
+    stamp = _stamp_of(asked)
+    told = replace(
+        occurrence, entities=occurrence.entities or [stored.reference for stored in asked], patient=stamp.patient
+    )
+    return audit_event(services.new_id(), services.clock(), actor, told), stamp
+
+
+def _places(interaction: Interaction) -> list[str]:
+    """`Type/id` of what was asked about; in a transaction, of what any entry asks about."""
+    if interaction.name == "transaction":
+        return sorted({place for entry in _entries(interaction.resource) if (place := _place_of(entry))})
+    type_name = "Patient" if interaction.name.startswith("search-") else interaction.type
+    return [f"{type_name}/{interaction.id}"] if interaction.id and type_name else []
+
+
+def _entries(bundle: Any) -> list[Any]:
+    entries = bundle.get("entry") if isinstance(bundle, dict) and bundle.get("type") == "transaction" else None
+    return entries if isinstance(entries, list) else []
+
+
+def _place_of(entry: Any) -> str | None:
+    request = entry.get("request") if isinstance(entry, dict) else None
+    url = request.get("url") if isinstance(request, dict) else None
+    found = _PLACE.match(url) if isinstance(url, str) else None
+    return found[1] if found else None
+
+
+def _stored_at(places: Sequence[str], services: Services) -> list[Stored]:
+    named = [place.partition("/") for place in places]
+    if len(named) == 1 and named[0][0] in TYPES:
+        one = services.store.read(named[0][0], named[0][2])
+        return [one] if one else []
+    return list(
+        services.store.read_many(
+            place for place, (name, _, _) in zip(places, named, strict=True) if name in TYPES
+        ).values()
+    )
 
 
 def _groups(disclosed: Sequence[Stored], services: Services) -> list[Sequence[Stored]]:
@@ -57,9 +128,14 @@ def _telling(
     interaction: Interaction, actor: Actor, services: Services, answer: Answer, group: Iterable[Stored]
 ) -> tuple[Resource, Stamp]:
     told = list(group)
-    patients = sorted({stored.stamp.patient for stored in told if stored.stamp.patient})
-    one = patients[0] if len(patients) == 1 else None
+    stamp = _stamp_of(told)
     references = [stored.reference for stored in told]
-    occurrence = Occurrence(interaction.name, references, one, answer.query, reason=answer.reason)
-    event = audit_event(services.new_id(), services.clock(), actor, occurrence)
-    return event, Stamp(patient=one, plans=tuple(sorted({plan for stored in told for plan in stored.stamp.plans})))
+    occurrence = Occurrence(interaction.name, references, stamp.patient, answer.query, reason=answer.reason)
+    return audit_event(services.new_id(), services.clock(), actor, occurrence), stamp
+
+
+def _stamp_of(told: Sequence[Stored]) -> Stamp:
+    """The stamp of a record about these resources: their plans, and their person when it is one."""
+    patients = sorted({stored.stamp.patient for stored in told if stored.stamp.patient})
+    plans = tuple(sorted({plan for stored in told for plan in stored.stamp.plans}))
+    return Stamp(patient=patients[0] if len(patients) == 1 else None, plans=plans)

@@ -4,9 +4,12 @@ import time
 
 import pytest
 
+from fhir_server.demo.directory import CASEMANAGER
 from fhir_server.demo.referral import Person
+from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import references_in
-from tests.access.actors import CUSTODIAN, KINDS, MEMBER, NOBODY, OPERATOR, OUTSIDER
+from tests.access.actors import AUTHOR, CUSTODIAN, KINDS, MEMBER, NOBODY, OFFERED, OPERATOR, OUTSIDER
+from tests.access.asking import batch
 from tests.access.circle import Matrix
 from tests.access.samples import unagreed_alone
 from tests.world import Party, World
@@ -87,6 +90,74 @@ def _second_custodian(world: World) -> Party:
     service = {**known, "id": "m-case-management-de", "providedBy": {"reference": other.reference}}
     assert world.operator.put({**service, "communication": [language]}).status in {200, 201}
     return other
+
+
+def refused(party: Party, by: Party, *places: str) -> list[Resource]:
+    """The refusals of `by` about one of `places` in the audit that `party` reads, once there is one."""
+    deadline, found = time.monotonic() + 5, list[Resource]()
+    while not found and time.monotonic() < deadline:
+        events = party.get("AuditEvent?outcome=4&_sort=-_lastUpdated&_count=200").entries
+        found = [
+            event
+            for event in events
+            if event["agent"][0]["who"]["reference"] == by.reference
+            and {each["what"]["reference"] for each in event.get("entity", []) if "what" in each} & set(places)
+        ]
+        if party.reference != CASEMANAGER.reference:
+            break
+    return found
+
+
+def test_the_custodian_reads_who_was_refused_what_of_its_plan(matrix: Matrix) -> None:
+    world, case = matrix.world, matrix.agreed.case
+    out = world.party()
+    absent = out.get("Observation/never-there").raw
+    observation = matrix.agreed.refs["Observation"]
+
+    replies = {
+        "read": out.get(observation),
+        "history-instance": out.get(f"{case.task}/_history"),
+        "update": out.put({"resourceType": "Patient", "id": case.patient[8:]}),
+        "delete": out.ask("DELETE", case.plan),
+        "transaction": out.transact(batch([("GET", case.condition)], "transaction")),
+    }
+
+    assert {reply.status for reply in replies.values()} == {404}
+    assert replies["read"].raw == absent
+    asked = (observation, case.task, case.patient, case.plan, case.condition)
+    told = {event["subtype"][0]["code"]: event for place in asked for event in refused(world.custodian, out, place)}
+    assert set(told) == set(replies)
+    for event in told.values():
+        assert event["outcome"] == "4"
+        assert case.patient in {each["what"]["reference"] for each in event["entity"] if "what" in each}
+    for kind in (OUTSIDER, MEMBER, AUTHOR, OFFERED, OPERATOR):
+        assert refused(matrix.parties[kind], out, *asked) == [], kind
+
+
+def test_a_refusal_about_a_plan_that_waits_for_consent_is_not_for_its_custodian(matrix: Matrix) -> None:
+    out, case = matrix.world.party(), matrix.unagreed.case
+
+    assert out.get(case.condition).status == 404
+
+    assert out.reference.encode() not in matrix.world.custodian.get("AuditEvent?outcome=4&_count=500").raw
+
+
+def test_a_refused_transaction_over_two_custodians_plans_tells_each_of_its_own_alone(matrix: Matrix) -> None:
+    world = matrix.world
+    other, hosp, out = _second_custodian(world), world.hospital(), world.party()
+    ours = world.case(hosp, world.party())
+    theirs = world.case(hosp, world.party(), Person("Uwe", "Maes", "male", 61, "Eupen", "4700", "de"))
+    assert hosp.read(theirs.team)["managingOrganization"] == [{"reference": other.reference}]
+
+    assert out.transact(batch([("GET", ours.task), ("GET", theirs.task)], "transaction")).status == 404
+
+    for custodian, own, foreign in ((world.custodian, ours, theirs), (other, theirs, ours)):
+        deadline, named = time.monotonic() + 10, set[str]()
+        while own.task not in named and time.monotonic() < deadline:
+            events = custodian.get("AuditEvent?outcome=4&_sort=-_lastUpdated&_count=200").entries
+            named = {target for event in events for _, target in references_in(event)}
+        assert {own.task, own.patient, out.reference} <= named
+        assert not {foreign.task, foreign.patient} & named
 
 
 @pytest.mark.parametrize("kind", [OUTSIDER, OPERATOR, CUSTODIAN])
