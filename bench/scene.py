@@ -40,7 +40,7 @@ class Scene:
 def build(ground: Ground) -> Scene:
     """Make the cases through the server, so that everything the gate does has been done to them."""
     ground.begin_afresh()
-    operator = ground.headers(OPERATOR.reference, "samen/import")
+    operator = ground.headers(OPERATOR.reference, "samen/import", "samen/operate")
     hosp = ground.headers(HOSP.reference, "samen/open-plans")
     home = ground.headers(HOME.reference)
     [programme] = ground.parts().services.programmes.values()

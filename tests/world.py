@@ -14,7 +14,7 @@ from fhir_server.auth.clients import register_client
 from fhir_server.demo.directory import CASEMANAGER, directory
 from fhir_server.demo.referral import MIA, Parties, Person, referral
 from fhir_server.fhir import dates
-from fhir_server.fhir.actor import IMPORT, OPEN_PLANS
+from fhir_server.fhir.actor import IMPORT, OPEN_PLANS, OPERATE
 from fhir_server.fhir.json import Resource, decode, encode
 from fhir_server.settings import Settings
 
@@ -138,7 +138,7 @@ class World:
         self.parts: Parts = build(settings)
         self.app = web(self.parts)
         self.base_path = settings.public_url.removeprefix(settings.origin)
-        self.operator = self.party(EVERYTHING, IMPORT, organization="Organization/operator")
+        self.operator = self.party(EVERYTHING, IMPORT, OPERATE, organization="Organization/operator")
         [programme] = self.parts.services.programmes.values()
         reply = self.operator.transact(directory(programme))
         assert reply.status == 200, reply.body

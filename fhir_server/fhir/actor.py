@@ -37,3 +37,11 @@ class Actor:
     def imports(self) -> bool:
         """True for the operator's audited import scope."""
         return IMPORT in self.scopes
+
+    @property
+    def chooses_ids(self) -> bool:
+        """True when the actor may create under an id of its own by PUT.
+
+        The import scope alone does not: whether an id is free would tell what others have.
+        """
+        return self.imports and OPERATE in self.scopes

@@ -15,7 +15,7 @@ from fhir_server.fhir.errors import FhirError, Forbidden, InvalidResource, Inval
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.interactions.asks import Ask, check_structure
-from fhir_server.interactions.conditions import check_if_match, version_required
+from fhir_server.interactions.conditions import check_absent, check_if_match, version_required
 from fhir_server.interactions.coordination import Coordination
 from fhir_server.interactions.foresight import foresee
 from fhir_server.interactions.keeping import keep
@@ -97,7 +97,8 @@ class Gate:
             self.working.put(ask.reference, Pending(None, after, (), self.actor.author, "POST"))
             return
         stored = self.working.stored(ask.reference)
-        if stored is None and ask.interaction == "update" and self.actor.imports:
+        if stored is None and ask.interaction == "update" and self.actor.chooses_ids:
+            check_absent(ask.if_match, ask.reference)
             self.working.put(ask.reference, Pending(None, ask.resource, (), self.actor.author, "PUT"))
             return
         before = self._before(ask, stored)
@@ -140,7 +141,7 @@ class Gate:
             pending.after, before, self.working.readable, self.services.base_url, existence=not self.actor.imports
         )
         issues += contained_issues(pending.after)
-        if before is not None and patient_of(before) != patient_of(pending.after):
+        if pending.before is not None and pending.person_before != patient_of(pending.after):
             issues.append(
                 Issue("business-rule", "The person that a resource is about never changes.", ask.type, "subject")
             )
@@ -218,7 +219,8 @@ class Gate:
         if ask.reference in self.unchanged:
             return Written(ask, "unchanged", self.unchanged[ask.reference])
         stored = kept[ask.reference]
-        outcome = "deleted" if stored.deleted else "created" if stored.version == 1 else "updated"
+        made = self.working.pending[ask.reference].is_new
+        outcome = "deleted" if stored.deleted else "created" if made else "updated"
         return Written(ask, outcome, stored)
 
     def _tell(self, written: Sequence[Written], kept: dict[str, Stored]) -> None:

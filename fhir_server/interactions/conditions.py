@@ -50,6 +50,13 @@ def version_required(current: Stored, otherwise: str) -> VersionConflict:
     )
 
 
+def check_absent(header: str | None, reference: str) -> None:
+    """Raise VersionConflict when If-Match names a version of what is not there."""
+    if header is not None:
+        told = f"There is no {reference} whose version If-Match could name; leave it out to create the resource."
+        raise VersionConflict(told, reference.partition("/")[0], "version-stale")
+
+
 def check_if_match(header: str | None, current: Stored) -> None:
     """Raise VersionConflict unless If-Match, when it is given, names the current version."""
     if header is None:

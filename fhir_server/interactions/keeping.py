@@ -89,7 +89,7 @@ def _announcements(kept: dict[str, Stored], working: WorkingSet, services: Servi
             "focus": reference,
             "type": stored.type,
             "version": stored.version,
-            "event": "delete" if stored.deleted else "create" if stored.version == 1 else "update",
+            "event": "delete" if stored.deleted else "create" if working.pending[reference].is_new else "update",
             "plan": stored.stamp.plans[0] if stored.stamp.plans else None,
             "recipients": _recipients(stored, working.pending[reference].before, working),
         }

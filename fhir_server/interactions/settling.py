@@ -72,7 +72,7 @@ def _update(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
     found = match(ask.type, ask.condition, working, services)
     content = ask.resource or {}
     stated = content.get("id")
-    if found is None and stated is not None and working.actor.imports:
+    if found is None and stated is not None and working.actor.chooses_ids:
         yield replace(ask, id=stated)
     elif found is None:
         check_scope(working.actor, "create", ask.type)

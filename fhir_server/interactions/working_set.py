@@ -24,6 +24,18 @@ class Pending:
     method: str
     consequence: bool = False
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it was not there before: never, or deleted."""
+        return self.before is None or self.before.deleted
+
+    @property
+    def person_before(self) -> str | None:
+        """Whom it was about; what was deleted is about whom its stamp says."""
+        if self.before is None or self.before.deleted:
+            return self.before.stamp.patient if self.before else None
+        return patient_of(self.before.resource())
+
     def change(self) -> Change:
         """The change in the words of the rules."""
         return Change(self.before.resource() if self.before and not self.before.deleted else None, self.after)

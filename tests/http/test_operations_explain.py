@@ -66,7 +66,7 @@ def test_a_chain_is_explained_under_the_operators_own_grants(world: World, opera
 
 
 def test_only_the_operators_scope_explains(world: World) -> None:
-    for party in (world.hospital(), world.operator, world.custodian):
+    for party in (world.hospital(), world.party("system/*.cruds", "samen/import"), world.custodian):
         refused = party.get("$explain?_type=Task")
         assert (refused.status, refused.rules) == (403, {"scope"})
 

@@ -110,6 +110,65 @@ def test_the_operator_chooses_ids(world: World) -> None:
     assert reply.headers["Location"].endswith(f"/Location/{id}/_history/1")
 
 
+def test_if_match_on_what_is_not_there_is_a_conflict(world: World) -> None:
+    absent = minimal("Location", id=f"absent-{world.organization()[-10:]}")
+
+    refused = world.operator.put(absent, If_Match='W/"1"')
+
+    assert (refused.status, refused.rules) == (412, {"version-stale"})
+    assert world.operator.get(f"Location/{absent['id']}").status == 404
+
+
+def test_the_import_scope_alone_does_not_tell_hidden_from_absent(world: World, place: str) -> None:
+    importing = world.party("system/*.cruds", "samen/import")
+    hidden, absent = place.partition("/")[2], f"absent-{world.organization()[-10:]}"
+
+    for more in ({}, {"If_Match": 'W/"1"'}):
+        one = importing.put(minimal("Patient", id=hidden), **more)
+        other = importing.put(minimal("Patient", id=absent), **more)
+        assert (one.status, one.raw) == (other.status, other.raw)
+        assert one.status == 404
+    bundled = {"resource": minimal("Patient", id=absent), "request": {"method": "PUT", "url": f"Patient/{absent}"}}
+    assert importing.transact({"resourceType": "Bundle", "type": "transaction", "entry": [bundled]}).status == 404
+    assert world.operator.get(f"Patient/{absent}").status == 404
+
+
+def test_a_put_brings_back_what_was_deleted(hosp: Party) -> None:
+    group = hosp.post(minimal("Group")).body
+    reference = f"Group/{group['id']}"
+    assert hosp.ask("DELETE", reference).status == 204
+
+    back = hosp.put({**group, "name": "again"}, If_Match='W/"2"')
+
+    assert (back.status, back.headers["ETag"]) == (201, 'W/"3"')
+    assert back.headers["Location"].endswith(f"/{reference}/_history/3")
+    assert hosp.read(reference)["name"] == "again"
+    methods = [entry["request"]["method"] for entry in hosp.get(f"{reference}/_history").body["entry"]]
+    statuses = [entry["response"]["status"] for entry in hosp.get(f"{reference}/_history").body["entry"]]
+    assert methods == ["PUT", "DELETE", "POST"]
+    assert [status[:3] for status in statuses] == ["200", "204", "201"]
+
+
+def test_nobody_else_brings_back_what_was_deleted(world: World, hosp: Party) -> None:
+    group = hosp.post(minimal("Group")).body
+    assert hosp.ask("DELETE", f"Group/{group['id']}").status == 204
+
+    assert world.hospital().put(group).status == 404
+    assert world.operator.put(group).status == 404
+    assert hosp.get(f"Group/{group['id']}").status == 410
+
+
+def test_what_is_brought_back_is_about_the_same_person(hosp: Party, place: str) -> None:
+    listed = hosp.post(minimal("List", subject={"reference": place})).body
+    other = f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+    assert hosp.ask("DELETE", f"List/{listed['id']}").status == 204
+
+    refused = hosp.put({**listed, "subject": {"reference": other}})
+
+    assert (refused.status, refused.rules) == (422, {"subject"})
+    assert hosp.put(listed).status == 201
+
+
 @pytest.mark.parametrize("body_id", [None, "another"])
 def test_an_update_states_its_own_id(hosp: Party, place: str, body_id: str | None) -> None:
     refused = hosp.ask("PUT", place, minimal("Patient", id=body_id))
