@@ -63,6 +63,7 @@ def build(settings: Settings) -> Parts:
         settings.mongodb_url,
         settings.database,
         secret=secret,
+        full_text=settings.full_text,
         reading_audit="journaled" if settings.audit_reads == "journaled" else "acknowledged",
     )
     store.prepare(sorted(TYPES))
@@ -80,6 +81,7 @@ def build(settings: Settings) -> Parts:
         check_subscription=lambda resource: check_subscription(resource, http_endpoints=settings.http_endpoints),
         max_deletes=settings.max_deletes,
         referential_integrity=settings.referential_integrity,
+        full_text=frozenset(settings.full_text),
         software_version=version("samen"),
         operations=PERFORMERS,
     )
@@ -102,7 +104,9 @@ def programmes() -> Mapping[str, Programme]:
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application: FHIR, the token endpoint, the viewer, and two addresses that say how the server is."""
-    return web(build(settings or Settings.read(os.environ)))
+    parts = build(settings or Settings.read(os.environ))
+    threading.Thread(target=parts.store.gather_words, name="words", daemon=True).start()
+    return web(parts)
 
 
 def web(parts: Parts) -> Flask:

@@ -21,10 +21,21 @@ from fhir_server.auth.addresses import is_loopback
 from fhir_server.auth.issuers import TrustedIssuer
 from fhir_server.auth.trust_list import trusted_issuers
 from fhir_server.auth.users import LANGUAGES
+from fhir_server.definitions.structures import RESOURCE_TYPES
 
 PREFIX = "SAMEN_"
 _FOR_TESTS = "SAMEN_TEST_"
 _MEBIBYTE = 1024 * 1024
+
+FULL_TEXT = (
+    "CarePlan",
+    "Communication",
+    "DiagnosticReport",
+    "DocumentReference",
+    "Procedure",
+    "QuestionnaireResponse",
+)
+"""Where people write: what is written all day in figures and codes keeps no words."""
 
 
 class SettingsError(Exception):
@@ -72,6 +83,13 @@ def _languages(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names or not set(names) <= set(LANGUAGES):
         raise ValidationError(f"must be languages between commas, out of {','.join(LANGUAGES)}")
+    return names
+
+
+def _types(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not set(names) <= RESOURCE_TYPES - {"AuditEvent"}:
+        raise ValidationError("must be resource types between commas, without AuditEvent")
     return names
 
 
@@ -156,6 +174,12 @@ class Settings:
     )
     referential_integrity: bool = _setting(
         _yes_or_no(), True, "Whether a resource that others refer to is kept from being deleted."
+    )
+    full_text: tuple[str, ...] = _setting(
+        _Read(_types),
+        FULL_TEXT,
+        "Resource types between commas whose words _text and _content search; empty for none. A write of such a type "
+        "takes up to a fifth longer. The words of what is stored already are gathered after the start.",
     )
     max_deletes: int = _setting(
         _whole(1, 1000),

@@ -55,8 +55,8 @@ OWN: tuple[dict[str, Any], ...] = (
 
 LEFT_OUT = {
     "phonetic": "sounds-like search is not served",
-    "_content": "full text search is not served",
-    "_text": "full text search is not served",
+    "_content": "it asks for words, not for the values of elements",
+    "_text": "it asks for words, not for the values of elements",
     "_query": "named queries are not served",
 }
 

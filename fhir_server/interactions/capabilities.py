@@ -19,6 +19,7 @@ from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.addressing import ADDRESSES
 from fhir_server.interactions.subsets import summary_of
 from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.search.words import IN_WORDS
 
 _WRITES = frozenset({"create", "update", "patch", "delete"})
 _FILTERED = "Expressions over the search parameters of the type, without filters on the way (name[filter].name)."
@@ -115,7 +116,10 @@ def _resource(type_name: str, services: Services) -> Resource:
         "referencePolicy": ["literal", "local"],
         "searchInclude": sorted(f"{type_name}:{p.code}" for p in parameters.values() if p.type == "reference"),
         "searchRevInclude": _referring(type_name),
-        "searchParam": [{"name": p.code, "type": p.type} for p in sorted(parameters.values(), key=lambda p: p.code)],
+        "searchParam": [
+            *({"name": p.code, "type": p.type} for p in sorted(parameters.values(), key=lambda p: p.code)),
+            *({"name": name, "type": "string"} for name in IN_WORDS if type_name in services.full_text),
+        ],
         "operation": _operations(type_name),
     }
     return {name: value for name, value in declared.items() if value != []}

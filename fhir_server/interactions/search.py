@@ -31,6 +31,7 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
         max_count=services.max_count,
         lenient=interaction.lenient,
         patient=interaction.id,
+        full_text=services.full_text,
     )
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)
     query = answered(query, sight)

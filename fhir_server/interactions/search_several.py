@@ -27,6 +27,7 @@ def search_several(interaction: Interaction, actor: Actor, services: Services) -
         max_count=services.max_count,
         lenient=interaction.lenient,
         patient=interaction.id,
+        full_text=services.full_text,
     )
     first = queries[0]
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)

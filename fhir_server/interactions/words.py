@@ -52,7 +52,7 @@ class Services:
     """All that the interactions work with; built once by the application.
 
     `within` is the transaction that a Bundle's reads take part in, so that they see its writes; `operations` are the
-    performers of operations, by name.
+    performers of operations, by name; `full_text` are the types whose words are kept.
     """
 
     store: Store
@@ -69,6 +69,7 @@ class Services:
     max_stored: int = 12_000_000
     max_deletes: int = 1
     referential_integrity: bool = True
+    full_text: frozenset[str] = frozenset()
     software_version: str = field(default="0")
     within: Reading | None = None
     operations: Mapping[str, Callable[[Interaction, Actor, "Services"], Answer]] = field(default_factory=dict)

@@ -26,6 +26,7 @@ def explain(interaction: Interaction, actor: Actor, services: Services) -> Answe
         default_count=services.default_count,
         max_count=services.max_count,
         lenient=interaction.lenient,
+        full_text=services.full_text,
     )
     if query.cursor is not None:
         raise MalformedRequest("$explain is of the first page; leave _cursor out.", rule="parameter-value")

@@ -52,11 +52,15 @@ class NotServed(MalformedRequest):
 
 @dataclass(frozen=True)
 class Asking:
-    """What clauses are read against: the searched type, this server's address, the time for `ap`."""
+    """What clauses are read against: the searched type, this server's address, the time for `ap`.
+
+    `full_text` are the types whose words are kept.
+    """
 
     type: str
     base_url: str
     moment: datetime | None = None
+    full_text: frozenset[str] = frozenset()
 
 
 def clause(asking: Asking, name: str, text: str) -> Clause:

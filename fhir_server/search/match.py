@@ -25,6 +25,7 @@ from fhir_server.search.query import (
 )
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
 from fhir_server.search.types import date, near, number, string
+from fhir_server.search.words import WORDS, beginnings_of, words_of
 
 Values = Mapping[str, Any]
 
@@ -47,6 +48,8 @@ def _holds(condition: Condition, resource: Resource, values: Values) -> bool:
         return not _holds(condition.condition, resource, values)
     if isinstance(condition, Join):
         raise ValueError("a join is answered before it is asked")
+    if condition.type == WORDS:
+        return any(word.startswith(tuple(beginnings_of(condition))) for word in words_of(resource))
     return _meets(parameters_of(resource["resourceType"])[condition.parameter], condition, resource, values)
 
 

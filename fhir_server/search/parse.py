@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/search.html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from fhir_server.definitions.compartments import patient_compartment
 from fhir_server.definitions.structures import RESOURCE_TYPES, load
@@ -17,6 +18,7 @@ from fhir_server.search.includes import include, revinclude
 from fhir_server.search.joins import asks_through, join, joins_in
 from fhir_server.search.keys import sortable
 from fhir_server.search.query import Clause, Condition, Query, Sort, Target, Token
+from fhir_server.search.words import words_condition
 
 DEFAULT_COUNT = 50
 MAX_COUNT = 200
@@ -41,11 +43,13 @@ def parse(
     lenient: bool = False,
     moment: datetime | None = None,
     patient: str | None = None,
+    full_text: frozenset[str] = frozenset(),
 ) -> Query:
     """The Query that a request's parameters ask, in their order.
 
     `base_url` is this server's address, so that absolute references to it are known as its own; `moment` is the time
-    that `ap` counts from, `patient` the id of the person in whose compartment is searched. Raises UnknownType, and
+    that `ap` counts from, `patient` the id of the person in whose compartment is searched, `full_text` the types whose
+    words are kept. Raises UnknownType, and
     MalformedRequest with an issue for each parameter, modifier, include or sort key that is not served and each value
     that cannot be read. With `lenient` what is not served is left out and named in `Query.skipped`; a value that cannot
     be read is refused all the same.
@@ -55,7 +59,7 @@ def parse(
     query, issues = Query(type_name, count=min(default_count, max_count)), list[Issue]()
     if patient is not None:
         query = replace(query, any_of=_in_compartment(type_name, patient))
-    asking = Asking(type_name, base_url, moment)
+    asking = Asking(type_name, base_url, moment, full_text)
     for name, text in pairs:
         try:
             query = _with(query, asking, name, text)
@@ -187,5 +191,9 @@ CONTROLS: Mapping[str, Callable[[Query, str], Query]] = {
 }
 """The parameters that say how to answer, each with what it changes in the Query."""
 
-SPECIAL: Mapping[str, Callable[[Asking, str], Condition]] = {"_filter": filter_condition}
+SPECIAL: Mapping[str, Callable[[Asking, str], Condition]] = {
+    "_filter": filter_condition,
+    "_text": partial(words_condition, "_text"),
+    "_content": partial(words_condition, "_content"),
+}
 """The parameters that are a condition of any type rather than a value of one parameter."""

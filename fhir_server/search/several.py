@@ -27,6 +27,7 @@ def parse_several(
     max_count: int,
     lenient: bool = False,
     patient: str | None = None,
+    full_text: frozenset[str] = frozenset(),
 ) -> tuple[Query, ...]:
     """A Query of each type; see `search/parse.py` for what is asked and raised.
 
@@ -43,6 +44,7 @@ def parse_several(
                 max_count=max_count,
                 lenient=lenient,
                 patient=patient,
+                full_text=full_text,
             )
             for type_name in type_names
         )

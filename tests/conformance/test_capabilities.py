@@ -12,6 +12,7 @@ from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.addressing import ADDRESSES
+from fhir_server.search.words import IN_WORDS
 from fhir_server.validation.validator import Validator
 from tests.http.resources import imported, own
 from tests.minimal import minimal
@@ -169,6 +170,14 @@ def test_declared_search_parameters_work(hospital: Party, statement: Resource, t
         assert reply.body["type"] == "searchset"
 
 
+def test_words_are_declared_for_the_types_that_keep_them(world: World, statement: Resource) -> None:
+    kept = [
+        name for name in ALL if {"_text", "_content"} <= {p["name"] for p in declared(statement, name)["searchParam"]}
+    ]
+
+    assert kept == sorted(world.parts.settings.full_text) != []
+
+
 @pytest.mark.parametrize("type_name", ALL)
 def test_parameters_that_are_declared_for_all_types_work(hospital: Party, statement: Resource, type_name: str) -> None:
     for each in statement["rest"][0]["searchParam"]:
@@ -205,11 +214,13 @@ def test_what_is_not_declared_is_no_search_parameter(hospital: Party, statement:
 
     assert reply.status == 400
     for each in declared(statement, type_name)["searchParam"]:
-        assert each["name"] in reply.issues[0]["diagnostics"]
+        assert each["name"] in IN_WORDS or each["name"] in reply.issues[0]["diagnostics"]
 
 
 def _value(type_name: str, declared_parameter: Resource) -> str:
     """A value that the parameter takes and nothing has."""
+    if declared_parameter["name"] in IN_WORDS:
+        return VALUES["string"]
     parameter = parameters_of(type_name)[declared_parameter["name"]]
     if parameter.type == "composite":
         return "$".join(_value_of(each.type, each.targets) for each in parameter.parts[0].components)

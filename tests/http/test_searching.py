@@ -263,3 +263,30 @@ def test_history_is_paged_newest_first(hosp: Party, patient: str) -> None:
 )
 def test_a_history_refuses_what_it_does_not_have(hosp: Party, patient: str, asked: str) -> None:
     assert hosp.get(f"{patient}/_history?{asked}").status == 400
+
+
+def test_words_are_searched_where_they_are_kept_and_refused_elsewhere(hosp: Party, patient: str) -> None:
+    word = f"w{uuid.uuid4().hex}"
+    about = {"references": {"Patient": patient}, "subject": {"reference": patient}}
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{word}</p></div>'
+    narrated = hosp.post(minimal("Procedure", **about, text={"status": "generated", "div": div})).body["id"]
+    noted = hosp.post(minimal("Procedure", **about, note=[{"text": f"see {word}"}])).body["id"]
+
+    assert ids(hosp.get(f"Procedure?_text={word[:30]}")) == [narrated]
+    assert sorted(ids(hosp.get(f"Procedure?_content={word}"))) == sorted([narrated, noted])
+    assert ids(hosp.get(f"Procedure?_content=see {word}&patient={patient}&_sort=-date")) == [noted]
+    refused = hosp.get(f"Observation?_content={word}")
+    assert (refused.status, "SAMEN_FULL_TEXT" in refused.issues[0]["diagnostics"]) == (400, True)
+    assert hosp.get(f"Procedure?_text=({word})").status == 400
+
+
+def test_words_that_are_hidden_find_nothing(hosp: Party, patient: str, world: World) -> None:
+    word = f"w{uuid.uuid4().hex}"
+    about = {"references": {"Patient": patient}, "subject": {"reference": patient}}
+    assert hosp.post(minimal("Procedure", **about, note=[{"text": word}])).status == 201
+
+    other = world.party()
+
+    assert ids(hosp.get(f"Procedure?_content={word}&_total=accurate")) != []
+    hidden = other.get(f"Procedure?_content={word}&_total=accurate")
+    assert (ids(hidden), hidden.body["total"]) == ([], 0)

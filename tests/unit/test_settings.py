@@ -57,6 +57,7 @@ def test_values_become_what_they_stand_for() -> None:
 
 
 BROKEN = {
+    "FULL_TEXT": ["Nothing", "CarePlan,AuditEvent", "careplan"],
     "PORT": ["0", "65536", "http", "", "80.5"],
     "WORKERS": ["0", "many"],
     "BASE_URL": [

@@ -16,6 +16,7 @@ from bson import Binary
 from fhir_server.fhir.reference import parse_reference, references_in
 from fhir_server.search.extract import search_values
 from fhir_server.search.grant import Glimpse, Grant, Reader, Stamp
+from fhir_server.search.words import words_of
 from fhir_server.store.contract import Circle, Stored
 
 Document: TypeAlias = dict[str, Any]
@@ -31,12 +32,17 @@ AUDIT_EVENTS = "AuditEvent"
 
 
 # What only searches and the audit need stays in the database.
-WITHOUT_SEARCH_VALUES = {name: 0 for name in ("t", "d", "s", "n", "g", "m", "has", "k", "told")}
+WITHOUT_SEARCH_VALUES = {name: 0 for name in ("t", "d", "s", "n", "g", "m", "has", "k", "told", "w")}
 
 
-def current_document(stored: Stored) -> Document:
-    """The document of a current version; a tombstone keeps its stamp but no search values, so no search finds it."""
+def current_document(stored: Stored, *, words: bool = False) -> Document:
+    """The document of a current version; a tombstone keeps its stamp but no search values, so no search finds it.
+
+    With `words` it also has the words of the resource, as `search/words.py` says.
+    """
     values = {} if stored.deleted else _found_by(stored)
+    if words:
+        values = {**values, "w": [] if stored.deleted else words_of(stored.resource())}
     return {"_id": stored.id, **_version_fields(stored), **stamp_fields(stored.stamp), **values}
 
 

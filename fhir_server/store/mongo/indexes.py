@@ -4,12 +4,12 @@ Three kinds. Worklists: `{readers.p, status, due, _id}`, one range for each part
 coordination types and Patient carry readers. The chart of a person: `{k.patient.lo, k.date.hi, _id}`, newest first.
 Everything else: `{t, _id}`, one range for any code, reference or uri. MongoDB allows one array in an index, so `t`,
 `readers` and `plans` never share one, and what stands beside them are the scalar keys of `search/keys.py`.
-Every index ends in `_id`, so that a page can begin after any document.
+Types whose words are kept have `{w, _id}`. Every index ends in `_id`, so that a page can begin after any document.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import cache
 from typing import TypeAlias
 
@@ -36,6 +36,7 @@ STATUS_OF = {
 
 _STAMPED = frozenset({*STATUS_OF, "Patient"})
 _CASELOAD = "readers.p"
+_WORDS: Fields = ("w", "_id")
 
 
 def keyed(type_name: str) -> frozenset[str]:
@@ -43,22 +44,23 @@ def keyed(type_name: str) -> frozenset[str]:
     return frozenset(field.split(".")[1] for fields in _fields_of(type_name) for field in fields if field[:2] == "k.")
 
 
-def indexes_of(type_name: str) -> list[IndexModel]:
-    """The indexes that the collection of a type has beside that on `_id`."""
-    return [IndexModel([(field, ASCENDING) for field in fields]) for fields in _fields_of(type_name)]
+def indexes_of(type_name: str, *, words: bool = False) -> list[IndexModel]:
+    """The indexes that the collection of a type has beside that on `_id`, with `words` one of its words."""
+    all_fields = (*_fields_of(type_name), *((_WORDS,) if words else ()))
+    return [IndexModel([(field, ASCENDING) for field in fields]) for fields in all_fields]
 
 
-def ensure_indexes(database: Database[Document], type_names: Sequence[str]) -> None:
-    """Make the indexes that are missing; quick when nothing changed.
+def ensure_indexes(database: Database[Document], type_names: Sequence[str], full_text: Container[str] = ()) -> None:
+    """Make the indexes that are missing; quick when nothing changed. The types in `full_text` have one of words.
 
     A fingerprint of each type's declaration is kept, so a start that changes nothing asks one question. Indexes that
     are no longer declared stay, because another version of this server may be running on the same database.
     """
-    wanted = {type_name: _fingerprint(type_name) for type_name in type_names}
+    wanted = {type_name: _fingerprint(type_name, words=type_name in full_text) for type_name in type_names}
     kept = {each["_id"]: each["fields"] for each in database[FINGERPRINTS].find({"_id": {"$in": list(wanted)}})}
     for type_name, fingerprint in wanted.items():
         if kept.get(type_name) != fingerprint:
-            database[type_name].create_indexes(indexes_of(type_name))
+            database[type_name].create_indexes(indexes_of(type_name, words=type_name in full_text))
             database[FINGERPRINTS].replace_one({"_id": type_name}, {"fields": fingerprint}, upsert=True)
 
 
@@ -99,5 +101,6 @@ def _worklists(type_name: str) -> list[Fields]:
     return [*fields, (_CASELOAD, status, "lu", "_id")]
 
 
-def _fingerprint(type_name: str) -> str:
-    return hashlib.sha256(json.dumps(_fields_of(type_name)).encode()).hexdigest()
+def _fingerprint(type_name: str, *, words: bool) -> str:
+    fields = (*_fields_of(type_name), *((_WORDS,) if words else ()))
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()

@@ -30,6 +30,7 @@ from fhir_server.search.query import (
 )
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
 from fhir_server.search.types import date, near, number, token
+from fhir_server.search.words import WORDS, beginnings_of
 from fhir_server.store.mongo.documents import admitted
 from fhir_server.store.mongo.indexes import keyed
 from fhir_server.store.mongo.patterns import beginning, containing, ending
@@ -99,6 +100,8 @@ def _compiled(type_name: str, asked: Condition) -> list[Filter]:
         return [{"$nor": [both(*_compiled(type_name, asked.condition))]}]
     if isinstance(asked, Join):
         raise ValueError("a join is answered before it is asked")
+    if asked.type == WORDS:
+        return [either([{"w": beginning(each)} for each in beginnings_of(asked)])]
     return _conditions(type_name, asked)
 
 

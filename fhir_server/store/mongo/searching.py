@@ -23,6 +23,7 @@ from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo import cursors
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import Document, stored_from
+from fhir_server.store.mongo.full_text import check_words
 from fhir_server.store.mongo.including import NOT_SENT, GrantsFor, Within, brought, referred
 from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_filter
 from fhir_server.store.mongo.sorting import LAST_UPDATED, Order, SortKeys, after, order_of, pipeline
@@ -53,6 +54,7 @@ def search(
     """
     condition = both(query_filter(query), grant_filter(grants, moment))
     within: Within = {"session": session, "max_time_ms": max_time_ms}
+    check_words(database, query, session)
     cursor = cursors.read(query, moment, secret) if query.cursor is not None else None
     with costly(query.type):
         total = total_of(database, query, condition, within)

@@ -1,7 +1,7 @@
 """How the writes of a transaction go to MongoDB: all of a kind in one command for each collection."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -31,14 +31,21 @@ class Save:
     expected: int
 
 
-def versions(collections: Collections, saves: Iterable[Save], seen: Mapping[Key, Stamp], session: Session) -> None:
+def versions(
+    collections: Collections,
+    saves: Iterable[Save],
+    seen: Mapping[Key, Stamp],
+    session: Session,
+    full_text: Container[str] = (),
+) -> None:
     """Make the versions the current ones, each over the stamp that was `seen` where one is given.
 
-    Raises VersionConflict when another than the expected one is there.
+    Those of a type in `full_text` keep their words. Raises VersionConflict when another than the expected one is there.
     """
     by_type: dict[str, list[Operation]] = defaultdict(list)
     for save in saves:
-        by_type[save.stored.type].append(_operation(save, seen.get((save.stored.type, save.stored.id))))
+        stamp = seen.get((save.stored.type, save.stored.id))
+        by_type[save.stored.type].append(_operation(save, stamp, words=save.stored.type in full_text))
     for type_name, operations in by_type.items():
         operations.sort(key=lambda operation: isinstance(operation, ReplaceOne))  # one command of each kind
         done = collections(type_name).bulk_write(operations, session=session)
@@ -80,8 +87,8 @@ def conflict(what: str) -> VersionConflict:
     return VersionConflict(f"{what} is no longer as it was read. Read it again, then repeat the change.")
 
 
-def _operation(save: Save, seen: Stamp | None) -> Operation:
-    document = current_document(save.stored)
+def _operation(save: Save, seen: Stamp | None, *, words: bool) -> Operation:
+    document = current_document(save.stored, words=words)
     if not save.expected:
         return InsertOne(document)
     return ReplaceOne({"_id": save.stored.id, "v": save.expected, **_as_seen(seen)}, document)

@@ -21,6 +21,7 @@ from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo import cursors
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import Document, stored_from
+from fhir_server.store.mongo.full_text import check_words
 from fhir_server.store.mongo.including import NOT_SENT, Within
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter, query_filter
 from fhir_server.store.mongo.searching import (
@@ -59,6 +60,8 @@ def search_several(
 
     Raises MalformedRequest for a foreign cursor, TooCostly when the database needs longer than `max_time_ms`.
     """
+    for query, _ in asked:
+        check_words(database, query, session)
     first = asked[0][0]
     question = replace(first, type=",".join(query.type for query, _ in asked))
     cursor = cursors.read(question, moment, secret) if first.cursor is not None else None

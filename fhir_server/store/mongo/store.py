@@ -1,8 +1,9 @@
 """The store of the house on MongoDB."""
 
+import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Literal
@@ -22,10 +23,13 @@ from fhir_server.store.mongo.ahead import Ahead, read_ahead
 from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking, may_start_again, refusal
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX
 from fhir_server.store.mongo.explaining import explained
+from fhir_server.store.mongo.full_text import gather
 from fhir_server.store.mongo.indexes import ensure_indexes
 from fhir_server.store.mongo.purging import PURGED, PURGES, MongoPurges
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain, audit_document
+
+log = logging.getLogger(__name__)
 
 _OWN_COLLECTIONS = (CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX, PURGED, PURGES)
 _OWN_INDEXES = {
@@ -55,7 +59,8 @@ class MongoStore(MongoReading):
 
     `secret` signs the cursors of searches. `seconds` bounds a question, `write_seconds` a transaction with all its
     attempts. `reading_audit` says when the AuditEvent of a read counts as kept: "journaled" by a majority, or
-    "acknowledged" by the primary. Times are taken from what is stored, never from a clock here.
+    "acknowledged" by the primary. `full_text` are the types whose words are kept. Times are taken from what is stored,
+    never from a clock here.
     """
 
     def __init__(
@@ -67,9 +72,11 @@ class MongoStore(MongoReading):
         seconds: float = 10.0,
         write_seconds: float = 20.0,
         reading_audit: Literal["journaled", "acknowledged"] = "journaled",
+        full_text: Iterable[str] = (),
     ) -> None:
         super().__init__(Connection(url, database), secret=secret, seconds=seconds)
         self._write_seconds = write_seconds
+        self._full_text = frozenset(full_text)
         self._reading_concern = DURABLE if reading_audit == "journaled" else ACKNOWLEDGED
 
     def __enter__(self) -> "MongoStore":
@@ -92,7 +99,20 @@ class MongoStore(MongoReading):
                 self._create_collection(name)
             for name, indexes in _OWN_INDEXES.items():
                 self._collection(name).create_indexes(indexes)
-            ensure_indexes(self._database, type_names)
+            ensure_indexes(self._database, type_names, self._full_text)
+
+    def gather_words(self) -> None:
+        """Give what was stored before its type was in `full_text` the words that it lacks; for the start of a server.
+
+        Where it is interrupted the next start goes on.
+        """
+        try:
+            gathered = gather(self._database, sorted(self._full_text))
+        except PyMongoError as error:
+            log.warning("words were not all gathered: %s; the next start goes on", type(error).__name__)
+        else:
+            if gathered:
+                log.info("gathered the words of %d resources", gathered)
 
     def transact(self, work: Callable[[Transaction], Result], foreseen: Foreseen | None = None) -> Result:
         """Run `work` in one transaction; again from the start when another writer was first.
@@ -149,7 +169,12 @@ class MongoStore(MongoReading):
         try:
             with pymongo.timeout(max(deadline - time.monotonic(), _SHORTEST)):
                 transaction = MongoTransaction(
-                    self._connection, session, secret=self._secret, seconds=self._seconds, ahead=ahead
+                    self._connection,
+                    session,
+                    secret=self._secret,
+                    seconds=self._seconds,
+                    ahead=ahead,
+                    full_text=self._full_text,
                 )
                 result = work(transaction)
                 transaction.flush()

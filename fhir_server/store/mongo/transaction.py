@@ -57,6 +57,7 @@ class MongoTransaction(MongoReading):
         secret: bytes,
         seconds: float,
         ahead: Ahead | None = None,
+        full_text: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(connection, secret=secret, seconds=seconds, session=session)
         self._saves: dict[tuple[str, str], Save] = {}
@@ -68,6 +69,7 @@ class MongoTransaction(MongoReading):
         self._turns: dict[str, int] = {}
         self._logged = 0
         self._ahead = ahead
+        self._full_text = full_text
         self._next_turns: dict[str, int] | None = None
         self._unproven: dict[tuple[str, str], Stored] = {}
         if ahead is not None:
@@ -280,7 +282,7 @@ class MongoTransaction(MongoReading):
         followed = [(self._followed(save), save.stored) for save in saves.values() if save.expected]
         appends[HISTORY].extend(history_document(past, after.last_updated) for past, after in followed)
         with asking(self._seconds), self._proving():
-            sending.versions(self._collection, saves.values(), self._seen(saves), self._session)
+            sending.versions(self._collection, saves.values(), self._seen(saves), self._session, self._full_text)
             sending.stamps(self._collection, restamps, self._seen(restamps), self._session)
             sending.circles(self._collection, circles.values(), self._session)
             sending.additions(self._collection, appends, self._session)

@@ -101,7 +101,7 @@ def test_what_is_refused_stands_in_the_table_and_the_rest_is_served(tool: Module
 def test_every_parameter_that_is_not_served_is_known_here() -> None:
     assert unserved() == {
         "Device.din": f"{NO_SUCH_EXTENSION} http://hl7.org/fhir/SearchParameter/device-extensions-Device-din",
-        "DomainResource._text": "full text search is not served",
+        "DomainResource._text": "it asks for words, not for the values of elements",
         "Observation.amino-acid-change": f"{NO_SUCH_EXTENSION} "
         "http://hl7.org/fhir/StructureDefinition/observation-geneticsAminoAcidChangeName",
         "Observation.dna-variant": f"{NO_SUCH_EXTENSION} "
@@ -118,7 +118,7 @@ def test_every_parameter_that_is_not_served_is_known_here() -> None:
         "QuestionnaireResponse.item-subject": "where(hasExtension("
         "'http://hl7.org/fhir/StructureDefinition/questionnaireresponse-isSubject')) is not reduced",
         "RelatedPerson.phonetic": "sounds-like search is not served",
-        "Resource._content": "full text search is not served",
+        "Resource._content": "it asks for words, not for the values of elements",
         "Resource._query": "named queries are not served",
     }
 

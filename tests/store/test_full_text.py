@@ -1,0 +1,141 @@
+"""Words in the database: found by their index, never from a part of the documents; gathered of older ones."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from fhir_server.fhir.errors import Unavailable
+from fhir_server.fhir.json import encode
+from fhir_server.search.grant import Grant, Stamp
+from fhir_server.search.match import matches
+from fhir_server.search.parse import parse
+from fhir_server.search.query import Query
+from fhir_server.store.contract import Stored
+from fhir_server.store.mongo.documents import current_document
+from fhir_server.store.mongo.full_text import gather
+from fhir_server.store.mongo.queries import query_filter
+from fhir_server.store.mongo.store import MongoStore
+from tests.store.test_search_agreement import MOMENT, often
+
+EVERYONE = [Grant("open", everyone=True)]
+TYPES = ["CarePlan", "Communication", "Task"]
+KEPT = frozenset({"CarePlan", "Communication"})
+VersionOf = Callable[..., Stored]
+
+
+@pytest.fixture(scope="module")
+def name(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    mongo_client.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def keeping(mongo_url: str, name: str) -> Iterator[MongoStore]:
+    """A store that keeps words."""
+    with MongoStore(mongo_url, name, secret=b"s", full_text=KEPT) as store:
+        store.prepare(TYPES)
+        yield store
+
+
+@pytest.fixture(scope="module")
+def forgetting(mongo_url: str, name: str, keeping: MongoStore) -> Iterator[MongoStore]:
+    """A store on the same database that keeps none."""
+    with MongoStore(mongo_url, name, secret=b"s") as store:
+        yield store
+
+
+def asked(type_name: str, parameter: str, text: str) -> Query:
+    return parse(type_name, [(parameter, text)], base_url="", full_text=KEPT)
+
+
+def found(store: MongoStore, type_name: str, parameter: str, text: str) -> set[str]:
+    return {each.id for each in store.search(asked(type_name, parameter, text), EVERYONE, MOMENT).matches}
+
+
+def test_what_is_written_is_found_by_its_words_until_it_is_deleted(keeping: MongoStore, version_of: VersionOf) -> None:
+    id, word = uuid.uuid4().hex, f"w{uuid.uuid4().hex}"
+    saying = {"title": word}
+    keeping.transact(lambda tx: tx.save(version_of("CarePlan", id, content=saying, audience="everyone")))
+    assert found(keeping, "CarePlan", "_content", word) == {id}
+    assert found(keeping, "CarePlan", "_text", word) == set()
+
+    other = {"text": {"div": f"<div><p>{word[:20]}ly</p></div>"}}
+    keeping.transact(lambda tx: tx.save(version_of("CarePlan", id, 2, content=other, audience="everyone")))
+    assert found(keeping, "CarePlan", "_text", word[:20]) == {id}
+    assert found(keeping, "CarePlan", "_content", word) == set()
+
+    keeping.transact(lambda tx: tx.save(version_of("CarePlan", id, 3, deleted=True, audience="everyone")))
+    assert found(keeping, "CarePlan", "_text", word[:20]) == set()
+
+
+def test_a_page_is_one_range_of_the_index(keeping: MongoStore, name: str, mongo_client: MongoClient[Any]) -> None:
+    told = mongo_client[name]["CarePlan"].find(query_filter(asked("CarePlan", "_text", "wheel"))).explain()
+    assert "COLLSCAN" not in repr(told["queryPlanner"]["winningPlan"])
+    lacking = mongo_client[name]["CarePlan"].find({"w": {"$exists": False}}).limit(1).explain()
+    assert "IXSCAN" in repr(lacking["queryPlanner"]["winningPlan"])
+
+
+def test_while_words_are_missing_nothing_is_answered_and_gathering_mends_it(
+    keeping: MongoStore, forgetting: MongoStore, version_of: VersionOf
+) -> None:
+    word = f"w{uuid.uuid4().hex}"
+    ids = {uuid.uuid4().hex for _ in range(5)}
+    for id in ids:
+        version = version_of("Communication", id, content={"note": [{"text": word}]}, audience="everyone")
+        forgetting.transact(lambda tx, version=version: tx.save(version))  # type: ignore[misc]
+
+    with pytest.raises(Unavailable, match="words of the stored Communication resources are still being gathered"):
+        found(keeping, "Communication", "_content", word)
+    several = [(asked("Communication", "_content", word), EVERYONE), (asked("CarePlan", "_content", word), EVERYONE)]
+    with pytest.raises(Unavailable, match="Communication"):
+        keeping.search_several(several, MOMENT)
+    keeping.gather_words()
+
+    assert found(keeping, "Communication", "_content", word) == ids
+    assert gather(keeping._database, KEPT) == 0
+
+
+def test_a_type_without_words_costs_nothing(keeping: MongoStore, version_of: VersionOf) -> None:
+    id = uuid.uuid4().hex
+    keeping.transact(lambda tx: tx.save(version_of("Task", id, content={"description": "words"})))
+    document = keeping._database["Task"].find_one({"_id": id})
+    assert document is not None
+    assert "w" not in document
+    assert not [each for each in keeping._database["Task"].index_information().values() if each["key"][0][0] == "w"]
+
+
+texts = st.lists(st.sampled_from(["wheel", "wheelchair", "Ramp", "café", "cafe", "O'Brien", "x-y"]), max_size=4).map(
+    " ".join
+)
+plans = st.fixed_dictionaries(
+    {"resourceType": st.just("CarePlan")},
+    optional={"text": st.fixed_dictionaries({"div": texts.map("<div>{}</div>".format)}), "title": texts},
+)
+words = st.sampled_from(["wheel", "wheelc", "ramp", "CAFÉ", "obrien", "x-y", "y", "nothing"])
+questions = st.lists(words, min_size=1, max_size=3).map(" ".join) | st.lists(words, min_size=1, max_size=2).map(
+    " OR ".join
+)
+
+
+@often
+@given(resources=st.lists(plans, max_size=5), parameter=st.sampled_from(["_text", "_content"]), question=questions)
+def test_the_database_and_the_memory_agree_on_words(
+    database: Database[dict[str, Any]], resources: list[dict[str, Any]], parameter: str, question: str
+) -> None:
+    collection = database["CarePlan_words"]
+    collection.delete_many({})
+    for number, resource in enumerate(resources):
+        stored = Stored("CarePlan", f"{number}", 1, MOMENT, encode(resource), Stamp())
+        collection.insert_one(current_document(stored, words=True))
+    query = asked("CarePlan", parameter, question)
+
+    in_database = {int(each["_id"]) for each in collection.find(query_filter(query), {"_id": 1})}
+
+    assert in_database == {number for number, each in enumerate(resources) if matches(query, each)}

@@ -1,0 +1,93 @@
+"""`_text` and `_content`: which words a resource has, and how they are asked for."""
+
+from typing import Any
+
+import pytest
+
+from fhir_server.fhir.errors import MalformedRequest
+from fhir_server.search.match import matches
+from fhir_server.search.parse import parse
+from fhir_server.search.query import Query
+from fhir_server.search.words import MOST_WORDS, words_of
+
+KEPT = frozenset({"CarePlan"})
+PLAN: dict[str, Any] = {
+    "resourceType": "CarePlan",
+    "id": "secretid",
+    "meta": {"lastUpdated": "2026-03-01T10:00:00Z", "profile": ["https://example.org/fancyprofile"]},
+    "text": {
+        "status": "generated",
+        "div": '<div xmlns="urn:xhtml"><p class="hidden">Wheelchair &amp; ramp,<b>caf&#233;</b></p></div>',
+    },
+    "title": "Ademhalings-ondersteuning",
+    "description": "O'Brien's plan",
+    "period": {"start": "2026-03-04"},
+    "subject": {"reference": "Patient/addressed", "display": "Marie Peeters"},
+    "category": [{"coding": [{"system": "urn:systematic", "code": "38717003", "display": "Nursing"}]}],
+    "note": [{"text": "Wheelchair ordered"}],
+}
+
+
+def asked(name: str, text: str, *, lenient: bool = False) -> Query:
+    return parse("CarePlan", [(name, text)], base_url="", full_text=KEPT, lenient=lenient)
+
+
+def test_words_are_of_the_narrative_or_of_the_rest() -> None:
+    words = words_of(PLAN)
+    assert [word for word in words if word.startswith("n=")] == ["n=wheelchair", "n=ramp", "n=cafe"]
+    assert {"c=ademhalings", "c=ondersteuning", "c=obriens", "c=marie", "c=38717003", "c=nursing"} <= set(words)
+    assert "c=wheelchair" not in words
+
+
+@pytest.mark.parametrize(
+    "hidden", ["secretid", "fancyprofile", "addressed", "urn", "careplan", "2026", "xmlns", "hidden", "xhtml"]
+)
+def test_addresses_times_and_markup_are_no_words(hidden: str) -> None:
+    assert not [word for word in words_of(PLAN) if hidden in word]
+
+
+def test_a_resource_has_so_many_words_and_no_more() -> None:
+    long = {"resourceType": "CarePlan", "description": " ".join(f"word{number}" for number in range(5000))}
+    assert len(words_of(long)) == MOST_WORDS
+    assert max(map(len, words_of({"resourceType": "CarePlan", "title": "x" * 5000}))) <= 66
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "met"),
+    [
+        ("_text", "wheelchair", True),
+        ("_text", "WHEEL ramp", True),
+        ("_text", "wheel and ramp", True),
+        ("_text", "ramp café", True),
+        ("_text", "wheel nursing", False),
+        ("_text", "nursing", False),
+        ("_text", "nursing,ramp", True),
+        ("_text", "nursing OR bed or ramp", True),
+        ("_text", "chair", False),
+        ("_content", "wheelchair", True),
+        ("_content", "wheel nursing marie", True),
+        ("_content", "ademhalings-ondersteuning", True),
+        ("_content", "o'brien", True),
+        ("_content", "patient", False),
+        ("_content", "nursing bed", False),
+        ("_content", "orange", False),
+        ("_content", "note", False),
+    ],
+)
+def test_all_words_are_there_each_by_its_beginning(name: str, text: str, met: bool) -> None:
+    assert matches(asked(name, text), PLAN) is met
+
+
+@pytest.mark.parametrize("text", ["", "  ", "...", "a,,b", "a OR", '"a b"', "(a or b)", "a NOT b", "x " * 33])
+def test_what_words_cannot_say_is_refused(text: str) -> None:
+    with pytest.raises(MalformedRequest, match="'_text'"):
+        asked("_text", text)
+
+
+def test_a_type_without_words_names_the_setting() -> None:
+    with pytest.raises(
+        MalformedRequest, match=r"no words of Task\. The setting SAMEN_FULL_TEXT names .*: CarePlan"
+    ) as e:
+        parse("Task", [("_content", "x")], base_url="", full_text=KEPT)
+    assert [issue.code for issue in e.value.issues] == ["not-supported"]
+    assert parse("Task", [("_content", "x")], base_url="", full_text=KEPT, lenient=True).skipped == ("_content",)
