@@ -94,6 +94,36 @@ def not_refused(consents: Sequence[ConsentState], who: str) -> Intervals:
     return joined((*without(until_asked, denies), *permits))
 
 
+def refused(consents: Iterable[Resource], moves: Iterable[Move], who: str, directory: Directory, now: datetime) -> bool:
+    """Whether the person said no to `who`: by a denial of everybody or of that party, or by a rejected consent that
+
+    would have let it in, while no other one does or will. Withdrawing is not refusing, and neither is what only
+    closes in doubt: nothing is ended by a slip.
+    """
+    known, logged = list(consents), list(moves)
+    denied = {party for consent in known for party in _denied_in_words(consent, directory)}
+    if denied & {EVERYONE, who}:
+        return True
+    rejected = {party for consent in known for party in _rejected(consent, directory)}
+    agreed = permitted([consent_state(consent, logged, directory) for consent in known], who)
+    return bool(rejected & {EVERYONE, who}) and not any(now < end for _, end in agreed)
+
+
+def _denied_in_words(consent: Resource, directory: Directory) -> list[str | None]:
+    if consent.get("status") != "active" or not _about_privacy(consent):
+        return []
+    provision = consent.get("provision", {})
+    nested = [each for each in provision.get("provision", []) if each.get("type", DENY) == DENY]
+    named = [who for each in nested for actor in _actors(each) if (who := _readable(actor, directory))]
+    return [EVERYONE] if provision.get("type", PERMIT) == DENY else [*named]
+
+
+def _rejected(consent: Resource, directory: Directory) -> list[str | None]:
+    provision = consent.get("provision", {})
+    permits = consent.get("status") == "rejected" and provision.get("type", PERMIT) == PERMIT
+    return _permitted_parties(provision, directory) if permits and _about_privacy(consent) else []
+
+
 def check_recorder(roles: frozenset[str]) -> None:
     """Refuse a Consent from whoever would let itself in. Raises Forbidden (`consent-recorder`).
 

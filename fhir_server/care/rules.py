@@ -10,9 +10,9 @@ from datetime import datetime
 
 from fhir_server.care.care_team import Team, participants, team
 from fhir_server.care.chart import Situation
-from fhir_server.care.consents import consent_state
+from fhir_server.care.consents import consent_state, refused
 from fhir_server.care.moves import Move
-from fhir_server.care.parties import SERVER
+from fhir_server.care.parties import SERVER, party_of
 from fhir_server.care.plans import with_activity
 from fhir_server.care.task_states import CONFERS_MEMBERSHIP
 from fhir_server.care.tasks import asks_to_cancel, focus, fulfils
@@ -23,7 +23,9 @@ from fhir_server.fhir.reference import reference_to
 
 ROUNDS = 10
 GRANTED = frozenset({"accepted", "in-progress", "completed"})
+NOT_BEGUN = frozenset({"requested", "received", "accepted"})
 _CANCELLED = "The owner agreed to a request to cancel"
+_REFUSED = "The person does not agree that the owner takes part"
 
 State = Mapping[str, Resource]
 Rule = Callable[[State, Situation, datetime], list[Resource]]
@@ -83,13 +85,36 @@ def cancel_as_agreed(state: State, situation: Situation, now: datetime) -> list[
     ]
 
 
+def cancel_as_refused(state: State, situation: Situation, now: datetime) -> list[Resource]:
+    """A Task that has not begun is cancelled when the person refuses that its owner takes part.
+
+    Work under way is ended by whoever does it.
+    """
+    if not situation.programme.consent_required:
+        return []
+    moves = (*situation.moves, *_moves_by_rule(state, situation, now))
+    consents = _consents(state, situation.subject)
+    asked = [task for task in _tasks(state) if fulfils(task) and task["status"] in NOT_BEGUN]
+    owners = {reference_to(task): party_of(task, "owner", situation.directory) for task in asked} if consents else {}
+    refusing = {
+        who: refused(consents, moves, who, situation.directory, now)
+        for who in {*owners.values()} - {None, situation.subject}
+        if who
+    }
+    return [
+        {**task, "status": "cancelled", "statusReason": {"text": _REFUSED}, "lastModified": instant(now)}
+        for task in asked
+        if refusing.get(owners.get(reference_to(task)) or "")
+    ]
+
+
 def keep_team(state: State, situation: Situation, now: datetime) -> list[Resource]:
     """The CareTeam lists whoever takes part, with the periods in which they did."""
     found = participants(_team(state, situation, now), situation.programme)
     return [{**state[reference_to(situation.team)], "participant": found}]
 
 
-RULES: tuple[Rule, ...] = (cancel_as_agreed, hold_order, keep_team)
+RULES: tuple[Rule, ...] = (cancel_as_agreed, cancel_as_refused, hold_order, keep_team)
 
 
 def _following(changes: list[Change], situation: Situation, now: datetime, rules: Sequence[Rule]) -> list[Resource]:

@@ -31,6 +31,7 @@ TERMINAL = frozenset({"rejected", "cancelled", "failed", "completed", "entered-i
 OPEN = frozenset(STATUSES) - TERMINAL
 CONFERS_MEMBERSHIP = frozenset({"accepted", "in-progress", "on-hold"})
 REASON_REQUIRED = frozenset({"rejected", "cancelled", "on-hold", "failed", "entered-in-error"})
+SENT = OPEN - {"draft"}
 PARTIES = (REQUESTER, OWNER, CUSTODIAN)
 
 Step = tuple[str | None, str]
@@ -69,7 +70,7 @@ DEFAULT = _table(
     ("draft", "requested cancelled", REQUESTER),
     ("requested", "received accepted rejected", OWNER),
     ("received", "accepted rejected", OWNER),
-    ("requested received accepted", "cancelled", f"{REQUESTER} {OWNER}"),
+    ("requested received accepted", "cancelled", f"{REQUESTER} {OWNER} {SERVER}"),
     ("accepted", "in-progress failed", OWNER),
     ("in-progress", "on-hold completed failed", OWNER),
     ("on-hold", "in-progress failed", OWNER),
@@ -86,7 +87,8 @@ SDOHCC = _table(
     ("accepted", "in-progress on-hold completed failed", OWNER),
     ("in-progress", "on-hold completed failed", OWNER),
     ("on-hold", "in-progress", OWNER),
-    ("requested accepted in-progress on-hold", "cancelled", f"{REQUESTER} {OWNER}"),
+    ("requested accepted", "cancelled", f"{REQUESTER} {OWNER} {SERVER}"),
+    ("in-progress on-hold", "cancelled", f"{REQUESTER} {OWNER}"),
 )
 PRESETS: Mapping[str, TaskTable] = MappingProxyType({table.name: table for table in (DEFAULT, SDOHCC)})
 

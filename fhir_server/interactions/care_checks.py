@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from fhir_server.care import order_states, plans, task_states
 from fhir_server.care.asking import check_requester
 from fhir_server.care.chart import Situation
-from fhir_server.care.consents import check_recorder, check_widening
+from fhir_server.care.consents import check_recorder, check_widening, refused
 from fhir_server.care.elements import check_elements
-from fhir_server.care.parties import roles_towards
-from fhir_server.care.tasks import check_sub_task
+from fhir_server.care.parties import party_of, roles_towards
+from fhir_server.care.tasks import check_sub_task, fulfils
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.change import Change
 from fhir_server.fhir.errors import InvalidWorkflow
@@ -20,7 +21,7 @@ from fhir_server.store.contract import Circle
 
 @dataclass(frozen=True)
 class Facts:
-    """What the checks know: the situation before the write, the circle before it, the Tasks as they will be.
+    """What the checks know: the situation before the write, the circle before it, Tasks and consents as they will be.
 
     `author` is who recorded a Consent that is changed; None for anything else, where the plan's author counts.
     """
@@ -30,7 +31,9 @@ class Facts:
     actor: Actor
     author: str | None
     tasks: tuple[Resource, ...]
+    consents: tuple[Resource, ...]
     present: tuple[Reader, ...]
+    moment: datetime
 
     def roles(self, resource: Resource) -> frozenset[str]:
         """The roles in which the actor stands towards a resource; a custodian that waits for consent has none."""
@@ -67,6 +70,8 @@ def _task(change: Change, facts: Facts) -> None:
         plans.check_same_subject(facts.situation.plan, task)
         check_requester(task, facts.actor.parties, facts.situation.directory)
         _check_part(task, facts.situation)
+    if (change.before is None or change.before["status"] == "draft") and task["status"] in task_states.SENT:
+        _check_not_refused(task, facts)
     earlier = change.before or task
     task_states.check_move(
         table,
@@ -76,6 +81,17 @@ def _task(change: Change, facts: Facts) -> None:
         task_states.has_reason(task),
         sub_task="partOf" in task,
     )
+
+
+def _check_not_refused(task: Resource, facts: Facts) -> None:
+    """Nobody is asked for care whom the person keeps out, so that it does not even hear of the person."""
+    situation = facts.situation
+    owner = party_of(task, "owner", situation.directory)
+    if not situation.programme.consent_required or not fulfils(task) or owner in {None, situation.subject}:
+        return
+    if refused(facts.consents, situation.moves, owner or "", situation.directory, facts.moment):
+        told = "The person does not agree that this party takes part; ask another one, or ask the person anew."
+        raise InvalidWorkflow(told, "Task.owner", "person-refused")
 
 
 def _check_part(task: Resource, situation: Situation) -> None:

@@ -115,7 +115,10 @@ class Following:
 
     def _check(self, asked: Sequence[Change], situation: Situation, places: dict[str, str]) -> None:
         state = situation.after(asked)
-        tasks = tuple(resource for resource in state.values() if resource["resourceType"] == "Task")
+        tasks, consents = (
+            tuple(resource for resource in state.values() if resource["resourceType"] == name)
+            for name in ("Task", "Consent")
+        )
         moment = self.working.moment
         present = tuple(reader for reader in self.circle.members if reader.start <= moment < reader.until)
         for change in asked:
@@ -124,7 +127,7 @@ class Following:
                 continue
             try:
                 recorder = pending.author if change.type == "Consent" and change.before else None
-                facts = Facts(situation, self.circle, self.actor, recorder, tasks, present)
+                facts = Facts(situation, self.circle, self.actor, recorder, tasks, consents, present, moment)
                 check_change(change, facts)
             except FhirError as error:
                 place = places.get(change.reference)

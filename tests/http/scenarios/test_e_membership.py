@@ -74,6 +74,60 @@ def test_e2_a_refusal_lets_nobody_in(world: World) -> None:
     assert {home.get(ref).status for ref in (case.patient, case.condition, case.plan)} == {404}
 
 
+REFUSALS: dict[str, Resource] = {
+    "a denial": {"provision": {"type": "deny"}},
+    "a rejected consent": {"status": "rejected"},
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_e2_when_the_person_refuses_the_accepted_task_is_cancelled_by_rule(world: World, refusal: str) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home, with_consent=False)
+    walk(home, case.task, "accepted")
+
+    made(hosp, {**consent(case.patient, now(), hosp.reference), **REFUSALS[refusal]})
+
+    cancelled = home.read(case.task)
+    assert (cancelled["status"], cancelled["meta"]["versionId"]) == ("cancelled", "3")
+    assert cancelled["statusReason"] == {"text": "The person does not agree that the owner takes part"}
+    circle = world.parts.store.circle(case.plan.partition("/")[2])
+    assert circle is not None
+    assert home.reference not in circle.pending
+    assert {home.get(ref).status for ref in (case.patient, case.condition, case.plan)} == {404}
+    moved = home.move(case.task, "in-progress")
+    assert (moved.status, hosp.read(case.order)["status"]) == (422, "active")
+
+
+def test_e2_a_refusal_of_one_party_cancels_its_tasks_alone_and_it_is_not_asked_again(world: World) -> None:
+    hosp, home, other = world.hospital(), world.party(), world.party()
+    case = world.case(hosp, home)
+    walk(home, case.task, "accepted", "in-progress")
+    order, task = asked(hosp, other, case)
+    _, begun = asked(hosp, other, case, "accepted", "in-progress")
+    role = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]}
+    denied = {"type": "deny", "actor": [{"role": role, "reference": {"reference": other.reference}}]}
+
+    reply = hosp.change(str(case.consent), provision={"type": "permit", "provision": [denied]})
+
+    assert reply.status == 200, reply.body
+    states = {hosp.read(each)["status"] for each in (case.task, begun)}
+    assert (hosp.read(task)["status"], states) == ("cancelled", {"in-progress"})
+    again = hosp.post({**{k: v for k, v in hosp.read(begun).items() if k not in {"id", "meta"}}, "status": "requested"})
+    assert (again.status, again.rules, again.paths) == (422, {"person-refused"}, {"Task.owner"})
+    assert hosp.change(order, status="completed").status == 200
+
+
+def test_e2_a_withdrawal_cancels_nothing(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    walk(home, case.task, "accepted")
+
+    assert hosp.change(str(case.consent), status="inactive").status == 200
+
+    assert home.read(case.task)["status"] == "accepted"
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_e4_who_completes_one_of_two_tasks_stays_in(world: World, first: int) -> None:
     hosp, home = world.hospital(), world.party()

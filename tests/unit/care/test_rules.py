@@ -11,11 +11,13 @@ from als_case import (
     HOSP,
     OUT,
     PERSON,
+    als,
     at,
     care_team,
     consent,
     directory,
     history,
+    journey,
     opened,
     order,
     plan,
@@ -111,6 +113,38 @@ def test_recording_the_consent_lets_those_in_who_waited() -> None:
     net, _ = written(Change(None, consent()), known)
 
     assert members(states(net)["CareTeam/team"]) == [PERSON, HOSP, CMO, HOME]
+
+
+@pytest.mark.parametrize("status", ["requested", "received", "accepted"])
+def test_a_refusal_cancels_what_has_not_begun(status: str) -> None:
+    moves = history(task(), task(status="accepted"), minutes=(1, 11)) if status == "accepted" else journey("requested")
+    asked = task(status=status)
+    known = situation([*opened(), *moves], tasks=(asked,), orders=(order(),), consents=(consent(type="deny"),))
+
+    net, _ = written(Change(None, consent(type="deny")), known)
+
+    cancelled = states(net)["Task/t1"]
+    assert (cancelled["status"], cancelled["statusReason"]["text"]) == (
+        "cancelled",
+        "The person does not agree that the owner takes part",
+    )
+
+
+@pytest.mark.parametrize("status", ["draft", "in-progress", "on-hold", "completed", "rejected"])
+def test_a_refusal_leaves_what_is_under_way_or_over(status: str) -> None:
+    known = situation(
+        [*opened(), *journey("requested", "accepted", status)],
+        tasks=(task(status=status),), orders=(order(),), consents=(consent(type="deny"),),
+    )  # fmt: skip
+
+    assert "Task/t1" not in states(consequences([Change(None, consent(type="deny"))], known, NOW))
+
+
+def test_where_no_consent_is_required_a_refusal_cancels_nothing() -> None:
+    free = replace(als(), consent_required=False)
+    known = situation(journey("requested"), tasks=(task(),), orders=(order(),), consents=(consent(type="deny"),))
+
+    assert "Task/t1" not in states(consequences([Change(None, task())], replace(known, programme=free), NOW))
 
 
 def test_what_is_not_listed_in_the_plan_never_counts() -> None:
