@@ -144,7 +144,7 @@ def test_where_no_consent_is_required_a_refusal_cancels_nothing() -> None:
     free = replace(als(), consent_required=False)
     known = situation(journey("requested"), tasks=(task(),), orders=(order(),), consents=(consent(type="deny"),))
 
-    assert "Task/t1" not in states(consequences([Change(None, task())], replace(known, programme=free), NOW))
+    assert "Task/t1" not in states(consequences([], replace(known, programme=free), NOW))
 
 
 def test_what_is_not_listed_in_the_plan_never_counts() -> None:
