@@ -16,10 +16,11 @@ RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && /opt/samen/bin/python -m compileall -q /opt/samen/lib
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /var/lib/samen --create-home --shell /usr/sbin/nologin samen
+RUN useradd --system --uid 10001 --home-dir /var/lib/samen --create-home --shell /usr/sbin/nologin samen \
+    && install --directory --mode=0700 --owner=samen --group=samen /var/lib/samen-audit
 COPY --from=build /opt/samen /opt/samen
 ENV PATH=/opt/samen/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    SAMEN_HOST=0.0.0.0 SAMEN_PORT=8080 SAMEN_DATA=/var/lib/samen
+    SAMEN_HOST=0.0.0.0 SAMEN_PORT=8080 SAMEN_DATA=/var/lib/samen SAMEN_AUDIT_FOLDER=/var/lib/samen-audit
 USER 10001
 WORKDIR /var/lib/samen
 EXPOSE 8080

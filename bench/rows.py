@@ -14,7 +14,7 @@ from bench.load import Conversation, Crowd, Request, Round, repeating, request
 from bench.processes import memory_of_workers
 from bench.rounds import Duel, Spread, duel, spread
 from bench.scene import Scene
-from bench.serving import ACKNOWLEDGED, BASELINE, OURS, WITHOUT_AUDIT, serving
+from bench.serving import BASELINE, JOURNALED, OURS, WITHOUT_AUDIT, serving
 from fhir_server.care.task_states import OPEN
 from fhir_server.fhir.dates import now
 from fhir_server.fhir.json import encode
@@ -35,8 +35,8 @@ def read(ground: Ground) -> list[Figure]:
     """read by id, of a chart type: who may read it depends on the circles of its plan."""
     found = scene(ground)
     asked = (
-        ("read an Observation, audited (journaled)", OURS, 0.55),
-        ("read an Observation, audited (acknowledged)", ACKNOWLEDGED, 0.55),
+        ("read an Observation, audited as it ships (local)", OURS, 0.55),
+        ("read an Observation, audited (journaled)", JOURNALED, 0.55),
         ("read an Observation, without audit", WITHOUT_AUDIT, 0.7),
     )
     against = "one find_one, no audit"

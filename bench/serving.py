@@ -16,14 +16,14 @@ from fhir_server.cli.database import settings_of_environment
 from fhir_server.demo.processes import NotStarted
 
 REPOSITORY = Path(__file__).parents[1]
-OURS, ACKNOWLEDGED, WITHOUT_AUDIT, BASELINE = "ours", "acknowledged", "without-audit", "baseline"
+OURS, JOURNALED, WITHOUT_AUDIT, BASELINE = "ours", "journaled", "without-audit", "baseline"
 _COMMANDS = {
     OURS: ("-m", "fhir_server", "serve"),
-    ACKNOWLEDGED: ("-m", "fhir_server", "serve"),
+    JOURNALED: ("-m", "fhir_server", "serve"),
     WITHOUT_AUDIT: ("-m", "bench.serving", "bench.serving:without_audit"),
     BASELINE: ("-m", "bench.serving", "bench.serving:baseline"),
 }
-_SETTINGS = {ACKNOWLEDGED: {"SAMEN_AUDIT_READS": "acknowledged"}}
+_SETTINGS = {JOURNALED: {"SAMEN_AUDIT_READS": "journaled"}}
 _SECONDS_TO_START = 60.0
 
 

@@ -64,7 +64,8 @@ def build(settings: Settings) -> Parts:
         settings.database,
         secret=secret,
         full_text=settings.full_text,
-        reading_audit="journaled" if settings.audit_reads == "journaled" else "acknowledged",
+        reading_audit="acknowledged" if settings.audit_reads == "acknowledged" else "journaled",
+        journal=settings.journal_folder if settings.audit_reads == "local" else None,
     )
     store.prepare(sorted(TYPES))
     issuer = LocalIssuer(
@@ -106,6 +107,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application: FHIR, the token endpoint, the viewer, and two addresses that say how the server is."""
     parts = build(settings or Settings.read(os.environ))
     threading.Thread(target=parts.store.gather_words, name="words", daemon=True).start()
+    parts.store.look_after_audit()
     return web(parts)
 
 

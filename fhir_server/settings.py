@@ -157,10 +157,17 @@ class Settings:
         _whole(0, 5), 0, "Reverse proxies in front that are trusted to name the client's address and scheme."
     )
     audit_reads: str = _setting(
-        _one_of("journaled", "acknowledged"),
-        "journaled",
-        "When the audit record of a read counts as kept, before the answer is given: journaled (on disk at a majority) "
-        "or acknowledged (in the memory of the primary; faster, a crash may lose the last moments).",
+        _one_of("local", "journaled", "acknowledged"),
+        "local",
+        "When the audit record of a read counts as kept, before the answer is given: local (on this machine's disk, in "
+        "SAMEN_AUDIT_FOLDER; in the database within about a second), journaled (on disk at a majority of the database) "
+        "or acknowledged (in the memory of its primary; a crash may lose the last moments).",
+    )
+    audit_folder: Path | None = _setting(  # noqa: RUF009 - as above
+        _Read(lambda text: Path(text) if text else None),
+        None,
+        "Folder of the local audit journal, on a disk that outlives the server's process and container. "
+        "Empty: the folder audit under SAMEN_DATA.",
     )
     max_body: int = _setting(_whole(1024, 100 * _MEBIBYTE), 20 * _MEBIBYTE, "Largest request body, in bytes.")
     issuers: tuple[TrustedIssuer, ...] = _setting(
@@ -229,6 +236,11 @@ class Settings:
     def mongodb_folder(self) -> Path:
         """Where the embedded MongoDB keeps its data."""
         return self.data / "mongodb"
+
+    @property
+    def journal_folder(self) -> Path:
+        """Where the audit records of readings wait for the database."""
+        return self.audit_folder or self.data / "audit"
 
     @property
     def token_life(self) -> timedelta:

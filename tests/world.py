@@ -1,12 +1,15 @@
 """A small world for tests over HTTP: the whole application, the case manager's organisation, and parties on demand."""
 
+import tempfile
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from flask.testing import FlaskClient
+from pymongo.collection import Collection
 from werkzeug.test import TestResponse
 
 from fhir_server.app import Parts, build, web
@@ -127,9 +130,11 @@ class World:
     """The application on the test run's MongoDB."""
 
     def __init__(self, mongo_url: str, database: str, **more: Any) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="samen-audit-")
         settings = Settings(
             mongodb_url=mongo_url,
             database=database,
+            audit_folder=Path(self._folder.name),
             secure_cookies=False,
             http_endpoints=True,
             token_lifetime=86_400,
@@ -145,9 +150,15 @@ class World:
         self.custodian = self.party(EVERYTHING, OPEN_PLANS, organization=CASEMANAGER.reference)
 
     def close(self) -> None:
-        """Let go of the database's connections."""
+        """Let go of the database's connections and of the audit journal."""
         self.parts.store.close()
         self.parts.registry.close()
+        self._folder.cleanup()
+
+    def audit(self) -> Collection[dict[str, Any]]:
+        """The stored AuditEvents, with those of everything that was answered before."""
+        self.parts.store.settle_audit()
+        return self.parts.store._connection.database["AuditEvent"]
 
     def party(self, *scopes: str, organization: str | None = None) -> Party:
         """A party: a new organisation, or the one that is named."""

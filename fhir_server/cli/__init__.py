@@ -54,7 +54,7 @@ def check_settings() -> None:
 
 
 def _shown(name: str, value: object) -> str:
-    if value in ("", ()):
+    if value in ("", (), None):
         return "(empty)"
     if name == "mongodb_url":
         return "(set; not shown, it may hold a password)"

@@ -19,7 +19,8 @@ from granian.log import LOGGING_CONFIG
 from granian.server.common import AbstractServer
 
 from fhir_server.cli.database import mongodb, settings_of_environment
-from fhir_server.settings import Settings, variable
+from fhir_server.settings import Settings, SettingsError, variable
+from fhir_server.store.journal import make_folder
 
 APPLICATION = "fhir_server.cli.running:application"
 FACTORY = "fhir_server.app:create_app"
@@ -50,6 +51,7 @@ def serve(**options: Any) -> None:
     # The server's processes read the environment, so whatever is decided here is told there.
     os.environ.update({variable(name): str(value) for name, value in options.items() if value is not None})
     settings = settings_of_environment()
+    _check_journal(settings)
     with _ending_on_sigterm(), mongodb(settings) as url:
         os.environ[variable("mongodb_url")] = url
         server(settings).serve()
@@ -67,6 +69,17 @@ def worker() -> None:
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] %(message)s", stream=sys.stdout)
     with _ending_on_sigterm(), mongodb(settings, patience=SECONDS_TO_START) as url:
         pkgutil.resolve_name(WORKER)(replace(settings, mongodb_url=url))
+
+
+def _check_journal(settings: Settings) -> None:
+    """Raises SettingsError when reads could not be recorded."""
+    if settings.audit_reads != "local":
+        return
+    try:
+        make_folder(settings.journal_folder)
+    except OSError as error:
+        told = f"{settings.journal_folder} cannot be written ({error.strerror}); reads are recorded there"
+        raise SettingsError(f"SAMEN_AUDIT_FOLDER: {told}, or set SAMEN_AUDIT_READS to journaled") from error
 
 
 def server(settings: Settings) -> AbstractServer[Any]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fhir_server.access.scopes import check_scope
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, Unavailable
+from fhir_server.interactions.audit_asked import asks_of_audit_inside
 from fhir_server.interactions.capabilities import capabilities
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import delete
@@ -32,6 +33,8 @@ def perform(interaction: Interaction, actor: Actor, services: Services) -> Answe
     """
     try:
         check_scope(actor, interaction.name, interaction.type)
+        if asks_of_audit_inside(interaction):
+            services.store.settle_audit()
         answer = _performer(interaction, services)(interaction, actor, services)
     except Unavailable:
         raise

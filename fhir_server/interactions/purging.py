@@ -123,6 +123,7 @@ class _Purging:
                 self.cut.add(reference)
         self._remove(sorted(noted))
         self.purges.forget_events(self.known, names.of)
+        self.services.store.settle_audit()
         self._rewrite("audit", names, first=first)
         self._rewrite("history", names, first=first)
         return noted

@@ -283,3 +283,8 @@ class Store(Reading, Protocol):
 
     def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
         """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""
+
+    def settle_audit(self) -> None:
+        """Let a transaction that begins now find the AuditEvent of everything that this machine answered before.
+
+        Other questions about AuditEvents do it themselves. Raises Unavailable."""

@@ -15,7 +15,7 @@ from tests.world import World
 def matrix(mongo_url: str, mongo_client: MongoClient[dict[str, Any]], database_name: str) -> Iterator[Matrix]:
     """One circle with a resource of each type, and an actor of each kind; made once for each worker."""
     name = f"{database_name}_m"
-    world = World(mongo_url, name, audit_reads="acknowledged")
+    world = World(mongo_url, name)
     try:
         yield make_matrix(world, mongo_client[name])
     finally:

@@ -4,10 +4,8 @@ import base64
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from fhir_server.app import web
 from fhir_server.fhir.json import Resource, decode
@@ -177,13 +175,11 @@ def test_many_updates_under_one_condition_at_once_make_one_resource(world: World
     assert len(found(hosp, value)) == 1
 
 
-def test_a_delete_that_matched_nothing_is_audited(
-    hosp: Party, mongo_client: MongoClient[dict[str, Any]], database_name: str
-) -> None:
+def test_a_delete_that_matched_nothing_is_audited(world: World, hosp: Party) -> None:
     value = uuid.uuid4().hex
 
     assert hosp.ask("DELETE", asked(value)).status == 204
 
-    events = mongo_client[f"{database_name}_w"]["AuditEvent"].find({}, {"body": 1}).sort("lu", -1).limit(20)
+    events = world.audit().find({}, {"body": 1}).sort("lu", -1).limit(20)
     queries = [e["query"] for each in events for e in decode(each["body"]).get("entity", []) if "query" in e]
     assert base64.b64encode(asked(value).encode()).decode() in queries

@@ -132,7 +132,7 @@ def test_nobody_is_notified_and_the_audit_keeps_no_write(world: World, hosp: Par
 
     assert database["outbox"].count_documents({}) == outbox
     version = f"{case.task}/_history/2".encode()
-    assert not any(version in bytes(event["body"]) for event in database["AuditEvent"].find({"plans": case.plan[9:]}))
+    assert not any(version in bytes(event["body"]) for event in world.audit().find({"plans": case.plan[9:]}))
 
 
 def test_hidden_is_told_as_absent(world: World, case: Case) -> None:

@@ -3,11 +3,9 @@
 import re
 from datetime import timedelta
 from html import unescape
-from typing import Any
 
 import pytest
 from flask import Flask
-from pymongo import MongoClient
 from werkzeug.test import TestResponse
 
 from fhir_server.auth.sessions import Sessions
@@ -163,17 +161,16 @@ def test_signing_in_never_sends_to_another_site(world: World, elsewhere: str) ->
 
 
 def test_signing_in_its_refusal_and_signing_out_are_in_the_audit_trail(
-    world: World, mongo_client: MongoClient[dict[str, Any]]
+    world: World,
 ) -> None:
     client, stranger, username = world.app.test_client(), world.app.test_client(), new_user(world)
-    trail = mongo_client[world.parts.settings.database]["AuditEvent"]
-    before = {each["_id"] for each in trail.find({}, {"_id": 1})}
+    before = {each["_id"] for each in world.audit().find({}, {"_id": 1})}
 
     sign_in(client, username)
     sign_in(stranger, username, "not the password at all", address="192.0.2.3")
     client.post("/sign-out", data={"proof": proof_in(client.get("/people/nobody"))})
 
-    events = [decode(bytes(each["body"])) for each in trail.find({"_id": {"$nin": list(before)}})]
+    events = [decode(bytes(each["body"])) for each in world.audit().find({"_id": {"$nin": list(before)}})]
     told = sorted((e["subtype"][0]["code"], e["outcome"], "who" in e["agent"][0]) for e in events)
     assert told == [("read", "4", True), ("sign-in", "0", True), ("sign-in", "4", False), ("sign-out", "0", True)]
 

@@ -91,6 +91,16 @@ def test_files_that_are_mounted_or_built_from_exist(services: dict[str, Any]) ->
     assert all((REPOSITORY / path).is_file() for path in {*ours, "Dockerfile"})
 
 
+def test_each_server_keeps_its_audit_journal_on_a_disk_of_its_own(
+    compose: dict[str, Any], services: dict[str, Any]
+) -> None:
+    folder = re.search(r"SAMEN_AUDIT_FOLDER=(\S+)", (REPOSITORY / "Dockerfile").read_text())
+    assert folder is not None
+    volumes = [services[name]["volumes"] for name in SERVERS]
+    assert volumes == [[f"audit{number}:{folder[1]}"] for number in (1, 2)]
+    assert {"audit1", "audit2"} <= compose["volumes"].keys()
+
+
 def test_nginx_sends_to_each_server_and_writes_no_query_into_its_log() -> None:
     nginx = (REPOSITORY / "deploy" / "nginx.conf").read_text()
     assert sorted(re.findall(r"^\s+server (\w+):8080 ", nginx, re.MULTILINE)) == SERVERS

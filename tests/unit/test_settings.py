@@ -74,6 +74,7 @@ BROKEN = {
     "DATA": [""],
     "HOST": [""],
     "AUDIT_READS": ["", "never"],
+    "AUDIT_FOLDER": [],  # any name may be a folder's; whether it can be written shows at the start
     "MAX_DELETES": ["0", "all"],
     "REFERENTIAL_INTEGRITY": ["perhaps"],
     "MAX_BODY": ["0", "20MB"],
@@ -153,7 +154,9 @@ def test_the_manual_tells_of_no_setting_that_is_gone() -> None:
 def manual_row(known: Any) -> str:
     """The line of the table in docs/configuration.md."""
     default = known.default
-    if not isinstance(default, (str, int, Path, tuple)):
+    if default is None:
+        shown = "(empty)"
+    elif not isinstance(default, (str, int, Path, tuple)):
         shown = "(see text)"
     elif isinstance(default, bool):
         shown = f"`{str(default).lower()}`"

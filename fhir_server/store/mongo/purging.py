@@ -21,6 +21,7 @@ from fhir_server.fhir.errors import VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Stored
+from fhir_server.store.mongo.audit_events import audit_document
 from fhir_server.store.mongo.connection import DURABLE, Connection, asking, refusal
 from fhir_server.store.mongo.documents import (
     AUDIT_EVENTS,
@@ -35,7 +36,6 @@ from fhir_server.store.mongo.documents import (
     refers_to,
     stored_from,
 )
-from fhir_server.store.mongo.transaction import audit_document
 from fhir_server.store.purges import Purge
 
 PURGES, PURGED = "purges", "purged"

@@ -45,6 +45,7 @@ class MongoReading:
 
     def read(self, type_name: str, id: str) -> Stored | None:
         """The current version, a tombstone included; None when there never was one."""
+        self._before_asking(type_name)
         with asking(self._seconds):
             document = self._collection(type_name).find_one({"_id": id}, WITHOUT_SEARCH_VALUES, session=self._session)
         return stored_from(type_name, id, document) if document else None
@@ -92,6 +93,7 @@ class MongoReading:
         count: int,
     ) -> list[Changed]:
         """At most `count` versions of the span, newest first."""
+        self._before_asking(*span.types)
         with asking(self._seconds):
             return changing.changes(self._collection, span, grants_for, plans, moment, count, self._session)
 
@@ -103,6 +105,8 @@ class MongoReading:
         grants_for: Callable[[str], Sequence[Grant]] | None = None,
     ) -> Page:
         """The query AND any grant, decided inside the database; `grants_for(type)` judges what is included."""
+        # What a match refers to was known to whoever wrote it.
+        self._before_asking(query.type, *(each.type for each in query.includes if each.reverse))
         with asking(self._seconds):
             return searching.search(
                 self._database,
@@ -126,6 +130,7 @@ class MongoReading:
 
         Raises TooCostly when more than `limit` are found.
         """
+        self._before_asking(query.type)
         with asking(self._seconds):
             return searching.linked(
                 self._database, query, grants, moment, parameter=parameter, limit=limit, session=self._session
@@ -161,6 +166,7 @@ class MongoReading:
     ) -> list[Stored]:
         """At most `count` current resources of a type that lie in the plan AND any grant admits, by id: those behind
         the id `after`, updated since then."""
+        self._before_asking(type_name)
         with asking(self._seconds):
             collection = self._collection(type_name)
             page = searching.Slice(plan, after, since, count)
@@ -223,6 +229,9 @@ class MongoReading:
             found = self._collection(MOVES).find({"plan": plan}, {"_id": 0}, session=self._session)
             return list(found.sort("seq", ASCENDING))
 
+    def _before_asking(self, *type_names: str) -> None:
+        """A chance to bring what is on its way to the collections of these types."""
+
     @property
     def _database(self) -> Database[Document]:
         return self._connection.database
@@ -231,6 +240,7 @@ class MongoReading:
         return self._connection.collection(name)
 
     def _find(self, type_name: str, condition: Document) -> list[Stored]:
+        self._before_asking(type_name)
         with asking(self._seconds):
             found = self._collection(type_name).find(condition, WITHOUT_SEARCH_VALUES, session=self._session)
             return [stored_from(type_name, document["_id"], document) for document in found]

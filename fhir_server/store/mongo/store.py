@@ -1,10 +1,12 @@
 """The store of the house on MongoDB."""
 
+import hashlib
 import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
@@ -27,7 +29,8 @@ from fhir_server.store.mongo.full_text import gather
 from fhir_server.store.mongo.indexes import ensure_indexes
 from fhir_server.store.mongo.purging import PURGED, PURGES, MongoPurges
 from fhir_server.store.mongo.reading import MongoReading
-from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain, audit_document
+from fhir_server.store.mongo.reading_audit import InDatabase, InJournal, ReadingAudit
+from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +62,8 @@ class MongoStore(MongoReading):
 
     `secret` signs the cursors of searches. `seconds` bounds a question, `write_seconds` a transaction with all its
     attempts. `reading_audit` says when the AuditEvent of a read counts as kept: "journaled" by a majority, or
-    "acknowledged" by the primary. `full_text` are the types whose words are kept. Times are taken from what is stored,
-    never from a clock here.
+    "acknowledged" by the primary; with the folder `journal`, when it is on disk there, below the name of this database.
+    `full_text` are the types whose words are kept. Times are taken from what is stored, never from a clock here.
     """
 
     def __init__(
@@ -72,12 +75,20 @@ class MongoStore(MongoReading):
         seconds: float = 10.0,
         write_seconds: float = 20.0,
         reading_audit: Literal["journaled", "acknowledged"] = "journaled",
+        journal: Path | None = None,
         full_text: Iterable[str] = (),
     ) -> None:
         super().__init__(Connection(url, database), secret=secret, seconds=seconds)
         self._write_seconds = write_seconds
         self._full_text = frozenset(full_text)
-        self._reading_concern = DURABLE if reading_audit == "journaled" else ACKNOWLEDGED
+        self._reading_audit: ReadingAudit
+        if journal is not None:
+            # A database of the same name elsewhere has another secret, and must not get what belongs here.
+            own = journal / f"{database}-{hashlib.sha256(secret).hexdigest()[:12]}"
+            self._reading_audit = InJournal(self._connection, own, seconds)
+        else:
+            concern = DURABLE if reading_audit == "journaled" else ACKNOWLEDGED
+            self._reading_audit = InDatabase(self._connection, concern, seconds)
 
     def __enter__(self) -> "MongoStore":
         return self
@@ -86,7 +97,8 @@ class MongoStore(MongoReading):
         self.close()
 
     def close(self) -> None:
-        """Close the connections of this process."""
+        """Close the connections of this process, after what waits in its journal went on."""
+        self._reading_audit.close()
         self._connection.close()
 
     def prepare(self, type_names: Sequence[str]) -> None:
@@ -147,14 +159,28 @@ class MongoStore(MongoReading):
 
     def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
         """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""
-        events = self._connection.collection(AUDIT_EVENTS, self._reading_concern)
-        with asking(self._seconds):
-            events.insert_one(audit_document(audit_event, stamp))
+        self._reading_audit.record(audit_event, stamp)
+
+    def settle_audit(self) -> None:
+        """Let the next question find the AuditEvent of everything that this machine answered before.
+
+        Questions about AuditEvents do it themselves, except inside a transaction. Raises Unavailable.
+        """
+        self._reading_audit.settle()
+
+    def look_after_audit(self) -> None:
+        """From now on carry on what this process and dead ones left in the journal; for the start of a server."""
+        self._reading_audit.begin()
 
     def explain(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Explained:
         """How the first page of the query is found. Raises TooCostly, like the search itself."""
+        self._before_asking(query.type)
         with asking(self._seconds):
             return explained(self._database, query, grants, moment)
+
+    def _before_asking(self, *type_names: str) -> None:
+        if AUDIT_EVENTS in type_names:
+            self.settle_audit()
 
     def _attempt(
         self,

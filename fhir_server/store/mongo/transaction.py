@@ -14,14 +14,14 @@ from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import TooLarge, VersionConflict
-from fhir_server.fhir.json import Resource, encode
+from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Changed, Circle, Page, Span, Stored
 from fhir_server.store.mongo import sending
 from fhir_server.store.mongo.ahead import Ahead
+from fhir_server.store.mongo.audit_events import audit_document
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import (
     AUDIT_EVENTS,
@@ -30,7 +30,6 @@ from fhir_server.store.mongo.documents import (
     MOVES,
     OUTBOX,
     Document,
-    current_document,
     history_document,
 )
 from fhir_server.store.mongo.reading import MongoReading
@@ -328,9 +327,3 @@ class MongoTransaction(MongoReading):
 def _has_member(circle: Circle, parties: Sequence[str], moment: datetime) -> bool:
     """What `documents.admitted` asks of the database, asked of a circle that was read."""
     return any(reader.party in parties and reader.start <= moment < reader.until for reader in circle.members)
-
-
-def audit_document(event: Resource, stamp: Stamp) -> Document:
-    """The document of an AuditEvent: it has one version, and the time when it was recorded."""
-    recorded, _ = time_range(event["recorded"])
-    return current_document(Stored(AUDIT_EVENTS, event["id"], 1, recorded, encode(event), stamp))

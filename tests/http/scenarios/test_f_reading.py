@@ -1,10 +1,5 @@
 """Scenarios F: who may read what. Every cell of actor and type is in tests/access; here the story's own words."""
 
-from typing import Any
-
-from pymongo import MongoClient
-from pymongo.collection import Collection
-
 from tests.access.circle import TO_THE_END, asked, made, walk
 from tests.access.test_searches import matches, pages
 from tests.world import Case, Party, Reply, World
@@ -61,28 +56,27 @@ def test_f2_who_has_left_reads_plan_team_and_its_task_but_no_chart(world: World)
 
 
 def test_f4_an_outsider_gets_the_one_constant_404_and_each_denial_is_kept(
-    world: World, mongo_client: MongoClient[dict[str, Any]]
+    world: World,
 ) -> None:
     hosp, home, out = world.hospital(), world.party(), world.party()
     case = world.case(hosp, home)
     absent = out.get("Patient/never-there").raw
-    events = mongo_client[world.parts.settings.database]["AuditEvent"]
-    before = _denials(events, out)
+    before = _denials(world, out)
 
     replies = [(reference, way) for reference in all_of(case) for way in ways_to(out, reference)]
 
     for reference, reply in replies:
         assert reply.status == 404, reference
         assert reply.raw in {absent, b""}, reference
-    assert _denials(events, out) == before + len(replies)
+    assert _denials(world, out) == before + len(replies)
     for reference in all_of(case):
         type_name, _, id = reference.partition("/")
         found = out.get(f"{type_name}?_id={id}&_total=accurate")
         assert (found.body["total"], found.entries) == (0, [])
 
 
-def _denials(events: Collection[dict[str, Any]], party: Party) -> int:
-    bodies = [event["body"] for event in events.find({}, {"body": 1})]
+def _denials(world: World, party: Party) -> int:
+    bodies = [event["body"] for event in world.audit().find({}, {"body": 1})]
     return sum(party.reference.encode() in body and b'"outcome":"4"' in body for body in bodies)
 
 

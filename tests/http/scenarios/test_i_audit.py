@@ -1,15 +1,14 @@
 """Scenarios I: every interaction and every refusal leaves one AuditEvent, or does not happen."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
-from pymongo import MongoClient
-from pymongo.collection import Collection
 
+from fhir_server.app import build, web
 from fhir_server.audit.events import ACTIONS, DONE, REFUSED
 from fhir_server.demo.receiver import subscription
 from fhir_server.fhir.actor import Actor
@@ -21,6 +20,8 @@ from tests.access.circle import made
 from tests.world import Case, Party, Reply, World
 
 DISK_FULL = 14031
+Failing = Callable[..., AbstractContextManager[None]]
+
 GROUP: Resource = {"resourceType": "Group", "type": "person", "actual": False}
 
 
@@ -32,20 +33,20 @@ class Cast:
     case: Case
     group: str
     subscription: str
-    events: Collection[dict[str, Any]]
+    world: World
 
     def told(self) -> list[Resource]:
-        """The AuditEvents about the party, oldest first."""
-        found = [decode(event["body"]) for event in self.events.find({}, {"body": 1}).sort("_id")]
+        """The AuditEvents about the party, by their ids."""
+        found = [decode(event["body"]) for event in self.world.audit().find({}, {"body": 1}).sort("_id")]
         return [event for event in found if event["agent"][0].get("who", {}).get("reference") == self.party.reference]
 
 
 @pytest.fixture
-def cast(world: World, mongo_client: MongoClient[dict[str, Any]]) -> Cast:
+def cast(world: World) -> Cast:
     hosp = world.hospital()
     case = world.case(hosp, world.party())
     listening = made(hosp, subscription("http://127.0.0.1:9/never"))
-    return Cast(hosp, case, made(hosp, GROUP), listening, mongo_client[world.parts.settings.database]["AuditEvent"])
+    return Cast(hosp, case, made(hosp, GROUP), listening, world)
 
 
 Asked = Callable[[Cast], Reply]
@@ -204,11 +205,9 @@ def test_i1_entries_of_a_batch_that_are_refused_or_cannot_be_read_are_told(cast:
     assert sorted(event["subtype"][0]["code"] for event in told) == ["read", "transaction"]
 
 
-def test_i1_a_stranger_without_a_token_leaves_an_event_without_a_name(
-    world: World, cast: Cast, mongo_client: MongoClient[dict[str, Any]]
-) -> None:
+def test_i1_a_stranger_without_a_token_leaves_an_event_without_a_name(world: World, cast: Cast) -> None:
     def unnamed() -> list[Resource]:
-        found = [decode(event["body"]) for event in cast.events.find({}, {"body": 1})]
+        found = [decode(event["body"]) for event in world.audit().find({}, {"body": 1})]
         return [event for event in found if event["agent"][0].get("name") == "unauthenticated"]
 
     before = unnamed()
@@ -225,7 +224,7 @@ def test_i1_an_event_names_the_person_and_the_organisation(world: World, cast: C
 
     assert acting(world, actor).get(cast.case.condition).status == 200
 
-    found = [decode(event["body"]) for event in cast.events.find({}, {"body": 1})]
+    found = [decode(event["body"]) for event in world.audit().find({}, {"body": 1})]
     [event] = [each for each in found if each["agent"][0].get("who", {}).get("reference") == nurse]
     assert event["agent"][0]["altId"] == cast.party.reference
     assert event["agent"][0]["role"] == [{"text": "nurse"}]
@@ -243,6 +242,16 @@ def test_i1_what_the_server_makes_follow_is_told_with_the_write(world: World) ->
     version = f"{case.task}/_history/{accepted.body['meta']['versionId']}"
     [event] = [each for each in events if version in str(each["entity"])]
     assert case.team in str(event["entity"]), "the team gained a member"
+
+
+@pytest.fixture
+def unrecorded(world: World, cast: Cast, tmp_path: Path) -> Iterator[Party]:
+    """The party of the cast at a server that cannot write its audit journal."""
+    (tmp_path / "file").touch()
+    parts = build(replace(world.parts.settings, audit_folder=tmp_path / "file" / "audit"))
+    yield Party(web(parts).test_client(), world.base_path, cast.party.reference, cast.party.token)
+    parts.store.close()
+    parts.registry.close()
 
 
 @pytest.mark.parametrize(
@@ -275,20 +284,34 @@ def test_i1_what_the_server_makes_follow_is_told_with_the_write(world: World) ->
     ],
 )
 def test_i2_what_cannot_be_recorded_is_not_answered_and_not_done(
-    world: World, cast: Cast, failing_command: Callable[..., AbstractContextManager[None]], ask: Asked
+    world: World, cast: Cast, unrecorded: Party, failing_command: Failing, ask: Asked
 ) -> None:
     before = cast.party.get(f"Group?_id={cast.group[6:]}").entries
     count = cast.party.get("Group?_total=accurate").body["total"]
     name = f"{world.parts.settings.database}.AuditEvent"
 
     with failing_command("insert", None, namespace=name, errorCode=DISK_FULL):
-        reply = ask(cast)
+        reply = ask(replace(cast, party=unrecorded))
 
     assert (reply.status, reply.issues[0]["code"]) == (503, "transient")
     assert reply.headers["Retry-After"]
     assert cast.case.task.encode() not in reply.raw
     assert cast.party.get(f"Group?_id={cast.group[6:]}").entries == before
     assert cast.party.get("Group?_total=accurate").body["total"] == count
+
+
+def test_i2_a_read_is_told_afterwards_when_the_database_did_not_take_its_record(
+    world: World, cast: Cast, failing_command: Failing
+) -> None:
+    before = cast.told()
+
+    with failing_command("insert", None, namespace=f"{world.parts.settings.database}.AuditEvent", errorCode=DISK_FULL):
+        reply = cast.party.get(cast.case.task)
+        asked = world.custodian.get(f"AuditEvent?entity={cast.case.task}")
+
+    assert (reply.status, asked.status) == (200, 503)
+    [event] = _new(before, cast.told(), "read")
+    assert cast.case.task in str(event["entity"])
 
 
 def _new(before: list[Resource], after: list[Resource], code: str) -> list[Resource]:

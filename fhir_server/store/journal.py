@@ -1,0 +1,177 @@
+"""An append-only journal on this machine's disk: a record that `append` returned from survives a crash.
+
+Each process writes segments of its own into the folder that it shares with others, under a name on which it holds a
+lock for as long as it lives. Whoever gets the lock of a name finds what a dead process left; `carrying.py` does.
+"""
+
+import os
+import threading
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from fhir_server.store.folder_lock import FolderLock
+from fhir_server.store.segment import HEADER, framed, mark_of
+
+SEGMENT_BYTES = 1024 * 1024
+MOST_BYTES = 256 * 1024 * 1024
+
+SEGMENT = ".audit"
+LOCK = ".lock"
+
+_sync = getattr(os, "fdatasync", os.fsync)
+
+
+class JournalError(OSError):
+    """The record could not be kept; whoever waits for it must not go on."""
+
+
+class Journal:
+    """The segments of this process in `folder`, which is made for this user alone. Raises OSError without access.
+
+    `append` may be called by many threads at once: one of those who wait writes and syncs for all of them. A segment
+    that failed is never written again. `most` bounds the bytes that wait to be carried on.
+    """
+
+    def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES, most: int = MOST_BYTES) -> None:
+        self.folder = folder
+        self.current: Path | None = None
+        """The segment that may still grow."""
+        self._segment_bytes = segment_bytes
+        self._most = most
+        self._turn = threading.Condition()
+        self._batch = _Batch()
+        self._writing = False
+        self._number = 0
+        self._descriptor: int | None = None
+        self._written = 0
+        make_folder(folder)
+        self._lock = _own_lock(folder)
+
+    @property
+    def owner(self) -> str:
+        """The name under which this process writes."""
+        return self._lock.path.stem
+
+    def append(self, record: bytes) -> None:
+        """Return when the record is on disk. Raises JournalError."""
+        frame = framed(record)
+        with self._turn:
+            batch = self._batch
+            batch.frames.append(frame)
+            while self._writing and not batch.done:
+                self._turn.wait()
+            leads = not batch.done
+            if leads:
+                self._writing = True
+                self._batch = _Batch()  # who comes from now on waits for the next
+        if leads:
+            self._keep(batch)
+        if batch.error is not None:
+            raise JournalError(str(batch.error)) from batch.error
+
+    def rest(self) -> None:
+        """Finish the segment, after what is being written; the next record begins another."""
+        with self._turn:
+            while self._writing:
+                self._turn.wait()
+            self._leave_segment()
+
+    def close(self) -> None:
+        """Give up the name; whoever comes next finds what is left."""
+        self.rest()
+        with suppress(OSError):
+            self._lock.path.unlink()
+        self._lock.release()
+
+    def _keep(self, batch: "_Batch") -> None:
+        """Write and sync for all of the batch; tell them."""
+        try:
+            self._write(b"".join(batch.frames))
+        except OSError as error:
+            batch.error = error
+            self._leave_segment()
+        finally:
+            with self._turn:
+                batch.done = True
+                self._writing = False
+                self._turn.notify_all()
+
+    def _write(self, frames: bytes) -> None:
+        descriptor = self._open_segment()
+        left = memoryview(frames)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        _sync(descriptor)
+        self._written += len(frames)
+
+    def _open_segment(self) -> int:
+        """The descriptor of a segment with room."""
+        if self._descriptor is not None and self._written < self._segment_bytes:
+            return self._descriptor
+        self._leave_segment()
+        self._check_room()
+        self._number += 1
+        # Named as the growing one before it exists, so that nobody takes it for one that is finished.
+        self.current = self.folder / f"{self.owner}-{self._number:08d}{SEGMENT}"
+        self._descriptor = os.open(self.current, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._written = os.write(self._descriptor, mark_of(HEADER))
+        os.fsync(self._descriptor)
+        _sync_folder(self.folder)
+        return self._descriptor
+
+    def _check_room(self) -> None:
+        waiting = sum(_size(path) for path in self.folder.glob(f"{self.owner}-*{SEGMENT}"))
+        if waiting + self._segment_bytes > self._most:
+            raise JournalError("too much waits in the journal to be carried on")
+
+    def _leave_segment(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):
+                os.close(descriptor)
+        self.current = None
+
+
+class _Batch:
+    """Records that are written and synced together, and what became of them."""
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.done = False
+        self.error: OSError | None = None
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder when it is missing, for this user alone. Raises OSError when it cannot be written."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    probe = folder / f"{uuid.uuid4().hex}.probe"
+    probe.touch(mode=0o600)
+    probe.unlink()
+
+
+def _own_lock(folder: Path) -> FolderLock:
+    """The lock of a name that nobody has; another may look at a new name at that very moment, hence again."""
+    while True:
+        lock = FolderLock(folder / f"{uuid.uuid4().hex}{LOCK}")
+        if lock.acquire():
+            return lock
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in the folder durable, where the system can do that."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _size(path: Path) -> int:
+    """Its bytes; none when it has just gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,67 @@
+"""AuditEvents on their way into the database: as journal records, and many of them in one command."""
+
+import time
+from collections.abc import Sequence
+
+import bson
+import msgspec
+from bson.raw_bson import RawBSONDocument
+
+from fhir_server.fhir.dates import time_range
+from fhir_server.fhir.errors import TooLarge, Unavailable
+from fhir_server.fhir.json import Resource, decode, encode
+from fhir_server.search.grant import Stamp
+from fhir_server.store.contract import Stored
+from fhir_server.store.mongo.connection import DURABLE, Connection, asking
+from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document, current_document
+
+# Far below what MongoDB takes as one document, since what searches need comes beside it.
+MOST_BYTES = 4 * 1024 * 1024
+
+_DUPLICATE_KEY = 11000
+_record = msgspec.json.Decoder(tuple[Stamp, msgspec.Raw])
+
+
+def record_of(event: Resource, stamp: Stamp) -> bytes:
+    """What the journal keeps of an event. Raises TooLarge."""
+    record = encode((stamp, event))
+    if len(record) > MOST_BYTES:
+        raise TooLarge("The audit record of this request would be too large. Ask for less at once.")
+    return record
+
+
+def insert(connection: Connection, records: Sequence[bytes], seconds: float) -> None:
+    """Insert the events of journal records, durably; those that are there already are left. Raises Unavailable.
+
+    One plain command: an id that is its own needs no retryable write. Between two events others get their turn.
+    """
+    documents = []
+    for record in records:
+        documents.append(RawBSONDocument(bson.encode(_document_of(record))))
+        time.sleep(0)
+    command = {
+        "insert": AUDIT_EVENTS,
+        "documents": documents,
+        "ordered": False,
+        "writeConcern": DURABLE.document,
+    }
+    with asking(seconds):
+        answer = connection.database.command(command)
+    errors = {each["code"] for each in answer.get("writeErrors", ())} - {_DUPLICATE_KEY}
+    if errors or "writeConcernError" in answer:
+        raise Unavailable(f"The database did not keep the audit: {sorted(errors) or 'no majority'}.")
+
+
+def audit_document(event: Resource, stamp: Stamp) -> Document:
+    """The document of an AuditEvent: it has one version, and the time when it was recorded."""
+    return _document(event, encode(event), stamp)
+
+
+def _document_of(record: bytes) -> Document:
+    stamp, body = _record.decode(record)
+    return _document(decode(body), bytes(body), stamp)
+
+
+def _document(event: Resource, body: bytes, stamp: Stamp) -> Document:
+    recorded, _ = time_range(event["recorded"])
+    return current_document(Stored(AUDIT_EVENTS, event["id"], 1, recorded, body, stamp))

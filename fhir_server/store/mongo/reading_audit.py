@@ -1,0 +1,116 @@
+"""How the AuditEvent of a read or refusal is kept before the answer: in MongoDB, or in a journal on this machine.
+
+The journal goes on to MongoDB soon after, once and for all: an AuditEvent's id is its own.
+"""
+
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Protocol
+
+from pymongo.write_concern import WriteConcern
+
+from fhir_server.fhir.errors import Unavailable
+from fhir_server.fhir.json import Resource
+from fhir_server.search.grant import Stamp
+from fhir_server.store.forwarding import Forwarding
+from fhir_server.store.mongo.audit_events import audit_document, insert, record_of
+from fhir_server.store.mongo.connection import Connection, asking
+from fhir_server.store.mongo.documents import AUDIT_EVENTS
+
+log = logging.getLogger(__name__)
+
+
+class ReadingAudit(Protocol):
+    """A way to keep the AuditEvents of readings."""
+
+    def record(self, event: Resource, stamp: Stamp) -> None:
+        """Return when the event is kept. Raises Unavailable."""
+
+    def settle(self) -> None:
+        """Return when a question finds every event that was kept on this machine before. Raises Unavailable."""
+
+    def begin(self) -> None:
+        """Look after what processes left that are no more, from now on."""
+
+    def close(self) -> None:
+        """Let go of what this process holds."""
+
+
+class InDatabase:
+    """Each event is inserted by itself, and is kept when the write concern is met."""
+
+    def __init__(self, connection: Connection, concern: WriteConcern, seconds: float) -> None:
+        self._connection = connection
+        self._concern = concern
+        self._seconds = seconds
+
+    def record(self, event: Resource, stamp: Stamp) -> None:
+        """Insert. Raises Unavailable."""
+        with asking(self._seconds):
+            self._connection.collection(AUDIT_EVENTS, self._concern).insert_one(audit_document(event, stamp))
+
+    def settle(self) -> None:
+        """Nothing is on its way."""
+
+    def begin(self) -> None:
+        """Nothing is left anywhere."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class InJournal:
+    """Each event is kept when it is on this machine's disk, and goes on to the database soon after.
+
+    Each process has a journal of its own in the folder, from its first need of one on.
+    """
+
+    def __init__(self, connection: Connection, folder: Path, seconds: float) -> None:
+        self._connection = connection
+        self._folder = folder
+        self._seconds = seconds
+        self._opening = threading.Lock()
+        self._opened: Forwarding | None = None
+
+    def record(self, event: Resource, stamp: Stamp) -> None:
+        """Append and sync. Raises Unavailable, TooLarge."""
+        record = record_of(event, stamp)
+        try:
+            self._open().append(record)
+        except OSError as error:
+            log.error("the audit journal in %s cannot be written: %s", self._folder, error)
+            told = "What is asked cannot be recorded now, so it is not answered. Try again in a while."
+            raise Unavailable(told) from error
+
+    def settle(self) -> None:
+        """Carry on what the processes of this machine recorded. Raises Unavailable."""
+        if not self._folder.exists():
+            return
+        try:
+            self._open().carry_all()
+        except OSError as error:
+            log.error("the audit journal in %s cannot be read: %s", self._folder, error)
+            raise Unavailable("The audit of the last moments cannot be read now. Try again in a while.") from error
+
+    def begin(self) -> None:
+        """Open this process's journal, with the thread that carries on. Raises OSError without access to the folder."""
+        self._open()
+
+    def close(self) -> None:
+        """Carry on what is left, as far as the database answers, and end the thread."""
+        opened, self._opened = self._opened, None
+        if opened is not None and opened.pid == os.getpid():
+            opened.end()
+
+    def _open(self) -> Forwarding:
+        opened = self._opened
+        if opened is not None and opened.pid == os.getpid():
+            return opened
+        with self._opening:
+            if self._opened is None or self._opened.pid != os.getpid():
+                self._opened = Forwarding(
+                    self._folder, lambda records: insert(self._connection, records, self._seconds)
+                )
+            return self._opened
