@@ -14,7 +14,7 @@ from fhir_server.app import Parts, build
 from fhir_server.cli.database import mongodb, settings_of_environment
 from fhir_server.fhir.actor import IMPORT, Actor
 from fhir_server.fhir.errors import FhirError, MalformedRequest, Unavailable
-from fhir_server.fhir.json import NotJson, decode
+from fhir_server.fhir.json import NotJson, decode_sent
 from fhir_server.fhir.outcome import Issue
 from fhir_server.interactions.loading import Loaded, load
 
@@ -78,9 +78,9 @@ def _load(file: Path, parts: Parts, actor: Actor, *, again: bool) -> Result:
     body = file.read_bytes()
     content = f"sha256:{hashlib.sha256(body).hexdigest()}"
     try:
-        return load(decode(body), content, actor, parts.services, again=again)
+        return load(decode_sent(body), content, actor, parts.services, again=again)
     except NotJson as error:
-        return MalformedRequest(f"The file is not JSON: {error}.")
+        return MalformedRequest(f"The file is not JSON: {error}.", error.path)
     except Unavailable:
         raise
     except FhirError as refusal:

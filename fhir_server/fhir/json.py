@@ -8,7 +8,11 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from fhir_server.fhir.repeats import may_repeat, repeated
+
 Resource: TypeAlias = dict[str, Any]
+
+_LONGEST_NAME, _LONGEST_PATH = 64, 200
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -16,7 +20,11 @@ _ordered = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
 class NotJson(ValueError):
-    """The bytes are not JSON; the message says where."""
+    """The bytes are not JSON; the message says where, and so does `path` when one name stands twice in one object."""
+
+    def __init__(self, message: str, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 def decode(body: bytes) -> Any:
@@ -29,6 +37,18 @@ def decode(body: bytes) -> Any:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
         raise NotJson(str(error)) from error
+
+
+def decode_sent(body: bytes) -> Any:
+    """The value of what somebody sends: as `decode` says, and no name stands twice in one object. Raises NotJson."""
+    value = decode(body)
+    try:
+        twice = repeated(body) if may_repeat(body, encode(value)) else None
+    except (ValueError, RecursionError) as error:
+        raise NotJson("one name stands twice in one object, or it is nested too deep") from error
+    if twice:
+        raise NotJson(f"the name {twice[0][:_LONGEST_NAME]!r} stands twice in one object", twice[1][:_LONGEST_PATH])
+    return value
 
 
 def same(one: Any, other: Any) -> bool:

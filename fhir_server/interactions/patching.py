@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_server.fhir import json_patch
 from fhir_server.fhir.errors import FhirError, MalformedRequest
-from fhir_server.fhir.json import NotJson, Resource, decode
+from fhir_server.fhir.json import NotJson, Resource, decode_sent
 from fhir_server.interactions import fhirpath_patch
 
 JSON_PATCH = "application/json-patch+json"
@@ -57,7 +57,7 @@ def read_patch(body: Any) -> Patch:
 def read_json_patch(body: bytes) -> Any:
     """The JSON of a JSON Patch as it was sent. Raises MalformedRequest unless it is a list."""
     try:
-        patch = decode(body)
+        patch = decode_sent(body)
     except NotJson as error:
         raise MalformedRequest(f"The patch is not JSON: {error}.", rule="json") from error
     if not isinstance(patch, list):

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.fhir.errors import MalformedRequest, NotAcceptable
-from fhir_server.fhir.json import NotJson
+from fhir_server.fhir.json import NotJson, decode_sent
 from fhir_server.fhir.json import decode as decode_json
 
 
@@ -29,9 +29,9 @@ class Format:
 
 def _read_json(body: bytes) -> Any:
     try:
-        return decode_json(body)
+        return decode_sent(body)
     except NotJson as error:
-        raise MalformedRequest(f"The body is not JSON: {error}.", rule="json") from error
+        raise MalformedRequest(f"The body is not JSON: {error}.", error.path, "json") from error
 
 
 def _write_json(body: bytes, pretty: bool) -> bytes:

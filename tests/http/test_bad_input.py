@@ -60,6 +60,38 @@ def test_what_is_not_json_is_malformed(hosp: Party, body: bytes) -> None:
     assert stored(hosp) == 0
 
 
+TWICE = [
+    (b'{"resourceType": "Patient", "active": true, "active": false}', "Patient.active"),
+    (b'{"resourceType": "Patient", "name": [{}, {"family": "a", "family" : "b"}]}', "Patient.name[1].family"),
+    (b'{"resourceType": "Patient", "gender": "male", "g\\u0065nder": "male"}', "Patient.gender"),
+    (b'{"resourceType": "Patient", "resourceType": "Group"}', "Patient.resourceType"),
+]
+
+
+@pytest.mark.parametrize(("body", "path"), TWICE)
+def test_a_name_that_stands_twice_is_malformed(hosp: Party, patient: str, body: bytes, path: str) -> None:
+    before = stored(hosp)
+
+    replies = [hosp.ask("POST", "Patient", body), hosp.ask("PUT", patient, body)]
+    replies.append(hosp.ask("POST", "Patient/$validate", body))
+
+    for reply in replies:
+        assert (reply.status, reply.rules, reply.paths) == (400, {"json"}, {path})
+    assert stored(hosp) == before
+
+
+def test_a_name_that_stands_twice_in_a_bundle_or_a_patch_is_malformed(hosp: Party, patient: str) -> None:
+    entry = b'{"resource": {"resourceType": "Patient", "active": true, "active": true}, "request": {}}'
+    bundle = b'{"resourceType": "Bundle", "type": "transaction", "entry": [%s]}' % entry
+    operations = b'[{"op": "add", "path": "/active", "value": true, "value": false}]'
+
+    bundled = hosp.ask("POST", "", bundle)
+    patched = hosp.ask("PATCH", patient, operations, Content_Type="application/json-patch+json")
+
+    assert (bundled.status, bundled.paths) == (400, {"Bundle.entry[0].resource.active"})
+    assert (patched.status, patched.rules) == (400, {"json"})
+
+
 @pytest.mark.parametrize("body", [b"null", b"1", b'"Patient"', b"[]", b"{}", b'{"resourceType": 7}', b"true"])
 def test_what_is_no_resource_is_refused(hosp: Party, body: bytes) -> None:
     assert hosp.ask("POST", "Patient", body).status == 422

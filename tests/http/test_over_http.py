@@ -130,6 +130,51 @@ def test_a_body_over_the_limit_is_refused_and_not_cut(door: Door, size: int, chu
     assert count(door) == before
 
 
+PATIENT = b'{"resourceType": "Patient", "name": [{"family": "%s"}]}'
+DEEP = (
+    b'{"resourceType": "Patient", "extension": [{"url": "urn:x", "extension": '
+    + b'[{"url": "urn:x", "extension": ' * 250
+)
+FHIR_JSON = "application/fhir+json"
+REFUSED: dict[str, tuple[str, str, bytes | None, dict[str, str], int]] = {
+    "an escaped control character": ("POST", "/Patient", PATIENT % b"a\\u0007b", {}, 422),
+    "a control character": ("POST", "/Patient", PATIENT % b"a\x07b", {}, 400),
+    "a nought": ("POST", "/Patient", PATIENT % b"a\\u0000b", {}, 422),
+    "a byte order mark": ("POST", "/Patient", b"\xef\xbb\xbf" + PATIENT % b"a", {}, 400),
+    "bytes that are no UTF-8": ("POST", "/Patient", PATIENT % b"\xff", {}, 400),
+    "a name twice": ("POST", "/Patient", b'{"resourceType": "Patient", "id": "1", "id": "2"}', {}, 400),
+    "depth 500": ("POST", "/Patient", DEEP, {}, 422),
+    "depth 5000 of nothing": ("POST", "/Patient", b"[" * 5_000, {}, 400),
+    "a body cut short": ("POST", "/Patient", b'{"resourceType": "Pat', {}, 400),
+    "no body": ("POST", "/Patient", b"", {}, 400),
+    "20 MB": ("POST", "/Patient", b" " * 20_000_000, {}, 413),
+    "another content type": ("POST", "/Patient", PATIENT % b"a", {"Content-Type": "text/turtle"}, 415),
+    "another encoding": ("POST", "/Patient", PATIENT % b"a", {"Content-Encoding": "br"}, 415),
+    "no gzip in gzip": ("POST", "/Patient", PATIENT % b"a", {"Content-Encoding": "gzip"}, 400),
+    "nothing acceptable": ("GET", "/Patient", None, {"Accept": "text/turtle"}, 406),
+    "an unknown _format": ("GET", "/Patient?_format=turtle", None, {}, 406),
+    "percent without digits": ("GET", "/Patient?name=%", None, {}, 400),
+    "percent with other letters": ("GET", "/Patient?name=%zz", None, {}, 400),
+    "percent that is no UTF-8": ("GET", "/Patient?name=%ff%fe", None, {}, 400),
+    "percent in the path": ("GET", "/Patient/%ff", None, {}, 404),
+    "an unknown parameter": ("GET", "/Patient?no-such=1", None, {}, 400),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_understood_is_refused_cleanly(door: Door, case: str) -> None:
+    method, place, body, headers, expected = REFUSED[case]
+    before = door.ask("GET", "/Patient?_summary=count")[2]["total"]
+
+    status, answered, told = door.ask(method, place, body, **headers)
+
+    assert (status, told["resourceType"]) == (expected, "OperationOutcome")
+    assert answered["content-type"] == "application/fhir+json; charset=utf-8"
+    assert all(issue["diagnostics"] for issue in told["issue"])
+    assert door.ask("GET", "/Patient?_summary=count")[2]["total"] == before
+    assert door.ask("GET", "/metadata")[0] == 200
+
+
 def test_head_has_the_headers_of_get(door: Door) -> None:
     _, _, made = door.ask("POST", "/Patient", encode(minimal("Patient")))
 
