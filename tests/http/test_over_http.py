@@ -131,11 +131,8 @@ def test_a_body_over_the_limit_is_refused_and_not_cut(door: Door, size: int, chu
 
 
 PATIENT = b'{"resourceType": "Patient", "name": [{"family": "%s"}]}'
-DEEP = (
-    b'{"resourceType": "Patient", "extension": [{"url": "urn:x", "extension": '
-    + b'[{"url": "urn:x", "extension": ' * 250
-)
-FHIR_JSON = "application/fhir+json"
+LEVEL = b'[{"url": "urn:x", "extension": '
+DEEP = b'{"resourceType": "Patient", "extension": ' + LEVEL * 250 + b"1" + b"}]" * 250 + b"}"
 REFUSED: dict[str, tuple[str, str, bytes | None, dict[str, str], int]] = {
     "an escaped control character": ("POST", "/Patient", PATIENT % b"a\\u0007b", {}, 422),
     "a control character": ("POST", "/Patient", PATIENT % b"a\x07b", {}, 400),
@@ -168,7 +165,7 @@ def test_what_cannot_be_understood_is_refused_cleanly(door: Door, case: str) -> 
 
     status, answered, told = door.ask(method, place, body, **headers)
 
-    assert (status, told["resourceType"]) == (expected, "OperationOutcome")
+    assert (status, told["resourceType"]) == (expected, "OperationOutcome"), told
     assert answered["content-type"] == "application/fhir+json; charset=utf-8"
     assert all(issue["diagnostics"] for issue in told["issue"])
     assert door.ask("GET", "/Patient?_summary=count")[2]["total"] == before
