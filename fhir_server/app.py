@@ -32,6 +32,7 @@ from fhir_server.shipped import programme_packs
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.queue import queue_in
 from fhir_server.store.mongo.registry import Registry
+from fhir_server.store.mongo.reindexing import Reindexing
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.subscriptions import worker
 from fhir_server.subscriptions.topics import check_subscription
@@ -139,8 +140,11 @@ def web(parts: Parts) -> Flask:
 
 
 def run_worker(settings: Settings, stop: threading.Event | None = None) -> None:
-    """Deliver notifications until told to end."""
+    """Deliver notifications, and index by new search parameters, until told to end."""
     parts = build(settings)
+    indexing = Reindexing(Connection(settings.mongodb_url, settings.database))
+    ending = stop or threading.Event()
+    threading.Thread(target=indexing.keep_up, args=(ending,), name="indexing", daemon=True).start()
     worker.main(
         parts.store,
         queue_in(Connection(settings.mongodb_url, settings.database).database),

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fhir_server.cli import demonstrating, loading, purging, registering, running
+from fhir_server.cli import demonstrating, indexing, loading, purging, registering, running
 from fhir_server.cli.database import settings_of_environment
 from fhir_server.fhir.errors import FhirError
 from fhir_server.settings import SettingsError, variable
@@ -68,6 +68,7 @@ for command in (
     demonstrating.demo_reset,
     loading.load_folder,
     purging.purge_person,
+    indexing.reindex,
     registering.register_client,
     registering.revoke_client,
     registering.register_user,

@@ -7,8 +7,10 @@ The table `search_parameters.json` is made by `tools/reduce_search_parameters.py
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -60,6 +62,8 @@ class SearchParameter:
     place of paths. `single` says that a resource has at most one such element.
     `targets` are the types that a reference may point to, `("*",)` any. `system` is the system of a code whose element
     states none; `codes` are all codes of an element that every resource has exactly once.
+    A parameter that the operator defined has the url of its `definition`; while resources that were stored before are
+    not indexed by it, `progress` says how many in a hundred are.
     """
 
     code: str
@@ -70,18 +74,59 @@ class SearchParameter:
     system: str | None = None
     codes: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    definition: str | None = None
+    progress: int | None = None
 
     def may_point_to(self, type_name: str) -> bool:
         """Whether a reference of this parameter may have the target type."""
         return ANY_TYPE in self.targets or type_name in self.targets
 
 
-@cache
-def parameters_of(type_name: str) -> Mapping[str, SearchParameter]:
-    """The parameters of a resource type by their codes, those of every resource (`_id`, `_tag` ...) first.
+@dataclass(frozen=True)
+class Own:
+    """The operator's parameters by type, and of each type that has some a mark, which no other set of them has."""
 
-    Raises KeyError for a type that this server does not store.
+    parameters: Mapping[str, tuple[SearchParameter, ...]] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+
+_NONE = Own()
+_OWN: ContextVar[Own | None] = ContextVar("own search parameters", default=None)
+
+
+@contextmanager
+def using(own: Own) -> Iterator[None]:
+    """Let `own` be the operator's parameters, for this thread and while this lasts."""
+    token = _OWN.set(own)
+    try:
+        yield
+    finally:
+        _OWN.reset(token)
+
+
+def own_parameters_of(type_name: str) -> tuple[SearchParameter, ...]:
+    """The operator's parameters of a type."""
+    return (_OWN.get() or _NONE).parameters.get(type_name, ())
+
+
+def own_mark_of(type_name: str) -> str | None:
+    """The mark of the operator's parameters of a type; None when it has none."""
+    return (_OWN.get() or _NONE).marks.get(type_name)
+
+
+def parameters_of(type_name: str) -> Mapping[str, SearchParameter]:
+    """The parameters of a resource type by their codes: those of every resource (`_id`, `_tag` ...), of the type, and
+
+    of the operator. Raises KeyError for a type that this server does not store.
     """
+    own = own_parameters_of(type_name)
+    shipped = shipped_parameters_of(type_name)
+    return MappingProxyType({**shipped, **{each.code: each for each in own}}) if own else shipped
+
+
+@cache
+def shipped_parameters_of(type_name: str) -> Mapping[str, SearchParameter]:
+    """The parameters of a type that travel with the code: R4's and this server's."""
     if type_name == "Resource":
         raise KeyError(type_name)
     table = _table()["parameters"]
@@ -92,11 +137,16 @@ def parameters_of(type_name: str) -> Mapping[str, SearchParameter]:
     return MappingProxyType(known)
 
 
+def parameter_from(code: str, row: Mapping[str, Any], **more: Any) -> SearchParameter:
+    """The parameter that a row of the table says, as `expressions.row` makes them; no composite."""
+    return replace(_parameter(code, row, {}), **more)
+
+
 @cache
 def places_of(type_name: str) -> Mapping[str, Mapping[str, SearchParameter]]:
     """The elements of a type below which components of composites stand together, each with these components."""
     found: dict[str, dict[str, SearchParameter]] = {}
-    for parameter in parameters_of(type_name).values():
+    for parameter in shipped_parameters_of(type_name).values():
         for part in parameter.parts:
             if part.at:
                 found.setdefault(part.at, {}).update({each.code: each for each in part.components})

@@ -15,6 +15,7 @@ FhirError
 ├── InvalidResource     structure, references or invariants              422
 │   └── InvalidWorkflow a rule of care coordination                      422
 ├── TooCostly           the search would examine too much                403
+├── NotYetIndexed       a search parameter that is being indexed         503
 └── Unavailable         the store or the audit store does not answer     503
 
 An error carries issues; the one table of statuses is `interactions/statuses.py`.
@@ -145,6 +146,12 @@ class TooCostly(FhirError):
     """The search would examine too much; the message says how to narrow it."""
 
     code = "too-costly"
+
+
+class NotYetIndexed(FhirError):
+    """A search parameter was defined a while ago, and not all that is stored is indexed by it yet."""
+
+    code = "transient"
 
 
 class Unavailable(FhirError):

@@ -1,12 +1,13 @@
 """What a write asks, before anything is decided: one ask for each resource."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from fhir_server.fhir.errors import FhirError, InvalidResource
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.interactions.matching import Condition, read_condition, said
+from fhir_server.interactions.own_parameters import definition_issues
 from fhir_server.interactions.patching import Patch
 from fhir_server.interactions.words import Services
 from fhir_server.store.contract import Stored
@@ -67,6 +68,17 @@ def structural_issues(resource: object, type_name: str, services: Services) -> l
     if isinstance(stated, str) and stated != type_name:
         return [Issue("structure", f"The address says {type_name}, the body {quoted(stated)}.", "resourceType")]
     issues = services.validator.check(resource)
-    if not issues and isinstance(resource, dict) and type_name == "Subscription":
-        issues = services.check_subscription(resource)
+    if not issues and isinstance(resource, dict):
+        issues = _CHECKED.get(type_name, _nothing_more)(resource, services)
     return issues
+
+
+def _nothing_more(resource: Resource, services: Services) -> list[Issue]:
+    return []
+
+
+_CHECKED: Mapping[str, Callable[[Resource, Services], list[Issue]]] = {
+    "SearchParameter": lambda resource, services: definition_issues(resource),
+    "Subscription": lambda resource, services: services.check_subscription(resource),
+}
+"""What the server must be able to do for a resource of the type, beside its structure."""

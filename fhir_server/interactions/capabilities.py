@@ -11,7 +11,12 @@ from fhir_server.access.policy import client_may
 from fhir_server.access.types import TYPES, VERSIONED_UPDATE
 from fhir_server.definitions.compartments import PATIENT
 from fhir_server.definitions.operations import OPERATIONS
-from fhir_server.definitions.search_parameters import parameters_of
+from fhir_server.definitions.search_parameters import (
+    SearchParameter,
+    own_parameters_of,
+    parameters_of,
+    shipped_parameters_of,
+)
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import instant
 from fhir_server.fhir.errors import MalformedRequest
@@ -102,7 +107,7 @@ def _conditional_delete(services: Services) -> str:
 def _resource(type_name: str, services: Services) -> Resource:
     on_type = sorted({address.interaction for address in ADDRESSES if "{type}" in address.path} - set(OPERATIONS))
     offered = [name for name in on_type if name not in _WRITES or client_may(type_name, name)]
-    parameters = parameters_of(type_name)
+    parameters = {code: each for code, each in parameters_of(type_name).items() if each.progress is None}
     declared: Resource = {
         "type": type_name,
         "interaction": [{"code": name} for name in offered],
@@ -117,7 +122,7 @@ def _resource(type_name: str, services: Services) -> Resource:
         "searchInclude": sorted(f"{type_name}:{p.code}" for p in parameters.values() if p.type == "reference"),
         "searchRevInclude": _referring(type_name),
         "searchParam": [
-            *({"name": p.code, "type": p.type} for p in sorted(parameters.values(), key=lambda p: p.code)),
+            *(_searched_by(parameters[code]) for code in sorted(parameters)),
             *({"name": name, "type": "string"} for name in IN_WORDS if type_name in services.full_text),
         ],
         "operation": _operations(type_name),
@@ -125,15 +130,29 @@ def _resource(type_name: str, services: Services) -> Resource:
     return {name: value for name, value in declared.items() if value != []}
 
 
-@cache
+def _searched_by(parameter: SearchParameter) -> Resource:
+    defined = {"definition": parameter.definition} if parameter.definition else {}
+    return {"name": parameter.code, **defined, "type": parameter.type}
+
+
 def _referring(type_name: str) -> list[str]:
     """The reference parameters of all types that may lead to the type."""
-    return sorted(
+    own = [f"{other}:{each.code}" for other in TYPES for each in own_parameters_of(other) if _leads(each, type_name)]
+    return sorted([*own, *_shipped_referring(type_name)])
+
+
+@cache
+def _shipped_referring(type_name: str) -> list[str]:
+    return [
         f"{other}:{parameter.code}"
         for other in TYPES
-        for parameter in parameters_of(other).values()
-        if parameter.type == "reference" and parameter.may_point_to(type_name)
-    )
+        for parameter in shipped_parameters_of(other).values()
+        if _leads(parameter, type_name)
+    ]
+
+
+def _leads(parameter: SearchParameter, type_name: str) -> bool:
+    return parameter.type == "reference" and parameter.progress is None and parameter.may_point_to(type_name)
 
 
 def _operations(type_name: str | None) -> list[Resource]:

@@ -9,6 +9,7 @@ from fhir_server.fhir.dates import instant
 from fhir_server.fhir.errors import InvalidResource, TooLarge
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.coordination import Coordination
+from fhir_server.interactions.own_parameters import define
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import Pending, WorkingSet
 from fhir_server.search.grant import Reader, Stamp
@@ -19,6 +20,7 @@ ANNOUNCED = frozenset({"Task", "CarePlan", "CareTeam"})
 
 def keep(working: WorkingSet, coordination: Coordination, services: Services) -> dict[str, Stored]:
     """Save every pending change with its stamp, restamp what a team change touches, announce; the new versions."""
+    define(working, services.new_id)
     kept: dict[str, Stored] = {}
     for reference, pending in working.pending.items():
         if pending.consequence and pending.after is not None:

@@ -35,7 +35,8 @@ def perform(interaction: Interaction, actor: Actor, services: Services) -> Answe
         check_scope(actor, interaction.name, interaction.type)
         if asks_of_audit_inside(interaction):
             services.store.settle_audit()
-        answer = _performer(interaction, services)(interaction, actor, services)
+        with services.store.defined():
+            answer = _performer(interaction, services)(interaction, actor, services)
     except Unavailable:
         raise
     except FhirError as error:

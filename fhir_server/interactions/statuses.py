@@ -26,6 +26,7 @@ _STATUSES: tuple[tuple[type[errors.FhirError], str], ...] = (
     (errors.TooLarge, "413 Content Too Large"),
     (errors.UnsupportedMedia, "415 Unsupported Media Type"),
     (errors.InvalidResource, "422 Unprocessable Content"),
+    (errors.NotYetIndexed, "503 Service Unavailable"),
     (errors.Unavailable, "503 Service Unavailable"),
 )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
-from fhir_server.fhir.errors import MalformedRequest
+from fhir_server.fhir.errors import MalformedRequest, NotYetIndexed
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.escaping import split
 from fhir_server.search.extract import OF_THE_STORE
@@ -109,7 +109,18 @@ def _parameter(type_name: str, code: str, name: str) -> SearchParameter:
     parameters = parameters_of(type_name)
     if code not in parameters:
         raise NotServed(f"{type_name} has no search parameter {code!r}; it has {', '.join(sorted(parameters))}.")
-    return parameters[code]
+    return indexed(type_name, parameters[code])
+
+
+def indexed(type_name: str, parameter: SearchParameter) -> SearchParameter:
+    """The parameter itself. Raises NotYetIndexed, lest a search by it find less than there is."""
+    if parameter.progress is not None:
+        raise NotYetIndexed(
+            f"The search parameter {parameter.code!r} of {type_name} is new: what was stored before is being indexed "
+            f"by it, {parameter.progress} % so far. Search by it when all is.",
+            rule="not-yet-indexed",
+        )
+    return parameter
 
 
 def _served(parameter: SearchParameter) -> list[str]:

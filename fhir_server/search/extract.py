@@ -17,7 +17,12 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from fhir_server.definitions.search_parameters import SearchParameter, parameters_of, places_of
+from fhir_server.definitions.search_parameters import (
+    SearchParameter,
+    own_parameters_of,
+    places_of,
+    shipped_parameters_of,
+)
 from fhir_server.fhir.json import Resource
 from fhir_server.search.elements import values_of
 from fhir_server.search.folding import fold
@@ -33,7 +38,8 @@ _Found = list[tuple[SearchParameter, _Values]]
 
 def search_values(resource: Resource) -> dict[str, Any]:
     """The fields of a stored resource. Raises KeyError for a type that this server does not store."""
-    found = [(each, values_of(resource, each)) for each in _searched(resource["resourceType"])]
+    type_name = resource["resourceType"]
+    found = [(each, values_of(resource, each)) for each in (*_searched(type_name), *own_parameters_of(type_name))]
     given = [(parameter, values) for parameter, values in found if values]
     return {
         **_always(given),
@@ -49,7 +55,7 @@ def _searched(type_name: str) -> tuple[SearchParameter, ...]:
     """The parameters that have values of their own; a composite has those of its components."""
     return tuple(
         parameter
-        for parameter in parameters_of(type_name).values()
+        for parameter in shipped_parameters_of(type_name).values()
         if parameter.paths and parameter.code not in OF_THE_STORE
     )
 

@@ -5,9 +5,11 @@ https://hl7.org/fhir/R4/search.html#include
 A wildcard stands for every reference parameter of a type.
 """
 
+from collections.abc import Mapping
+
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.definitions.structures import RESOURCE_TYPES
-from fhir_server.search.clauses import NotServed
+from fhir_server.search.clauses import NotServed, indexed
 from fhir_server.search.query import Include
 
 WILDCARD = "*"
@@ -27,8 +29,7 @@ def include(searched: str, text: str, *, iterate: bool) -> list[Include]:
     if target and parameter != WILDCARD and not served[parameter].may_point_to(target):
         targets = ", ".join(served[parameter].targets)
         raise NotServed(f"{type_name}:{parameter} does not refer to {target!r}, but to {targets}.")
-    codes = list(served) if parameter == WILDCARD else [parameter]
-    return [Include(type_name, code, target or None, iterate) for code in codes]
+    return [Include(type_name, code, target or None, iterate) for code in _meant(type_name, parameter, served)]
 
 
 def revinclude(searched: str, text: str, *, iterate: bool) -> list[Include]:
@@ -45,8 +46,15 @@ def revinclude(searched: str, text: str, *, iterate: bool) -> list[Include]:
     if parameter != WILDCARD and parameter not in served:
         choice = ", ".join(f"{type_name}:{code}" for code in served) or "nothing of this type"
         raise NotServed(f"No {text!r} refers to {target or searched}; it can be {choice}.")
-    codes = list(served) if parameter == WILDCARD else [parameter]
-    return [Include(type_name, code, target or None, iterate, reverse=True) for code in codes]
+    meant = _meant(type_name, parameter, served)
+    return [Include(type_name, code, target or None, iterate, reverse=True) for code in meant]
+
+
+def _meant(type_name: str, parameter: str, served: Mapping[str, SearchParameter]) -> list[str]:
+    """The one parameter that is named, or with the wildcard all that are indexed. Raises NotYetIndexed."""
+    if parameter == WILDCARD:
+        return [code for code, each in served.items() if each.progress is None]
+    return [indexed(type_name, served[parameter]).code]
 
 
 def _parts(text: str) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import MalformedRequest
-from fhir_server.search.clauses import MEMBERS, Asking, NotServed, clause, parameter_for
+from fhir_server.search.clauses import MEMBERS, Asking, NotServed, clause, indexed, parameter_for
 from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Join, Not, Query, Target, Token
 
 MOST_LINKS = 8
@@ -135,6 +135,7 @@ def _has(asking: Asking, name: str, text: str, links: int) -> Join:
         raise NotServed(
             f"{name!r}: no parameter {code!r} of {other} refers to {asking.type}; {', '.join(referring) or 'none'} do."
         )
+    indexed(other, parameters_of(other)[code])
     return Join("_id", (_asked(replace(asking, type=other), match["rest"], text, links),), code)
 
 
@@ -144,7 +145,7 @@ def _chain(asking: Asking, name: str, text: str, links: int) -> Join:
     references = [code for code, each in parameters.items() if each.type == "reference"]
     if match is None or match["code"] not in references:
         raise NotServed(f"{asking.type} has no chain {name!r}; chains begin with {', '.join(sorted(references))}.")
-    types = types_of_chain(parameters[match["code"]], match["type"], match["rest"], name)
+    types = types_of_chain(indexed(asking.type, parameters[match["code"]]), match["type"], match["rest"], name)
     queries = tuple(_asked(replace(asking, type=each), match["rest"], text, links) for each in types)
     return Join(match["code"], queries)
 

@@ -9,10 +9,11 @@ from datetime import datetime
 from functools import partial
 
 from fhir_server.definitions.compartments import patient_compartment
+from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.definitions.structures import RESOURCE_TYPES, load
 from fhir_server.fhir.errors import MalformedRequest, UnknownType
 from fhir_server.fhir.outcome import Issue
-from fhir_server.search.clauses import Asking, NotServed, clause
+from fhir_server.search.clauses import Asking, NotServed, clause, indexed
 from fhir_server.search.filters import filter_condition
 from fhir_server.search.includes import include, revinclude
 from fhir_server.search.joins import asks_through, join, joins_in
@@ -127,6 +128,7 @@ def _sort(query: Query, text: str) -> Query:
     for key in keys:
         if key.parameter not in served:
             raise NotServed(f"{query.type} cannot be sorted by {key.parameter!r}; it can by {', '.join(served)}.")
+        indexed(query.type, parameters_of(query.type)[key.parameter])
     if len(keys) > MOST_SORTS:
         raise MalformedRequest(f"'_sort' takes at most {MOST_SORTS} parameters, not {len(keys)}.")
     if len({key.parameter for key in keys}) < len(keys):

@@ -4,6 +4,7 @@ Reading and writing share one set of questions: inside a transaction they see it
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -116,6 +117,22 @@ class Changed:
 
     version: Stored
     current: Stored
+
+
+@dataclass(frozen=True)
+class OwnParameter:
+    """A search parameter that the operator defined by the SearchParameter of this `id`.
+
+    `rows` say for each type how it is searched, as `definitions/expressions.py` makes them; `key` names this way of
+    searching and no other; `indexed` are the types of which all that is stored carries its values.
+    """
+
+    id: str
+    url: str
+    code: str
+    rows: dict[str, dict[str, Any]]
+    key: str
+    indexed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -262,6 +279,12 @@ class Transaction(Reading, Protocol):
     def announce(self, entries: Sequence[dict[str, Any]]) -> None:
         """Put entries into the outbox."""
 
+    def own_parameters(self) -> list[OwnParameter]:
+        """The operator's search parameters; who asks for them to change them takes a turn at it."""
+
+    def define(self, parameters: Sequence[OwnParameter]) -> None:
+        """Let these be all of the operator's search parameters."""
+
 
 class Store(Reading, Protocol):
     """The whole store."""
@@ -269,6 +292,9 @@ class Store(Reading, Protocol):
     @property
     def purges(self) -> "Purges":
         """What forgets a whole person."""
+
+    def defined(self) -> AbstractContextManager[None]:
+        """While this lasts, searches are understood and answered with the operator's parameters of now, too."""
 
     def transact(self, work: Callable[[Transaction], Result], foreseen: Foreseen | None = None) -> Result:
         """Run `work` in one transaction; again from the start when another writer was first.

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from bson import Binary
 
+from fhir_server.definitions.search_parameters import own_mark_of
 from fhir_server.fhir.reference import parse_reference, references_in
 from fhir_server.search.extract import search_values
 from fhir_server.search.grant import Glimpse, Grant, Reader, Stamp
@@ -40,16 +41,19 @@ def current_document(stored: Stored, *, words: bool = False) -> Document:
 
     With `words` it also has the words of the resource, as `search/words.py` says.
     """
-    values = {} if stored.deleted else _found_by(stored)
+    values = {} if stored.deleted else found_by(stored)
     if words:
         values = {**values, "w": [] if stored.deleted else words_of(stored.resource())}
     return {"_id": stored.id, **_version_fields(stored), **stamp_fields(stored.stamp), **values}
 
 
-def _found_by(stored: Stored) -> Document:
-    """The search values, and among the terms those that say which resources this one refers to."""
-    resource = stored.resource()
-    values = search_values(resource)
+def found_by(stored: Stored) -> Document:
+    """The search values, and among the terms those that say which resources this one refers to.
+
+    `own` is the mark of the operator's search parameters by which it is indexed, when its type has some.
+    """
+    resource, mark = stored.resource(), own_mark_of(stored.type)
+    values = {**search_values(resource), **({"own": mark} if mark else {})}
     if stored.type == AUDIT_EVENTS:  # what the audit names may go
         return values
     referred = {str(found) for _, text in references_in(resource) if (found := parse_reference(text))}

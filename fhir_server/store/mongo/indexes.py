@@ -16,7 +16,7 @@ from typing import TypeAlias
 from pymongo import ASCENDING, IndexModel
 from pymongo.database import Database
 
-from fhir_server.definitions.search_parameters import parameters_of
+from fhir_server.definitions.search_parameters import shipped_parameters_of
 from fhir_server.search.keys import has_key
 from fhir_server.store.mongo.documents import Document
 
@@ -78,14 +78,14 @@ def _fields_of(type_name: str) -> tuple[Fields, ...]:
 
 def _chart(type_name: str) -> list[Fields]:
     """A person's resources of the type, newest first."""
-    parameters = parameters_of(type_name)
+    parameters = shipped_parameters_of(type_name)
     if "patient" not in parameters or not has_key(parameters["patient"]):
         return []
     return [("k.patient.lo", "k.date.hi", "_id") if "date" in parameters else ("k.patient.lo", "_id")]
 
 
 def _names(type_name: str) -> list[Fields]:
-    parameters = parameters_of(type_name)
+    parameters = shipped_parameters_of(type_name)
     searched: list[Fields] = [(f"s.{code}.f", "_id") for code in ("name", "family") if code in parameters]
     sorts = "name" in parameters and type_name not in _STAMPED
     return [*searched, ("k.name.lo", "_id")] if sorts else searched

@@ -120,6 +120,7 @@ class MongoReading:
 
     def search_several(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> Page:
         """What several queries of different types ask, each with its grants, as one page."""
+        self._before_asking(*(query.type for query, _ in asked))
         with asking(self._seconds):
             return several.search_several(self._database, asked, moment, secret=self._secret, session=self._session)
 

@@ -4,7 +4,8 @@ import hashlib
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 
+from fhir_server.definitions.search_parameters import using
 from fhir_server.fhir.errors import Unavailable, VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant, Stamp
@@ -27,6 +29,7 @@ from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HIS
 from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.full_text import gather
 from fhir_server.store.mongo.indexes import ensure_indexes
+from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
 from fhir_server.store.mongo.purging import PURGED, PURGES, MongoPurges
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.reading_audit import InDatabase, InJournal, ReadingAudit
@@ -34,7 +37,7 @@ from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain
 
 log = logging.getLogger(__name__)
 
-_OWN_COLLECTIONS = (CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX, PURGED, PURGES)
+_OWN_COLLECTIONS = (CIRCLES, DEFINITIONS, GUARDS, HISTORY, MOVES, OUTBOX, PURGED, PURGES, REINDEXING)
 _OWN_INDEXES = {
     CIRCLES: [
         IndexModel([("patient", ASCENDING), ("_id", ASCENDING)]),
@@ -89,6 +92,7 @@ class MongoStore(MongoReading):
         else:
             concern = DURABLE if reading_audit == "journaled" else ACKNOWLEDGED
             self._reading_audit = InDatabase(self._connection, concern, seconds)
+        self.own = OwnParameters(self._connection, seconds=seconds)
 
     def __enter__(self) -> "MongoStore":
         return self
@@ -133,6 +137,16 @@ class MongoStore(MongoReading):
         `work` must be repeatable, and let errors that are not of `fhir.errors` pass. Raises VersionConflict when it
         never gets through, Unavailable when the database does not answer.
         """
+        with self.defined():
+            return self._transact(work, foreseen)
+
+    @contextmanager
+    def defined(self) -> Iterator[None]:
+        """While this lasts, searches are understood and answered with the operator's parameters of now, too."""
+        with using(self.own.current()):
+            yield
+
+    def _transact(self, work: Callable[[Transaction], Result], foreseen: Foreseen | None) -> Result:
         deadline = time.monotonic() + self._write_seconds
         lost: PyMongoError | StartAgain | None = None
         with self._connection.client.start_session(causal_consistency=False) as session:
@@ -211,6 +225,8 @@ class MongoStore(MongoReading):
                     session.abort_transaction()
             raise
         _commit(session)
+        if transaction.defined:
+            self.own.forget()
         return result
 
     def _read_ahead(self, foreseen: Foreseen) -> Ahead:

@@ -18,8 +18,8 @@ from fhir_server.fhir.errors import TooLarge, VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Changed, Circle, Page, Span, Stored
-from fhir_server.store.mongo import sending
+from fhir_server.store.contract import Changed, Circle, OwnParameter, Page, Span, Stored
+from fhir_server.store.mongo import own_parameters, sending
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.audit_events import audit_document
 from fhir_server.store.mongo.connection import Connection, asking
@@ -32,6 +32,7 @@ from fhir_server.store.mongo.documents import (
     Document,
     history_document,
 )
+from fhir_server.store.mongo.own_parameters import DEFINITIONS
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.sending import Save, conflict
 from fhir_server.store.mongo.settled import Settled
@@ -69,6 +70,7 @@ class MongoTransaction(MongoReading):
         self._logged = 0
         self._ahead = ahead
         self._full_text = full_text
+        self.defined = False
         self._next_turns: dict[str, int] | None = None
         self._unproven: dict[tuple[str, str], Stored] = {}
         if ahead is not None:
@@ -268,6 +270,18 @@ class MongoTransaction(MongoReading):
         if self._ahead is not None and plan in self._ahead.moves:
             return sorted(self._ahead.moves[plan], key=lambda move: int(move["seq"]))
         return super().moves(plan)
+
+    def own_parameters(self) -> list[OwnParameter]:
+        """The operator's search parameters; who asks takes the next turn at them."""
+        self.guard(DEFINITIONS)
+        with asking(self._seconds):
+            return own_parameters.stored_in(self._connection, self._session)
+
+    def define(self, parameters: Sequence[OwnParameter]) -> None:
+        """Let these be all of the operator's search parameters."""
+        with asking(self._seconds):
+            own_parameters.keep(self._connection, parameters, cast("ClientSession", self._session))
+        self.defined = True
 
     def flush(self) -> None:
         """Send what waits. Raises VersionConflict when a version to follow is not the one that is stored."""

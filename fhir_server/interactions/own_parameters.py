@@ -1,0 +1,129 @@
+"""SearchParameters that the operator stores: an active one says how resources are searched from then on.
+
+https://hl7.org/fhir/R4/searchparameter.html
+
+R4's own definitions, and those that are not active, are kept as documents like any other and change nothing.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from fhir_server.access.types import SERVER_ONLY, TYPES
+from fhir_server.definitions.expressions import SERVED, Irreducible, row
+from fhir_server.definitions.search_parameters import shipped_parameters_of
+from fhir_server.fhir.errors import InvalidResource
+from fhir_server.fhir.json import Resource
+from fhir_server.fhir.outcome import Issue
+from fhir_server.interactions.working_set import WorkingSet
+from fhir_server.store.contract import OwnParameter
+
+MOST = 200
+"""How many parameters an operator may define."""
+
+_OFFICIAL = "http://hl7.org/fhir/SearchParameter/"
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_KINDS = tuple(sorted(SERVED.keys() - {"special"}))
+_LONGEST = 1000
+_RULE = "search-parameter"
+
+Rows = dict[str, dict[str, Any]]
+
+
+def is_own(definition: Resource) -> bool:
+    """Whether a SearchParameter makes resources searchable: it is active, and none of R4's own."""
+    return definition["status"] == "active" and not definition["url"].startswith(_OFFICIAL)
+
+
+def definition_issues(definition: Resource) -> list[Issue]:
+    """Why a SearchParameter cannot be searched by, whatever else is defined; nothing for one that is only kept."""
+    return [issue for found in _compiled(definition) for issue in [found] if isinstance(issue, Issue)]
+
+
+def define(working: WorkingSet, new_key: Callable[[], str]) -> None:
+    """Take up, change or retire what the SearchParameters of this write define.
+
+    Raises InvalidResource for what cannot be searched by and for a code that another one has.
+    """
+    changed = {
+        reference.partition("/")[2]: pending
+        for reference, pending in working.pending.items()
+        if reference.startswith("SearchParameter/")
+    }
+    if not changed:
+        return
+    before = {each.id: each for each in working.tx.own_parameters()}
+    after = dict(before)
+    for id, pending in changed.items():
+        known = after.pop(id, None)
+        if pending.after is not None and is_own(pending.after):
+            made = _made(id, pending.after, new_key())
+            after[id] = replace(made, key=known.key, indexed=known.indexed) if _alike(known, made) and known else made
+    _check_codes(after)
+    if after != before:
+        working.tx.define(list(after.values()))
+
+
+def _made(id: str, definition: Resource, key: str) -> OwnParameter:
+    found = list(_compiled(definition))
+    issues = [each for each in found if isinstance(each, Issue)]
+    if issues:
+        raise InvalidResource(issues=issues)
+    rows: Rows = {each[0]: each[1] for each in found if not isinstance(each, Issue)}
+    return OwnParameter(id, definition["url"], definition["code"], rows, key)
+
+
+def _alike(known: OwnParameter | None, made: OwnParameter) -> bool:
+    """Whether what was indexed for the one serves the other."""
+    return known is not None and (known.code, known.rows) == (made.code, made.rows)
+
+
+def _check_codes(parameters: Mapping[str, OwnParameter]) -> None:
+    if len(parameters) > MOST:
+        raise _refusal(f"At most {MOST} search parameters can be defined.", "SearchParameter")
+    taken: dict[tuple[str, str], str] = {}
+    for each in parameters.values():
+        for type_name in each.rows:
+            other = taken.setdefault((type_name, each.code), each.id)
+            if other != each.id:
+                told = f"SearchParameter/{other} defines {each.code!r} of {type_name}; take another code, or retire it."
+                raise _refusal(told, "SearchParameter.code")
+
+
+def _refusal(told: str, path: str) -> InvalidResource:
+    return InvalidResource(told, path, _RULE)
+
+
+def _compiled(definition: Resource) -> Iterator[Issue | tuple[str, dict[str, Any]]]:
+    """For each type that it is about, the row by which it is searched; or what is wrong."""
+    if not is_own(definition):
+        return
+    code, kind, expression = definition["code"], definition["type"], definition.get("expression", "")
+    if not _CODE.fullmatch(code):
+        yield _issue("A code that is searched by has letters, digits and hyphens, and begins with a letter.", "code")
+    if kind not in _KINDS:
+        yield _issue(f"A parameter of an own definition is {', '.join(_KINDS)}; not {kind}.", "type")
+        return
+    if not expression or len(expression) > _LONGEST:
+        yield _issue(f"It needs an expression of at most {_LONGEST} characters.", "expression")
+        return
+    for position, type_name in enumerate(definition["base"]):
+        if type_name not in TYPES or TYPES[type_name].kind == SERVER_ONLY:
+            yield _issue(f"{type_name} is no type that own parameters can search here.", f"base[{position}]")
+        elif code in shipped_parameters_of(type_name):
+            yield _issue(f"{type_name} has a search parameter {code!r} already; take another code.", "code")
+        else:
+            yield _row(definition, type_name)
+
+
+def _row(definition: Resource, type_name: str) -> Issue | tuple[str, dict[str, Any]]:
+    try:
+        return type_name, row(definition, type_name, None)
+    except Irreducible as reason:
+        told = f"The expression is no plain path to a {definition['type']} of {type_name}: {reason}."
+        return _issue(told, "expression")
+
+
+def _issue(told: str, element: str) -> Issue:
+    return Issue("invalid", told, f"SearchParameter.{element}", _RULE)

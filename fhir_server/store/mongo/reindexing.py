@@ -1,0 +1,186 @@
+"""What is stored is indexed by the operator's search parameters that were defined since.
+
+A pass goes through the resources of a type by their ids and leaves out those that carry the mark of its parameters
+already. How far it came is kept after each batch, so a pass that was cut off goes on there. A resource that somebody
+changes meanwhile is left alone: its writer indexes it. A pass begins when every writer knows the parameters.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from pymongo import ReturnDocument, UpdateOne
+from pymongo.collection import Collection
+from pymongo.errors import DuplicateKeyError
+
+from fhir_server.definitions.search_parameters import Own, using
+from fhir_server.fhir.errors import FhirError
+from fhir_server.store.contract import OwnParameter
+from fhir_server.store.mongo import own_parameters
+from fhir_server.store.mongo.connection import Connection, asking
+from fhir_server.store.mongo.documents import Document, found_by, stored_from
+from fhir_server.store.mongo.own_parameters import AGE, REINDEXING, SETTLED, own, waiting_for
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+PAUSE = 0.01
+LEASE = timedelta(seconds=10)
+SECONDS = 60.0
+
+_FIELDS = ("t", "d", "s", "n", "g", "m", "has", "k", "own")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the pass through a type is; `begins_in` are the seconds until it may begin."""
+
+    type: str
+    done: int
+    total: int
+    begins_in: float = 0.0
+
+
+class Reindexing:
+    """One worker at the passes of a database; any number of them may run beside each other.
+
+    `settled` is how long a writer may work with what it knew before; 0 where no server runs.
+    """
+
+    def __init__(self, connection: Connection, *, settled: float = SETTLED) -> None:
+        self._connection = connection
+        self._settled = settled
+        self._name = uuid.uuid4().hex
+        self._seen: dict[tuple[str, str], float] = {}
+
+    def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
+        """Do what there is to do, and tell of it after each batch; waits for passes that others have begun.
+
+        Raises Unavailable when the database does not answer.
+        """
+        while not stop():
+            known = self._known()
+            waiting = sorted({name for each in known for name in each.rows if name not in each.indexed})
+            if not waiting:
+                return
+            marks = own(known, {})
+            for type_name in waiting:
+                yield from self._pass(type_name, marks, stop)
+
+    def waiting(self) -> bool:
+        """Whether there is anything to do."""
+        return any(map(waiting_for, self._known()))
+
+    def keep_up(self, stop: threading.Event) -> None:
+        """Do what there is to do, whenever there is, until told to stop; for the worker."""
+        while not stop.is_set():
+            try:
+                for progress in self.run(stop.is_set):
+                    log.info("indexing %s: %d of %d", progress.type, progress.done, progress.total)
+            except FhirError:
+                log.warning("indexing waits: the database does not answer")
+            stop.wait(AGE)
+
+    def _known(self) -> list[OwnParameter]:
+        with asking(SECONDS):
+            return own_parameters.stored_in(self._connection)
+
+    def _pass(self, type_name: str, known: Own, stop: Callable[[], bool]) -> Iterator[Progress]:
+        """As much of a type's pass as can be done while its parameters are these and nobody else is at it."""
+        mark = known.marks[type_name]
+        yield from self._settle(type_name, mark, stop)
+        place = self._take(type_name, mark)
+        if place is None:
+            time.sleep(1.0)
+            return
+        while not stop():
+            yield Progress(type_name, place["done"], place["total"])
+            if own(self._known(), {}).marks.get(type_name) != mark:
+                return
+            with using(known), asking(SECONDS):
+                last, done = self._batch(type_name, mark, place["after"])
+            if last is None:
+                self._finish(type_name, mark)
+                return
+            place = {**place, "after": last, "done": place["done"] + done}
+            if not self._keep(place):
+                return
+            time.sleep(PAUSE)
+
+    def _settle(self, type_name: str, mark: str, stop: Callable[[], bool]) -> Iterator[Progress]:
+        """Wait until every writer knows the parameters, counted from when they were first seen here."""
+        with asking(SECONDS):
+            begun = self._places.find_one({"_id": type_name, "mark": mark})
+        seen = self._seen.setdefault((type_name, mark), time.monotonic())
+        while begun is None and not stop():
+            left = seen + self._settled - time.monotonic()
+            if left <= 0:
+                return
+            yield Progress(type_name, 0, 0, left)
+            time.sleep(min(left, 0.5))
+
+    def _take(self, type_name: str, mark: str) -> Document | None:
+        """The place where the pass goes on, now ours; None while another worker is at it."""
+        now = datetime.now(UTC)
+        with asking(SECONDS):
+            unmarked = {"del": False, "own": {"$ne": mark}}
+            total = self._connection.collection(type_name).count_documents(unmarked)
+            fresh = {"mark": mark, "after": "", "done": 0, "total": total}
+            with suppress(DuplicateKeyError):  # the place is there, and of this mark
+                self._places.update_one(
+                    {"_id": type_name, "mark": {"$ne": mark}}, {"$set": {**fresh, "until": now}}, upsert=True
+                )
+            ours = {"$or": [{"until": {"$lte": now}}, {"owner": self._name}]}
+            change = {"$set": {"owner": self._name, "until": now + LEASE}}
+            return self._places.find_one_and_update(
+                {"_id": type_name, "mark": mark, **ours}, change, return_document=ReturnDocument.AFTER
+            )
+
+    def _keep(self, place: Document) -> bool:
+        """Keep how far the pass is; whether it is still ours."""
+        with asking(SECONDS):
+            ours = {"_id": place["_id"], "mark": place["mark"], "owner": self._name}
+            change = {"after": place["after"], "done": place["done"], "until": datetime.now(UTC) + LEASE}
+            return bool(self._places.update_one(ours, {"$set": change}).matched_count)
+
+    def _batch(self, type_name: str, mark: str, after: str) -> tuple[str | None, int]:
+        """Index a few of those behind the id; the last id, and how many they were; None when there are no more."""
+        collection = self._connection.collection(type_name)
+        asked = {"_id": {"$gt": after}, "del": False, "own": {"$ne": mark}}
+        found = list(collection.find(asked, sort=[("_id", 1)], limit=BATCH))
+        if not found:
+            return None, 0
+        collection.bulk_write([_indexed(type_name, each) for each in found], ordered=False)
+        return found[-1]["_id"], len(found)
+
+    def _finish(self, type_name: str, mark: str) -> None:
+        """Let searches use the parameters of the type, if they are still those of the mark."""
+        with asking(SECONDS):
+            while True:
+                version, known = own_parameters.version_in(self._connection)
+                if own(known, {}).marks.get(type_name) != mark:
+                    return
+                done = [
+                    replace(each, indexed=tuple(sorted({*each.indexed, type_name}))) if type_name in each.rows else each
+                    for each in known
+                ]
+                if own_parameters.exchange(self._connection, version, done):
+                    break
+            self._places.delete_one({"_id": type_name, "mark": mark})
+
+    @property
+    def _places(self) -> Collection[Document]:
+        return self._connection.collection(REINDEXING)
+
+
+def _indexed(type_name: str, document: Document) -> UpdateOne:
+    """The change of a document to its search values of now, unless somebody changes it first."""
+    values = found_by(stored_from(type_name, document["_id"], document))
+    gone = {name: "" for name in _FIELDS if name in document and name not in values}
+    change = {"$set": values, **({"$unset": gone} if gone else {})}
+    return UpdateOne({"_id": document["_id"], "v": document["v"], "del": False}, change)

@@ -1,0 +1,304 @@
+"""SearchParameters of the operator: what is refused, what is told while indexing, what is found then."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from fhir_server.fhir.json import Resource
+from fhir_server.store.mongo.connection import Connection
+from fhir_server.store.mongo.own_parameters import AGE
+from fhir_server.store.mongo.reindexing import Reindexing
+from tests.http.test_searching import ids
+from tests.minimal import minimal
+from tests.world import Party, Reply, World
+
+
+@pytest.fixture(scope="module")
+def apart(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+    """A server with a database of its own, because what is searched by is of a whole database."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    made = World(mongo_url, name)
+    yield made
+    made.close()
+    mongo_client.drop_database(name)
+
+
+@pytest.fixture
+def hosp(apart: World) -> Party:
+    """A hospital."""
+    return apart.hospital()
+
+
+def definition(expression: str, *, base: str = "Basic", kind: str = "string", **more: Any) -> Resource:
+    """A SearchParameter with a code of its own."""
+    code = f"own-{uuid.uuid4().hex[:10]}"
+    return {
+        "resourceType": "SearchParameter",
+        "url": f"https://care.example/SearchParameter/{code}",
+        "name": "Own",
+        "status": "active",
+        "description": "A parameter of this test.",
+        "code": code,
+        "base": base.split(),
+        "type": kind,
+        "expression": expression,
+        **more,
+    }
+
+
+def defined(world: World, resource: Resource) -> Resource:
+    reply = world.operator.post(resource)
+    assert reply.status == 201, reply.body
+    stored: Resource = reply.body
+    return stored
+
+
+def index(world: World) -> None:
+    """What the worker does, without the wait for other servers."""
+    connection = Connection(world.parts.settings.mongodb_url, world.parts.settings.database)
+    for _ in Reindexing(connection, settled=0.0).run():
+        pass
+    connection.close()
+    world.parts.store.own.forget()
+
+
+def found(party: Party, place: str) -> list[str]:
+    return ids(party.get(place))
+
+
+def listed(world: World, type_name: str) -> dict[str, Any]:
+    resources = world.operator.read("metadata")["rest"][0]["resource"]
+    [declared] = [each for each in resources if each["type"] == type_name]
+    return {each["name"]: each for each in declared["searchParam"]}
+
+
+KINDS = [
+    ("string", "Group.name", {"name": "Élan vital"}, "elan"),
+    ("token", "Group.characteristic.code", None, "urn:codes|a"),
+    ("number", "Group.quantity", {"quantity": 17}, "gt16"),
+    ("reference", "Group.managingEntity", None, None),
+    ("token", "Group.extension('https://care.example/ward').value.as(Coding)", None, "urn:wards|3b"),
+    ("date", "Group.extension.where(url='https://care.example/since').value.ofType(dateTime)", None, "2026-03"),
+    ("uri", "Group.extension('https://care.example/page').value.as(uri)", None, "https://a.example/b"),
+    ("quantity", "Group.characteristic.value.as(Quantity)", None, "gt3"),
+]
+FULL: Resource = {
+    "characteristic": [
+        {"code": {"coding": [{"system": "urn:codes", "code": "a"}]}, "exclude": False, "valueQuantity": {"value": 4}}
+    ],
+    "extension": [
+        {"url": "https://care.example/ward", "valueCoding": {"system": "urn:wards", "code": "3b"}},
+        {"url": "https://care.example/since", "valueDateTime": "2026-03-04"},
+        {"url": "https://care.example/page", "valueUri": "https://a.example/b"},
+    ],
+}
+
+
+@pytest.mark.parametrize(("kind", "expression", "content", "value"), KINDS)
+def test_each_kind_finds_what_was_stored_before_and_after(
+    apart: World, hosp: Party, kind: str, expression: str, content: Resource | None, value: str | None
+) -> None:
+    elements = {**FULL, **(content or {}), "managingEntity": {"reference": hosp.reference}}
+    before = hosp.post(minimal("Group", **elements)).body["id"]
+    without = hosp.post(minimal("Group")).body["id"]
+
+    code = defined(apart, definition(expression, base="Group", kind=kind, target=["Organization"]))["code"]
+    during = hosp.post(minimal("Group", **elements)).body["id"]
+    index(apart)
+    after = hosp.post(minimal("Group", **elements)).body["id"]
+
+    asked = value or hosp.reference
+    assert sorted(found(hosp, f"Group?{code}={asked}")) == sorted([before, during, after])
+    assert without in found(hosp, f"Group?{code}:missing=true")
+    assert len(found(hosp, f"Group?_sort=-{code}")) == 4
+    assert listed(apart, "Group")[code]["type"] == kind
+
+
+def test_until_it_is_indexed_a_search_says_so_and_how_far(apart: World, hosp: Party) -> None:
+    for _ in range(3):
+        assert hosp.post(minimal("Group", name="indexed")).status == 201
+    code = defined(apart, definition("Group.name", base="Group"))["code"]
+
+    for asked in (
+        f"Group?{code}=x",
+        f"Group?_sort={code}",
+        f"?_type=Group&{code}=x",
+        f"Patient?_has:Group:member:{code}=x",
+    ):
+        for headers in ({}, {"Prefer": "handling=lenient"}):
+            told = hosp.get(asked, **headers)
+            assert (told.status, told.rules) == (503, {"not-yet-indexed"}), asked
+            assert f"{code!r} of Group" in told.issues[0]["diagnostics"]
+            assert "0 %" in told.issues[0]["diagnostics"]
+            assert told.headers["Retry-After"]
+    assert code not in listed(apart, "Group")
+    assert hosp.ask("DELETE", f"Group?{code}=x").status == 503
+
+    index(apart)
+    assert len(found(hosp, f"Group?{code}=indexed")) == 3
+    assert listed(apart, "Group")[code]["definition"].endswith(code)
+
+
+def test_one_definition_may_be_of_several_types(apart: World, hosp: Party) -> None:
+    patient = hosp.post(minimal("Patient", language="fr")).body["id"]
+    group = hosp.post(minimal("Group", language="fr")).body["id"]
+    both = "Patient.language | Group.language"
+
+    code = defined(apart, definition(both, base="Patient Group", kind="token"))["code"]
+    index(apart)
+
+    assert found(hosp, f"Patient?{code}=fr") == [patient]
+    assert found(hosp, f"?_type=Group,Patient&{code}=fr") == [group, patient]
+    assert hosp.get(f"Task?{code}=fr").status == 400
+
+
+def test_a_reference_leads_on_in_chains_and_includes(apart: World, hosp: Party) -> None:
+    group = hosp.post(minimal("Group", managingEntity={"reference": hosp.reference})).body["id"]
+    code = defined(apart, definition("Group.managingEntity", base="Group", kind="reference", target=["Organization"]))[
+        "code"
+    ]
+    assert hosp.get(f"Group?_include=Group:{code}").status == 503
+    assert hosp.get("Group?_include=*").status == 200
+    index(apart)
+
+    id = hosp.reference.partition("/")[2]
+    assert found(hosp, f"Group?{code}:Organization._id={id}") == [group]
+    assert ids(hosp.get(f"Group?_include=Group:{code}"), "include") == [id]
+    assert found(hosp, f"Organization?_has:Group:{code}:_id={group}") == [id]
+
+
+def test_another_expression_is_indexed_again_and_other_words_are_not(apart: World, hosp: Party) -> None:
+    group = hosp.post(minimal("Group", name="by name", language="nl")).body["id"]
+    stored = defined(apart, definition("Group.name", base="Group"))
+    code = stored["code"]
+    index(apart)
+
+    worded = apart.operator.put({**stored, "description": "Said otherwise."})
+    assert (worded.status, found(hosp, f"Group?{code}=by")) == (200, [group])
+    changed = apart.operator.put({**worded.body, "expression": "Group.language", "type": "token"})
+    assert changed.status == 200, changed.body
+    assert hosp.get(f"Group?{code}=nl").status == 503
+    index(apart)
+
+    assert found(hosp, f"Group?{code}=nl") == [group]
+    assert found(hosp, f"Group?{code}=by") == []
+
+
+@pytest.mark.parametrize("how", ["retired", "deleted"])
+def test_a_retired_definition_is_no_parameter_any_more(apart: World, hosp: Party, how: str) -> None:
+    assert hosp.post(minimal("Group", name="kept")).status == 201
+    stored = defined(apart, definition("Group.name", base="Group"))
+    index(apart)
+    assert hosp.get(f"Group?{stored['code']}=kept").status == 200
+
+    if how == "deleted":
+        assert apart.operator.ask("DELETE", f"SearchParameter/{stored['id']}").status == 204
+    else:
+        assert apart.operator.put({**stored, "status": "retired"}).status == 200
+
+    refused = hosp.get(f"Group?{stored['code']}=kept")
+    assert refused.status == 400
+    assert stored["code"] not in listed(apart, "Group")
+    again = defined(apart, {**definition("Group.name", base="Group"), "code": stored["code"]})
+    assert hosp.get(f"Group?{again['code']}=kept").status == 503
+
+
+REFUSED = [
+    ({"expression": "Group.name.first()"}, "SearchParameter.expression", "first() is not reduced"),
+    ({"expression": "Group.nonsense"}, "SearchParameter.expression", "no element 'nonsense'"),
+    ({"expression": "Task.code"}, "SearchParameter.expression", "no string stands at Group"),
+    ({"expression": "Group.member"}, "SearchParameter.expression", "no string"),
+    ({"expression": "Group.where(name='x').name"}, "SearchParameter.expression", "compares one child"),
+    ({"expression": None}, "SearchParameter.expression", "needs an expression"),
+    ({"expression": "Group." + "a" * 1000}, "SearchParameter.expression", "at most 1000"),
+    ({"base": ["Group", "AuditEvent"]}, "SearchParameter.base[1]", "AuditEvent"),
+    ({"base": ["Resource"]}, "SearchParameter.base[0]", "Resource"),
+    ({"code": "identifier"}, "SearchParameter.code", "already"),
+    ({"code": "_odd"}, "SearchParameter.code", "begins with a letter"),
+    ({"code": "a.b"}, "SearchParameter.code", "begins with a letter"),
+    ({"type": "composite"}, "SearchParameter.type", "not composite"),
+    ({"type": "special"}, "SearchParameter.type", "not special"),
+]
+
+
+@pytest.mark.parametrize(("changed", "path", "told"), REFUSED)
+def test_what_cannot_be_searched_by_is_refused_with_the_place_and_the_reason(
+    apart: World, changed: Resource, path: str, told: str
+) -> None:
+    before = {name: value for name, value in definition("Group.name", base="Group").items() if name not in changed}
+    resource = {**before, **{name: value for name, value in changed.items() if value is not None}}
+
+    refused = apart.operator.post(resource)
+
+    assert (refused.status, refused.rules) == (422, {"search-parameter"}), refused.body
+    assert path in refused.paths
+    assert told in refused.issues[0]["diagnostics"]
+    assert apart.operator.post({**resource, "status": "draft"}).status == 201, "what is not active is only kept"
+
+
+def test_a_code_is_defined_once(apart: World, hosp: Party) -> None:
+    stored = defined(apart, definition("Group.name", base="Group"))
+    other = {**definition("Group.language", base="Group", kind="token"), "code": stored["code"]}
+
+    refused = apart.operator.post(other)
+    both = [{"resource": {**definition("Flag.status", base="Flag", kind="token"), "code": "same"}} for _ in range(2)]
+    entries = [{**each, "request": {"method": "POST", "url": "SearchParameter"}} for each in both]
+    bundle = apart.operator.transact({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+
+    assert (refused.status, refused.paths) == (422, {"SearchParameter.code"})
+    assert f"SearchParameter/{stored['id']}" in refused.issues[0]["diagnostics"]
+    assert (bundle.status, bundle.rules) == (422, {"search-parameter"})
+    assert hosp.get("Flag?same=x").status == 400
+
+
+def test_r4s_own_definitions_are_kept_and_change_nothing(apart: World, hosp: Party) -> None:
+    official = definition("Group.identifier", base="Group", kind="token", code="identifier")
+    official["url"] = "http://hl7.org/fhir/SearchParameter/Group-identifier"
+
+    assert apart.operator.post(official).status == 201
+    assert hosp.get("Group?identifier=x").status == 200
+
+
+def test_only_the_operator_defines(apart: World, hosp: Party) -> None:
+    refused = hosp.post(definition("Group.name", base="Group"))
+    assert (refused.status, refused.rules) == (403, {"type-access"})
+
+
+def test_what_is_hidden_is_not_found_by_an_own_parameter(apart: World, hosp: Party) -> None:
+    mine = hosp.post(minimal("Group", name="hidden from others")).body["id"]
+    code = defined(apart, definition("Group.name", base="Group"))["code"]
+    index(apart)
+
+    assert found(hosp, f"Group?{code}=hidden") == [mine]
+    assert found(apart.party(), f"Group?{code}=hidden") == []
+
+
+def test_other_servers_on_the_database_learn_of_it_within_seconds(apart: World, mongo_url: str) -> None:
+    other = World(mongo_url, apart.parts.settings.database)
+    try:
+        hosp = other.hospital()
+        stored = hosp.post(minimal("Group", name="known elsewhere")).body["id"]
+        code = defined(apart, definition("Group.name", base="Group"))["code"]
+        began = time.monotonic()
+
+        replies = [hosp.get(f"Group?{code}=known")]
+        while replies[-1].status == 400 and time.monotonic() - began < 2 * AGE:
+            time.sleep(0.2)
+            replies.append(hosp.get(f"Group?{code}=known"))
+        assert replies[-1].status == 503
+        index(apart)
+        while replies[-1].status == 503 and time.monotonic() - began < 4 * AGE:
+            time.sleep(0.2)
+            replies.append(hosp.get(f"Group?{code}=known"))
+        assert ids(replies[-1]) == [stored]
+        assert not any(empty(reply) for reply in replies)
+    finally:
+        other.close()
+
+
+def empty(reply: Reply) -> bool:
+    return reply.status == 200 and not reply.entries
