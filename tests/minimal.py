@@ -44,6 +44,7 @@ ALSO: dict[str, Resource] = {
     "CapabilityStatement": {"description": "Some text", "rest": [{"mode": "server"}]},
     "Consent": {"policyRule": {"text": "Some text"}},
     "OperationDefinition.parameter": {"type": "string"},
+    "SearchParameter": {"status": "draft"},
     "Organization": {"name": "Some text"},
     "StructureDefinition": {
         "kind": "resource",

@@ -1,8 +1,10 @@
 """SearchParameters of the operator: what is refused, what is told while indexing, what is found then."""
 
+import re
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.own_parameters import AGE
 from fhir_server.store.mongo.reindexing import Reindexing
+from tests.curl_lines import asked_by
 from tests.http.test_searching import ids
 from tests.minimal import minimal
 from tests.world import Party, Reply, World
@@ -33,7 +36,7 @@ def hosp(apart: World) -> Party:
     return apart.hospital()
 
 
-def definition(expression: str, *, base: str = "Basic", kind: str = "string", **more: Any) -> Resource:
+def definition(expression: str, *, base: str = "Group", kind: str = "string", **more: Any) -> Resource:
     """A SearchParameter with a code of its own."""
     code = f"own-{uuid.uuid4().hex[:10]}"
     return {
@@ -302,3 +305,15 @@ def test_other_servers_on_the_database_learn_of_it_within_seconds(apart: World, 
 
 def empty(reply: Reply) -> bool:
     return reply.status == 200 and not reply.entries
+
+
+def test_the_commands_of_the_page_do_what_it_says(apart: World, hosp: Party) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "own-search-parameters.md").read_text()
+    lines = re.findall(r"^ {4}(curl .+)$", re.sub(r" \\\n +", " ", page), re.MULTILINE)
+    defining, searching = (asked_by(line, "http://127.0.0.1:8080/fhir") for line in lines)
+    listed = hosp.post(minimal("List", note=[{"text": "For the handover of today"}])).body["id"]
+
+    created = apart.operator.ask(defining.method, defining.url, defining.body, **defining.headers)
+    assert created.status == 201, created.body
+    index(apart)
+    assert found(hosp, searching.url) == [listed]

@@ -1,0 +1,206 @@
+"""Indexing by a new search parameter is killed, shared and written around; in the end nothing is missing."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from fhir_server.cli import main
+from fhir_server.fhir.dates import instant, now
+from fhir_server.fhir.json import Resource, encode
+from fhir_server.search.grant import Stamp
+from fhir_server.store.contract import Stored
+from fhir_server.store.mongo.connection import Connection
+from fhir_server.store.mongo.documents import current_document
+from fhir_server.store.mongo.own_parameters import AGE
+from fhir_server.store.mongo.reindexing import BATCH, Reindexing
+from tests.minimal import minimal
+from tests.world import Party, World
+
+MANY = 30 * BATCH
+
+
+@pytest.fixture
+def apart(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+    """An application on a database of its own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    made = World(mongo_url, name)
+    yield made
+    made.close()
+    mongo_client.drop_database(name)
+
+
+@pytest.fixture
+def database(apart: World, mongo_client: MongoClient[dict[str, Any]]) -> Database[dict[str, Any]]:
+    """Its database."""
+    return mongo_client[apart.parts.settings.database]
+
+
+@pytest.fixture
+def indexing(apart: World) -> Iterator[Reindexing]:
+    """A worker at it, where no writer is waited for."""
+    connection = Connection(apart.parts.settings.mongodb_url, apart.parts.settings.database)
+    yield Reindexing(connection, settled=0.0)
+    connection.close()
+
+
+def store_many(database: Database[dict[str, Any]], party: Party) -> None:
+    """Groups of the party, stored before anything is defined."""
+    moment = now()
+    documents = []
+    for number in range(MANY):
+        id = f"{number:06}-{uuid.uuid4().hex[:8]}"
+        resource = {"resourceType": "Group", "id": id, "meta": {"lastUpdated": instant(moment)}, "name": "Many"}
+        resource |= {"type": "person", "actual": True}
+        documents.append(
+            current_document(Stored("Group", id, 1, moment, encode(resource), Stamp(author=party.reference)))
+        )
+    database["Group"].insert_many(documents)
+
+
+def define(world: World) -> Resource:
+    """A parameter of the name of Groups."""
+    resource = minimal("SearchParameter", status="active", code="called", base=["Group"], expression="Group.name")
+    reply = world.operator.post({**resource, "type": "string"})
+    assert reply.status == 201, reply.body
+    stored: Resource = reply.body
+    return stored
+
+
+def count(world: World, party: Party, asked: str = "called=many") -> int:
+    world.parts.store.own.forget()
+    reply = party.get(f"Group?{asked}&_summary=count")
+    assert reply.status == 200, reply.body
+    return int(reply.body["total"])
+
+
+def test_a_killed_pass_goes_on_where_it_ended_and_misses_nobody_who_writes(
+    apart: World, database: Database[dict[str, Any]], indexing: Reindexing
+) -> None:
+    hosp = apart.hospital()
+    store_many(database, hosp)
+    define(apart)
+    environment = {"SAMEN_MONGODB_URL": apart.parts.settings.mongodb_url, "SAMEN_DATABASE": database.name}
+
+    command = [sys.executable, "-m", "fhir_server", "reindex", "--at-once"]
+    killed = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while (place := database["reindexing"].find_one({"done": {"$gte": 2 * BATCH}})) is None:
+            assert killed.poll() is None, "it was too quick to be killed"
+            assert time.monotonic() < until, "it never began"
+            time.sleep(0.01)
+    finally:
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    apart.parts.store.own.forget()
+    told = hosp.get("Group?called=many")
+    assert (told.status, told.rules) == (503, {"not-yet-indexed"})
+    assert "is being indexed by it, 0 %" not in told.issues[0]["diagnostics"]
+
+    changing = [each["_id"] for each in database["Group"].find({}, {"_id": 1}).sort("_id", -1).limit(20)]
+    with ThreadPoolExecutor(4) as writers:
+        steps = indexing.run()
+        first = next(steps)
+        changed = [writers.submit(hosp.change, f"Group/{id}", name="Changed") for id in changing]
+        added = [writers.submit(hosp.post, minimal("Group", name="Many more")) for _ in range(20)]
+        rest = list(steps)
+        assert {each.result().status for each in changed} == {200}
+        assert {each.result().status for each in added} == {201}
+
+    assert place["done"] <= first.done < MANY
+    assert rest[-1].done <= first.total == place["total"]
+    assert not indexing.waiting()
+    assert database["reindexing"].find_one() is None
+    assert count(apart, hosp) == MANY
+    assert count(apart, hosp, "called=changed") == len(changing)
+
+
+def test_the_command_shows_how_far_it_is_and_says_when_there_is_nothing_to_do(
+    apart: World, database: Database[dict[str, Any]]
+) -> None:
+    hosp = apart.hospital()
+    store_many(database, hosp)
+    define(apart)
+    environment = {"SAMEN_MONGODB_URL": apart.parts.settings.mongodb_url, "SAMEN_DATABASE": database.name}
+
+    first = CliRunner(env=environment).invoke(main, ["reindex", "--at-once"])
+    second = CliRunner(env=environment).invoke(main, ["reindex"])
+
+    assert (first.exit_code, second.exit_code) == (0, 0), first.output
+    assert "all is indexed" in first.output
+    assert f"/{MANY}" in first.output
+    assert second.output == "nothing to index\n"
+    assert count(apart, hosp) == MANY
+
+
+def test_several_at_once_divide_nothing_and_lose_nothing(
+    apart: World, database: Database[dict[str, Any]], indexing: Reindexing
+) -> None:
+    hosp = apart.hospital()
+    store_many(database, hosp)
+    define(apart)
+    connection = Connection(apart.parts.settings.mongodb_url, apart.parts.settings.database)
+    other = Reindexing(connection, settled=0.0)
+
+    with ThreadPoolExecutor(2) as workers:
+        told = [list(each) for each in workers.map(lambda worker: list(worker.run()), (indexing, other))]
+    connection.close()
+
+    assert count(apart, hosp) == MANY
+    assert not indexing.waiting()
+    assert min(len(each) for each in told) == 0, "one did it, the other waited"
+
+
+def test_a_writer_who_does_not_know_yet_is_waited_for(apart: World, mongo_url: str) -> None:
+    """Another server writes by what it knew until it looks again; the pass begins when it has."""
+    other = World(mongo_url, apart.parts.settings.database)
+    connection = Connection(mongo_url, apart.parts.settings.database)
+    try:
+        hosp = other.hospital()
+        assert hosp.post(minimal("Group", name="Many")).status == 201
+        define(apart)
+        waiting = Reindexing(connection, settled=AGE + 1)
+        steps = waiting.run()
+
+        begins = next(steps)
+        statuses = [hosp.post(minimal("Group", name="Many")).status for _ in range(3)]
+        told = [begins, *steps]
+        assert not waiting.waiting()
+    finally:
+        connection.close()
+        other.close()
+
+    assert statuses == [201] * 3
+    assert told[0].begins_in > AGE
+    assert told[-1].total == 4, "the pass took in what was written by the old definition"
+
+
+def test_the_worker_keeps_up(apart: World, database: Database[dict[str, Any]], indexing: Reindexing) -> None:
+    hosp = apart.hospital()
+    assert hosp.post(minimal("Group", name="Many")).status == 201
+    stop = threading.Event()
+    worker = threading.Thread(target=indexing.keep_up, args=(stop,), daemon=True)
+    worker.start()
+    try:
+        define(apart)
+        until = time.monotonic() + 4 * AGE
+        while indexing.waiting() and time.monotonic() < until:
+            time.sleep(0.1)
+    finally:
+        stop.set()
+        worker.join(timeout=2 * AGE)
+
+    assert not worker.is_alive()
+    assert count(apart, hosp) == 1
