@@ -177,6 +177,7 @@ def test_the_audit_tells_what_was_asked_and_shown(
 ) -> None:
     hosp.get(f"{person}/*?_type=Flag")
 
+    world.parts.store.settle_audit()
     events = mongo_client[world.parts.settings.database]["AuditEvent"].find({"patient": person}, {"body": 1})
     told = [decode(each["body"]) for each in events]
 
@@ -190,3 +191,13 @@ def test_a_filter_is_asked_of_each_type(hosp: Party, person: str) -> None:
     assert types(hosp.get(f"?{asked}")) == ["Observation"] * 3 + ["Flag"]
     refused = hosp.get("?_type=Observation,Flag&_filter=value-string%20eq%20b")
     assert (refused.status, "Flag has no search parameter" in refused.issues[0]["diagnostics"]) == (400, True)
+
+
+def test_a_search_of_several_types_finds_the_audit_of_what_was_read_just_now(world: World, hosp: Party) -> None:
+    case = world.case(hosp, world.party())
+    version = world.custodian.read(case.order)["meta"]["versionId"]
+
+    events = world.custodian.get("?_type=AuditEvent&_sort=-_lastUpdated&_count=5").entries
+
+    named = [entity.get("what", {}).get("reference") for event in events for entity in event.get("entity", [])]
+    assert any(each in {case.order, f"{case.order}/_history/{version}"} for each in named)
