@@ -12,12 +12,13 @@ from fhir_server.fhir.errors import MalformedRequest, NotYetIndexed
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.escaping import split
 from fhir_server.search.extract import OF_THE_STORE
+from fhir_server.search.hierarchy import PART_OF
 from fhir_server.search.query import Clause, Together, Value
 from fhir_server.search.types import date, near, number, quantity, reference, string, token, uri
 
 MODIFIERS: Mapping[str, tuple[str, ...]] = {
-    "token": ("missing", "not", "text", "in", "not-in", "of-type"),
-    "reference": ("missing", "identifier"),
+    "token": ("missing", "not", "text", "in", "not-in", "above", "below", "of-type"),
+    "reference": ("missing", "identifier", "above", "below"),
     "date": ("missing",),
     "string": ("missing", "exact", "contains"),
     "uri": ("missing", "above", "below"),
@@ -33,6 +34,8 @@ MEMBERS = frozenset({"in", "not-in"})
 
 _KEPT = frozenset({"not", "exact", "contains", "text", "above", "below"})
 _ONLY_FOR: Mapping[str, Callable[[SearchParameter], bool]] = {
+    "above": lambda parameter: parameter.type == "uri" or stands_in_a_hierarchy(parameter),
+    "below": lambda parameter: parameter.type == "uri" or stands_in_a_hierarchy(parameter),
     "text": token.has_words,
     "in": token.has_codes,
     "not-in": token.has_codes,
@@ -41,6 +44,13 @@ _ONLY_FOR: Mapping[str, Callable[[SearchParameter], bool]] = {
 }
 
 _BOOLEANS = {"true": True, "false": False}
+
+
+def stands_in_a_hierarchy(parameter: SearchParameter) -> bool:
+    """Whether values of the parameter may stand above and below each other, as a stored resource says."""
+    if parameter.type == "token":
+        return token.has_codes(parameter) and not token.is_systemless(parameter)
+    return parameter.type == "reference" and any(map(parameter.may_point_to, PART_OF))
 
 
 class NotServed(MalformedRequest):

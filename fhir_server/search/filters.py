@@ -222,7 +222,9 @@ def _worded(modifier: str | None) -> Making:
 
 def _of_codes(modifier: str) -> Making:
     def made(asking: Asking, parameter: SearchParameter, value: str) -> Condition:
-        return join(asking, f"{parameter_for(asking, f'{parameter.code}:{modifier}').code}:{modifier}", value)
+        name = f"{parameter.code}:{modifier}"
+        parameter_for(asking, name)
+        return join(asking, name, value.replace(",", "\\,"))
 
     return made
 
@@ -236,7 +238,14 @@ _BY_TYPE: Mapping[str, Mapping[str, Making]] = {
         "sw": _worded(None),
         "ew": _worded("ends"),
     },
-    "token": {"eq": _equal, "ne": _unequal(_equal), "in": _of_codes("in"), "ni": _of_codes("not-in")},
+    "token": {
+        "eq": _equal,
+        "ne": _unequal(_equal),
+        "in": _of_codes("in"),
+        "ni": _of_codes("not-in"),
+        "ss": _of_codes("below"),
+        "sb": _of_codes("above"),
+    },
     "reference": {"eq": _equal, "ne": _unequal(_equal), "re": _equal},
     "uri": {"eq": _equal, "ne": _unequal(_equal)},
     "date": {**_RANGES, "po": _overlapping},

@@ -1,4 +1,4 @@
-"""Parameters that ask through another resource: chains, `_has`, `_list` and the codes of a value set.
+"""Parameters that ask through another resource: chains, `_has`, `_list`, value sets, and what stands above and below.
 
 https://hl7.org/fhir/R4/search.html#chaining
 
@@ -14,8 +14,10 @@ from dataclasses import replace
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import MalformedRequest
-from fhir_server.search.clauses import MEMBERS, Asking, NotServed, clause, indexed, parameter_for
-from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Join, Not, Query, Target, Token
+from fhir_server.fhir.reference import parse_reference
+from fhir_server.search.clauses import MEMBERS, Asking, NotServed, clause, indexed, parameter_for, stands_in_a_hierarchy
+from fhir_server.search.hierarchy import DIRECTIONS, PART_OF
+from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Join, Not, Query, Target, Token, Value
 
 MOST_LINKS = 8
 MOST_TYPES = 8
@@ -25,12 +27,16 @@ _CHAIN = re.compile(r"(?P<code>[A-Za-z0-9_-]+)(?::(?P<type>[A-Za-z]+))?\.(?P<res
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 Seek = Callable[[Query, str | None], Sequence[str]]
-Codes = Callable[[Query], Sequence[Token]]
+Members = Callable[[Join], Sequence[Value]]
 
 
-def asks_through(name: str) -> bool:
-    """Whether a parameter's name asks through another resource."""
-    return name.startswith("_has:") or name == "_list" or "." in name or name.partition(":")[2] in MEMBERS
+def asks_through(type_name: str, name: str) -> bool:
+    """Whether a parameter's name, of this type, asks through another resource."""
+    code, _, modifier = name.partition(":")
+    if modifier in DIRECTIONS and "." not in name:
+        parameter = parameters_of(type_name).get(code)
+        return parameter is not None and stands_in_a_hierarchy(parameter)
+    return name.startswith("_has:") or name == "_list" or "." in name or modifier in MEMBERS
 
 
 def join(asking: Asking, name: str, text: str, links: int = 0) -> Join:
@@ -41,17 +47,20 @@ def join(asking: Asking, name: str, text: str, links: int = 0) -> Join:
         return _listed(text)
     if name.startswith("_has:"):
         return _has(asking, name, text, links)
-    return _chain(asking, name, text, links) if "." in name else _members(asking, name, text)
+    if "." in name:
+        return _chain(asking, name, text, links)
+    return (_standing if name.partition(":")[2] in DIRECTIONS else _members)(asking, name, text)
 
 
-def joined(query: Query, seek: Seek, codes: Codes) -> Query:
+def joined(query: Query, seek: Seek, members: Members) -> Query:
     """`query` with the clauses that its joins make, those in its filters in their places.
 
-    `seek(query, linked)` says what a query finds, as `Type/id`; `codes(query)` the codes of the value set it finds.
+    `seek(query, linked)` says what a query finds, as `Type/id`; `members(join)` the values that a join with members
+    stands for.
     """
 
     def answer(asked: Join) -> Clause:
-        return _of_codes(asked, codes) if asked.members else _found(asked, query.type, seek)
+        return _of_members(asked, members) if asked.members else _found(asked, query.type, seek)
 
     filtered = tuple(_with_answers(each, answer) for each in query.filters)
     return replace(query, joined=tuple(map(answer, query.joins)), filtered=filtered)
@@ -96,9 +105,37 @@ def _found(asked: Join, type_name: str, seek: Seek) -> Clause:
     return Clause("_id", "token", tuple(Token(None, each) for each in own))
 
 
-def _of_codes(asked: Join, codes: Codes) -> Clause:
-    [sub] = asked.queries
-    return Clause(asked.parameter, "token", tuple(codes(sub)), "not" if asked.members == "not-in" else None)
+def _of_members(asked: Join, members: Members) -> Clause:
+    kind = "reference" if asked.queries[0].type in PART_OF else "token"
+    return Clause(asked.parameter, kind, tuple(members(asked)), "not" if asked.members == "not-in" else None)
+
+
+def _standing(asking: Asking, name: str, text: str) -> Join:
+    """Codes with their system, or references, that others stand above or below."""
+    code, _, direction = name.partition(":")
+    parameter = parameter_for(asking, name)
+    plain = clause(asking, code, text)
+    if parameter.type == "token":
+        return Join(code, _code_systems(asking, name, plain), members=direction, values=plain.values)
+    types = {_place(name, value) for value in plain.values}
+    if len(types) > 1:
+        raise MalformedRequest(f"{name!r} takes references to one type, not to {' and '.join(sorted(types))}.")
+    return Join(code, (Query(types.pop()),), members=direction, values=plain.values)
+
+
+def _code_systems(asking: Asking, name: str, asked: Clause) -> tuple[Query, ...]:
+    """The query of the CodeSystem of each value."""
+    systems = [value.system if isinstance(value, Token) and value.code else None for value in asked.values]
+    if not all(systems):
+        raise MalformedRequest(f"{name!r} takes codes with their system, SYSTEM|CODE.")
+    return tuple(Query("CodeSystem", (Clause("url", "uri", (Target(url=system),)),)) for system in systems)
+
+
+def _place(name: str, value: Value) -> str:
+    literal = parse_reference(value.reference or "") if isinstance(value, Target) else None
+    if literal is None or literal.version or literal.type not in PART_OF:
+        raise MalformedRequest(f"{name!r} takes references such as {' or '.join(f'{each}/1' for each in PART_OF)}.")
+    return literal.type
 
 
 def _members(asking: Asking, name: str, text: str) -> Join:
@@ -170,7 +207,7 @@ def types_of_chain(parameter: SearchParameter, stated: str | None, rest: str, na
 
 def _asked(asking: Asking, name: str, text: str, links: int) -> Query:
     """The query of one type for one parameter, which may go on through others."""
-    if asks_through(name):
+    if asks_through(asking.type, name):
         return Query(asking.type, joins=(join(asking, name, text, links + 1),))
     return Query(asking.type, (clause(asking, name, text),))
 

@@ -91,7 +91,7 @@ def _with(query: Query, asking: Asking, name: str, text: str) -> Query:
         return CONTROLS[name](query, text)
     if name in SPECIAL:
         return _bounded(replace(query, filters=(*query.filters, SPECIAL[name](asking, text))), name)
-    if asks_through(name):
+    if asks_through(query.type, name):
         return _bounded(replace(query, joins=(*query.joins, join(asking, name, text))), name)
     return replace(query, clauses=(*query.clauses, clause(asking, name, text)))
 

@@ -142,13 +142,15 @@ class Join:
 
     Without `linked`, `parameter` must refer to one of them (a chain); with it, one of them must refer to the resource
     by the parameter that it names (`_has`). With `members` in or not-in, `parameter` must have one, or none, of the
-    codes of the value set that they are.
+    codes of the value set that they are; with above or below, one that stands there from one of `values`, each by its
+    query's code system or by the type of resource that the query is of.
     """
 
     parameter: str
     queries: tuple["Query", ...]
     linked: str | None = None
     members: str | None = None
+    values: tuple[Value, ...] = ()
 
 
 Condition: TypeAlias = Clause | Join | AllOf | AnyOf | Not

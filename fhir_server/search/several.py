@@ -68,7 +68,7 @@ def _not_common(type_names: Sequence[str], name: str, text: str) -> str | None:
         wrong = next((key for key in keys if key not in served), None)
         return wrong and f"These types cannot be sorted together by {wrong!r}; they can by {', '.join(served)}."
     code, common = name.partition(":")[0], sorted(_common(type_names))
-    if name in CONTROLS or name in SPECIAL or asks_through(name) or code in common:
+    if name in CONTROLS or name in SPECIAL or code in common or any(asks_through(each, name) for each in type_names):
         return None
     return f"Not all of these types have a search parameter {code!r}; they have in common {', '.join(common)}."
 

@@ -82,6 +82,26 @@ def numbers(world: World) -> tuple[Party, dict[str, str]]:
     intake = "https://example.org/questionnaires/intake"
     made(hosp, "Questionnaire", url=intake, status="active")
     made(hosp, "QuestionnaireResponse", questionnaire=f"{intake}|1", subject=subject)
+    kinds = [{"code": "vital-sign", "concept": [{"code": "29463-7", "concept": [{"code": "sitting-weight"}]}]}]
+    findings = "https://example.org/CodeSystem/findings"
+    put(world, "CodeSystem", "of-the-page", url=findings, status="active", content="complete", concept=kinds)
+    made(
+        hosp,
+        "Observation",
+        status="final",
+        subject=subject,
+        code={"coding": [{"system": findings, "code": "29463-7"}]},
+    )
+    put(world, "Organization", "of-the-page", name="Home care")
+    put(world, "Organization", "of-the-page-ward", name="Ward", partOf={"reference": "Organization/of-the-page"})
+    put(world, "Location", "of-the-page-room", partOf={"reference": "Location/of-the-page"})
+    put(
+        world,
+        "HealthcareService",
+        "of-the-page",
+        providedBy={"reference": "Organization/of-the-page-ward"},
+        location=[{"reference": "Location/of-the-page"}],
+    )
     put(world, "Location", "of-the-page", position={"latitude": Decimal("51.05"), "longitude": Decimal("3.72")})
     for name, code in (("vitals", "29463-7"), ("colours", "red")):
         include = [{"system": LOINC, "concept": [{"code": code}]}]

@@ -284,3 +284,87 @@ def test_a_filter_asks_for_the_codes_of_a_value_set(hosp: Party, world: World, u
 
     assert ids(hosp.get(f"Observation?patient={patient}&_filter={quote(f'code in {url}')}")) == [inside]
     assert ids(hosp.get(f"Observation?patient={patient}&_filter={quote(f'code ni {url}')}")) == [outside]
+
+
+def coded(party: Party, patient: str, code: str, system: str) -> str:
+    """The id of an Observation of a code."""
+    body = observation(f"Patient/{patient}")
+    body["code"] = {"coding": [{"system": system, "code": code}]}
+    return str(party.post(body).body["id"])
+
+
+def test_codes_stand_above_and_below_each_other_as_a_stored_code_system_says(
+    world: World, hosp: Party, unique: str
+) -> None:
+    system = f"https://samen.example/CodeSystem/{unique}"
+    concept = [
+        {"code": "finding", "concept": [{"code": "weight", "concept": [{"code": "sitting"}]}, {"code": "height"}]},
+        {"code": "measured", "property": [{"code": "parent", "valueCode": "weight"}]},
+    ]
+    kept = {"id": f"cs-{unique}", "url": system, "status": "active", "content": "complete", "concept": concept}
+    assert world.operator.put(minimal("CodeSystem", **kept)).status == 201
+    patient = person(hosp, unique)
+    codes = ("finding", "weight", "sitting", "height", "measured")
+    made = {code: coded(hosp, patient, code, system) for code in codes}
+    coded(hosp, patient, "weight", "urn:another")
+
+    def found(asked: str) -> set[str]:
+        seen = ids(hosp.get(f"Observation?patient={patient}&{asked}"))
+        return {code for code in codes if made[code] in seen} if set(seen) <= set(made.values()) else {"another"}
+
+    assert found(f"code:below={system}|weight") == {"weight", "sitting", "measured"}
+    assert found(f"code:above={system}|sitting") == {"sitting", "weight", "finding"}
+    assert found(f"code:above={system}|measured") == {"measured", "weight", "finding"}
+    assert found(f"code:below={system}|height,{system}|measured") == {"height", "measured"}
+    assert found(f"_filter={quote(f'code ss {system}|weight')}") == {"weight", "sitting", "measured"}
+    assert found(f"_filter={quote(f'code sb {system}|weight and not (code eq finding)')}") == {"weight"}
+    assert ids(hosp.get(f"Patient?_has:Observation:patient:code:below={system}|finding&_id={patient}")) == [patient]
+    assert found(f"patient.identifier={unique}&code:below={system}|sitting") == {"sitting"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("code:below=weight", "takes codes with their system"),
+        ("code:below=urn:s|", "takes codes with their system"),
+        ("code:below=urn:nobody-has-it|a", "no CodeSystem of this server has the url"),
+        ("subject:below=Patient/1", "takes references such as Location/1 or Organization/1"),
+        ("performer:below=Organization/1,Practitioner/1", "takes references such as"),
+        ("patient:below=1", "has no modifier ':below'"),
+        ("identifier:below=a|b", "has no modifier ':below'"),
+    ],
+)
+def test_what_stands_nowhere_is_refused(hosp: Party, asked: str, says: str) -> None:
+    reply = hosp.get(f"Observation?{asked}")
+    assert (reply.status, says in reply.issues[0]["diagnostics"]) == (400, True), reply.body
+
+
+def test_places_stand_above_and_below_each_other_by_what_they_are_part_of(
+    world: World, hosp: Party, unique: str
+) -> None:
+    def place(name: str, above: str | None = None) -> str:
+        part_of = {"partOf": {"reference": f"Location/{above}-{unique}"}} if above else {}
+        assert world.operator.put(minimal("Location", id=f"{name}-{unique}", **part_of)).status == 201
+        service = {"id": f"s-{name}-{unique}", "location": [{"reference": f"Location/{name}-{unique}"}]}
+        assert world.operator.put(minimal("HealthcareService", **service)).status == 201
+        return f"Location/{name}-{unique}"
+
+    place("house")
+    for name, above in (("floor", "house"), ("room", "floor"), ("garden", "house")):
+        place(name, above)
+    # a circle, which must end
+    assert (
+        world.operator.put(
+            minimal("Location", id=f"house-{unique}", partOf={"reference": f"Location/room-{unique}"})
+        ).status
+        == 200
+    )
+
+    def found(asked: str) -> set[str]:
+        return {id.split("-")[1] for id in ids(hosp.get(f"HealthcareService?{asked}"))}
+
+    assert found(f"location:below=Location/floor-{unique}") == {"floor", "room", "house", "garden"}
+    assert found(f"location:above=Location/garden-{unique}") == {"garden", "house", "room", "floor"}
+    assert found(f"location:below=Location/garden-{unique}") == {"garden"}
+    assert found(f"location:below=garden-{unique},room-{unique}") == {"garden", "room", "house", "floor"}
+    assert found(f"location:below=Location/nothing-{unique}") == set()

@@ -136,7 +136,7 @@ def test_in_asks_for_the_codes_of_a_value_set(name: str, code: str | None, found
 
 @pytest.mark.parametrize(
     ("type_name", "name"),
-    [("Patient", "identifier:in"), ("Patient", "active:text"), ("Task", "status:of-type"), ("Task", "owner:above")],
+    [("Patient", "identifier:in"), ("Patient", "active:text"), ("Task", "status:of-type"), ("Task", "focus:exact")],
 )
 def test_a_modifier_that_says_nothing_of_a_parameter_is_refused(type_name: str, name: str) -> None:
     with pytest.raises(MalformedRequest, match="has no modifier"):

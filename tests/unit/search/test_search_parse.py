@@ -75,7 +75,7 @@ def test_a_count_alone_can_be_asked(pair: tuple[str, str]) -> None:
     [
         ("foo", "1", r"Task has no search parameter 'foo'; it has .*authored-on.*status"),
         ("status:text", "x", r"'status' has no modifier ':text'; it takes :missing, :not, :in, :not-in\."),
-        ("owner:not", "x", r"'owner' has no modifier ':not'; it takes :missing, :identifier, a target type"),
+        ("owner:not", "x", r"'owner' has no modifier ':not'; it takes :missing, :identifier, :above, :below, a target"),
         ("owner:Task", "x", r"'owner' has no modifier ':Task'"),
         ("status:missing:x", "true", r"no modifier ':missing:x'"),
         ("_id:missing", "true", r"'_id' has no modifier ':missing'; it takes :not\."),
