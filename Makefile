@@ -48,7 +48,7 @@ format: .venv/test ## let ruff put the code in its usual shape
 
 .PHONY: conformance
 conformance: .venv/test ## do we say and do what R4 says? fetches HL7's packages by npm once, and asks every one of them
-	@eval "$$($(BIN)/python tools/fetch_r4.py)" && $(BIN)/python -m pytest tests/conformance
+	@eval "$$($(BIN)/python tools/fetch_r4.py)" && $(BIN)/python -m pytest tests/conformance tests/story/test_real_clients.py
 
 .PHONY: bench
 bench: .venv/test ## measure and record; never fails

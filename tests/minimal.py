@@ -62,21 +62,21 @@ def minimal(type_name: str, *, references: Mapping[str, str] | None = None, **ov
     `references` names the resource to point to for each type (`{"Patient": "Patient/7"}`); a required Reference takes
     the first that its element allows, else an invented one. `overrides` are elements to set; None leaves one out.
     """
-    resource = {"resourceType": type_name} | _fields(load(), type_name, references or {}) | overrides
+    resource = {"resourceType": type_name} | fields_of(load(), type_name, references or {}) | overrides
     return {name: value for name, value in resource.items() if value is not None}
 
 
-def _fields(structures: Structures, path: str, references: Mapping[str, str]) -> Resource:
+def fields_of(structures: Structures, path: str, references: Mapping[str, str]) -> Resource:
     fields: Resource = {}
     for element in structures.elements(path):
         if element.required:
             name, type_name = next(iter(element.json_names().items()))
-            value = _value(structures, element, type_name, references)
+            value = value_of(structures, element, type_name, references)
             fields[name] = [value] if element.repeats else value
     return fields | ALSO.get(path, {})
 
 
-def _value(structures: Structures, element: Element, type_name: str, references: Mapping[str, str]) -> Any:
+def value_of(structures: Structures, element: Element, type_name: str, references: Mapping[str, str]) -> Any:
     if type_name == "Reference":
         return {"reference": _target(element, references)}
     if type_name in PRIMITIVES:
@@ -86,7 +86,7 @@ def _value(structures: Structures, element: Element, type_name: str, references:
         return {"coding": [{"system": system, "code": code}]}
     if type_name == "Resource":
         return minimal("Patient")
-    return _fields(structures, type_name.removeprefix("#"), references) or _some(structures, type_name)
+    return fields_of(structures, type_name.removeprefix("#"), references) or _some(structures, type_name)
 
 
 def _some(structures: Structures, type_name: str) -> Resource:

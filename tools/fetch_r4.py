@@ -2,7 +2,7 @@
 
     eval "$(python tools/fetch_r4.py)"
 
-They are kept outside the repository, under SAMEN_CACHE or the user's cache folder. What is printed sets the variables
+They are kept outside the repository, under SAMEN_TEST_CACHE or the cache folder. What is printed sets the variables
 that the conformance tests read. Without npm, or without a network, it says so and what to do; the tests that need a
 package skip then, with a line of their own.
 """
@@ -27,7 +27,7 @@ SECONDS = 600
 def cache() -> Path:
     """Where packages are kept."""
     usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "samen"
-    return Path(os.environ.get("SAMEN_CACHE") or usual)
+    return Path(os.environ.get("SAMEN_TEST_CACHE") or usual)
 
 
 def fetched(package: str) -> Path | None:

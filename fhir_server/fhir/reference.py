@@ -41,11 +41,14 @@ def reference_to(resource: Resource) -> str:
 
 
 def references_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Each literal `reference` string that `value` holds, with its element path, contained resources included."""
+    """Each literal `reference` string that `value` holds, with its element path, contained resources included.
+
+    A resource's own element of that name is no Reference: `DetectedIssue.reference` is the uri of a text.
+    """
     if isinstance(value, dict):
         for name, child in value.items():
             here = f"{path}.{name}" if path else name
-            if name == "reference" and isinstance(child, str):
+            if _is_literal(value, name):
                 yield here, child
             elif isinstance(child, (dict, list)):
                 yield from references_in(child, here)
@@ -59,11 +62,13 @@ def rewrite_references(value: Any, target_of: Callable[[str], str]) -> Any:
     """`value` with every literal reference replaced by `target_of(reference)`; what does not change is shared."""
     if isinstance(value, dict):
         return {
-            name: target_of(child)
-            if name == "reference" and isinstance(child, str)
-            else rewrite_references(child, target_of)
+            name: target_of(child) if _is_literal(value, name) else rewrite_references(child, target_of)
             for name, child in value.items()
         }
     if isinstance(value, list):
         return [rewrite_references(child, target_of) for child in value]
     return value
+
+
+def _is_literal(holder: dict[str, Any], name: str) -> bool:
+    return name == "reference" and "resourceType" not in holder and isinstance(holder[name], str)

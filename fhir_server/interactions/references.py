@@ -6,10 +6,12 @@ A check on an invisible reference answers as on an absent one.
 from collections.abc import Callable
 
 from fhir_server.access.types import DEFINITION, DIRECTORY, TYPES
+from fhir_server.definitions.structures import load
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.fhir.reference import parse_reference, references_in
 
+_ADDRESSES = ("http://", "https://", "urn:")
 _FREE_TO_CONTAIN = frozenset({DEFINITION, DIRECTORY})
 
 
@@ -26,7 +28,10 @@ def reference_issues(
     *,
     existence: bool = True,
 ) -> list[Issue]:
-    """What is wrong with the references of `resource` that `before` did not have."""
+    """What is wrong with the references of `resource` that `before` did not have.
+
+    Without `existence` (the operator's import) they may name what does not exist, or not on this server.
+    """
     known = {reference for _, reference in references_in(before)} if before else set()
     issues = []
     for path, reference in references_in(resource, resource["resourceType"]):
@@ -39,8 +44,10 @@ def reference_issues(
 
 
 def _what_is_wrong(reference: str, readable: Callable[[str], bool], *, existence: bool) -> str | None:
+    if not existence and _is_elsewhere(reference):
+        return None
     if reference.startswith("urn:"):
-        return None if not existence else f"{reference} is no fullUrl of an entry of this Bundle."
+        return f"{reference} is no fullUrl of an entry of this Bundle."
     parsed = parse_reference(reference)
     if parsed is None:
         return f"{reference!r} is not a reference to this server; write it as Type/id, without query or parent steps."
@@ -49,6 +56,14 @@ def _what_is_wrong(reference: str, readable: Callable[[str], bool], *, existence
     if existence and not readable(str(parsed)):
         return f"There is no such resource: {parsed}, or you may not read it."
     return None
+
+
+def _is_elsewhere(reference: str) -> bool:
+    """Whether a reference names what this server cannot have: at another address, or of a type that is not stored."""
+    parsed = parse_reference(reference)
+    if parsed is None:
+        return reference.startswith(_ADDRESSES)
+    return parsed.type not in TYPES and load().is_resource(parsed.type)
 
 
 def contained_issues(resource: Resource) -> list[Issue]:

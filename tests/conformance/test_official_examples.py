@@ -11,7 +11,7 @@ from fhir_server.validation import Validator
 from tests.conformance.official import EXAMPLES, examples_of, needs_examples
 
 VALIDATOR = Validator()
-SYNTHEA = Path(os.environ.get("SAMEN_SYNTHEA", Path(__file__).parents[3] / "shared" / "data" / "synthea"))
+SYNTHEA = Path(os.environ.get("SAMEN_TEST_SYNTHEA", Path(__file__).parents[3] / "shared" / "data" / "synthea"))
 
 NO_BASE = "base is required and missing"
 SAYS_NOTHING = "the narrative is empty (txt-2)"
@@ -43,7 +43,7 @@ INVALID = {
 }
 WITHOUT_EXAMPLES = {"Parameters"}
 needs_synthea = pytest.mark.skipif(
-    not SYNTHEA.is_dir(), reason="set SAMEN_SYNTHEA to a folder of Synthea R4 transaction Bundles"
+    not SYNTHEA.is_dir(), reason="set SAMEN_TEST_SYNTHEA to a folder of Synthea R4 transaction Bundles"
 )
 
 

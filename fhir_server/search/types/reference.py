@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fhir_server.definitions.search_parameters import SearchParameter
+from fhir_server.definitions.search_parameters import ANY_TYPE, SearchParameter
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.reference import parse_reference
@@ -82,7 +82,8 @@ def _literal(own: str, address: str, parameter: SearchParameter, modifier: str |
 
 
 def _targets(parameter: SearchParameter) -> list[str]:
-    return sorted(type_name for type_name in RESOURCE_TYPES if parameter.may_point_to(type_name))
+    """The types that may stand there; imported references name types, too, that this server does not store."""
+    return sorted(RESOURCE_TYPES if ANY_TYPE in parameter.targets else parameter.targets)
 
 
 def _address_terms(name: str, address: Any) -> Iterator[str]:
