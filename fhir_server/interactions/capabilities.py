@@ -22,6 +22,7 @@ from fhir_server.fhir.dates import instant
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.addressing import ADDRESSES
+from fhir_server.interactions.statements import normative, terminology
 from fhir_server.interactions.subsets import summary_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.words import IN_WORDS
@@ -29,13 +30,14 @@ from fhir_server.search.words import IN_WORDS
 _WRITES = frozenset({"create", "update", "patch", "delete"})
 _FILTERED = "Expressions over the search parameters of the type, without filters on the way (name[filter].name)."
 _REASON = "open to every signed-in party"
-# There is no terminology service, so there are no TerminologyCapabilities.
-_SERVED: Mapping[str, tuple[str, ...]] = {"mode": ("full",), "_summary": ("true", "text", "data", "false")}
+_MODES = ("full", "normative", "terminology")
+_SERVED: Mapping[str, tuple[str, ...]] = {"mode": _MODES, "_summary": ("true", "text", "data", "false")}
 
 
 def capabilities(interaction: Interaction, actor: Actor | None, services: Services) -> Answer:
     """The statement, or `not-modified` when If-None-Match names what it says now; its date plays no part in that."""
-    told = summary_of(statement(services), _summary_asked(interaction))
+    asked = _asked(interaction)
+    told = summary_of(_statement(asked.get("mode", "full"), services), asked.get("_summary", "false"))
     content = {name: value for name, value in told.items() if name != "date"}
     tag = f'W/"{hashlib.sha256(encode(content)).hexdigest()[:16]}"'
     if interaction.if_none_match and _names(interaction.if_none_match, tag):
@@ -43,8 +45,14 @@ def capabilities(interaction: Interaction, actor: Actor | None, services: Servic
     return Answer("ok", encode(told), reason=_REASON, etag=tag)
 
 
-def _summary_asked(interaction: Interaction) -> str:
-    """The word of `_summary`. Raises MalformedRequest for a parameter or value that is not served."""
+def _statement(mode: str, services: Services) -> Resource:
+    if mode == "terminology":
+        return terminology(services)
+    return normative(statement(services)) if mode == "normative" else statement(services)
+
+
+def _asked(interaction: Interaction) -> dict[str, str]:
+    """The values of `mode` and `_summary`. Raises MalformedRequest for a parameter or value that is not served."""
     given = dict(interaction.parameters)
     for name, text in given.items():
         if name not in _SERVED and not interaction.lenient:
@@ -53,7 +61,7 @@ def _summary_asked(interaction: Interaction) -> str:
         if name in _SERVED and text not in _SERVED[name]:
             told = f"{name} of /metadata is {' or '.join(_SERVED[name])}; it was {text!r}."
             raise MalformedRequest(told, rule="parameter-value")
-    return given.get("_summary", "false")
+    return given
 
 
 def _names(if_none_match: str, tag: str) -> bool:

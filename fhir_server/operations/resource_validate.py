@@ -6,7 +6,7 @@ is never committed.
 https://hl7.org/fhir/R4/resource-operation-validate.html
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_server.access.scopes import check_scope
@@ -20,8 +20,12 @@ from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.update import check_id
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.store.contract import Stored, Transaction
+from fhir_server.validation.findings import quoted
 
-MODES = ("create", "update", "delete")
+MODES = ("create", "update", "delete", "profile")
+
+_R4 = "http://hl7.org/fhir/StructureDefinition/"
+_VERSIONS = frozenset({"", "4.0", "4.0.1"})
 _KNOWN = frozenset({"resource", "mode", "profile"})
 _CLEAN = Issue("informational", "No errors were found.", severity="information")
 
@@ -47,6 +51,8 @@ def validate(interaction: Interaction, actor: Actor, services: Services) -> Answ
         sight = Sight(actor, services.reading, services.clock(), services.max_circles)
         stored, reason = sight.readable(services.reading.read(interaction.type or "", interaction.id))
         disclosed = (stored,)
+        if wish.mode == "profile":
+            wish = replace(wish, resource=stored.resource())
     issues = _issues(wish, interaction, actor, services)
     body = encode(operation_outcome(issues or [_CLEAN]))
     return Answer("ok", body, None, disclosed, reason, query=f"mode={wish.mode}" if wish.mode else None)
@@ -60,7 +66,7 @@ def _issues(wish: Wish, interaction: Interaction, actor: Actor, services: Servic
         found = structural_issues(wish.resource, type_name, services)
         if not found and interaction.id is not None:
             found = _id_issues(wish.resource, type_name, interaction.id)
-    if found or wish.mode is None:
+    if found or wish.mode in {None, "profile"}:
         return found
     resource = None if wish.mode == "delete" else wish.resource
     ask = Ask(wish.mode, type_name, interaction.id, resource, interaction.if_match)
@@ -99,15 +105,28 @@ def _wish(interaction: Interaction) -> Wish:
     given: dict[str, Any] = {}
     for name, value in [*interaction.parameters, *_sent(interaction.resource)]:
         if name not in _KNOWN and not interaction.lenient:
-            raise MalformedRequest(f"$validate has no parameter {name!r}; it has mode.", rule="unknown-parameter")
+            raise MalformedRequest(
+                f"$validate has no parameter {name!r}; it has mode and profile.", rule="unknown-parameter"
+            )
         if name in given:
             raise MalformedRequest(f"The parameter {name!r} is stated twice.", rule="parameter-value")
         given[name] = value
-    if "profile" in given:
-        raise MalformedRequest("Resources are validated against R4 itself, not against a profile.", rule="profile")
     wish = Wish(given.get("resource"), given.get("mode"))
     _check(wish, interaction)
+    _check_profile(given.get("profile"), wish.mode, interaction.type or "")
     return wish
+
+
+def _check_profile(profile: Any, mode: str | None, type_name: str) -> None:
+    """What a resource is validated against is R4's own definition of its type, whether that is named or not."""
+    if profile is None:
+        if mode == "profile":
+            raise MalformedRequest(f"The mode profile names a profile, such as {_R4}{type_name}.", rule="profile")
+        return
+    url, _, version = str(profile).partition("|")
+    if url != f"{_R4}{type_name}" or version not in _VERSIONS:
+        told = f"The profile {quoted(str(profile))} is not known; a {type_name} is validated against {_R4}{type_name}."
+        raise MalformedRequest(told, rule="profile")
 
 
 def _sent(body: Any) -> list[tuple[str, Any]]:
@@ -130,11 +149,13 @@ def _check(wish: Wish, interaction: Interaction) -> None:
     told = None
     if wish.mode is not None and wish.mode not in MODES:
         told = f"mode is one of {', '.join(MODES)}, or left out; it was {wish.mode!r}."
-    elif wish.mode in {"update", "delete"} and interaction.id is None:
+    elif wish.mode in {"update", "delete", "profile"} and interaction.id is None:
         told = f"The mode {wish.mode} is asked of one resource: POST /{interaction.type}/[id]/$validate."
     elif wish.mode == "create" and interaction.id is not None:
         told = f"The mode create is asked of the type: POST /{interaction.type}/$validate."
-    elif wish.resource is None and wish.mode != "delete":
+    elif wish.mode == "profile" and wish.resource is not None:
+        told = "The mode profile is of what is stored; send no resource."
+    elif wish.resource is None and wish.mode not in {"delete", "profile"}:
         told = "Send the resource, as the body or as the parameter `resource` of a Parameters body."
     if told:
         raise MalformedRequest(told, rule="parameter-value")

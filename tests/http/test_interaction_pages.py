@@ -1,4 +1,4 @@
-"""The curl lines of the pages about patch, conditions, histories and delete do what their pages say."""
+"""The curl lines of the pages about patch, conditions, histories, delete and /metadata do what their pages say."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.world import Party, World
 
 PAGES = Path(__file__).parents[2] / "docs" / "interactions"
 BASE = "http://127.0.0.1:8080/fhir"
-SAID = {"patch": {200}, "conditional": {201}, "history": {200}, "delete": {204}}
+SAID = {"patch": {200}, "conditional": {201}, "history": {200}, "delete": {204}, "capabilities": {200}}
 
 
 def curls(name: str) -> list[str]:

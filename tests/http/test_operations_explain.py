@@ -116,7 +116,7 @@ def test_a_summary_of_the_statement_is_shorter_and_says_so(operator: Party) -> N
     assert operator.get("metadata?_summary=false").body.keys() == whole.body.keys()
 
 
-@pytest.mark.parametrize("asked", ["mode=terminology", "mode=x", "_summary=count", "no-such=1"])
+@pytest.mark.parametrize("asked", ["mode=x", "mode=", "_summary=count", "no-such=1", "mode=terminology&_summary=count"])
 def test_what_is_not_declared_of_the_statement_is_refused(operator: Party, asked: str) -> None:
     assert operator.get(f"metadata?{asked}").status == 400
     assert operator.get("metadata?mode=full").status == 200

@@ -175,3 +175,49 @@ def test_no_mode_value_breaks_it(hosp: Party, value: object) -> None:
     body = {"resourceType": "Parameters", "parameter": [{"name": "mode", "valueCode": value}, {"name": "resource"}]}
 
     assert hosp.ask("POST", "Patient/$validate", body).status == 400
+
+
+R4 = "http://hl7.org/fhir/StructureDefinition"
+
+
+@pytest.mark.parametrize("named", [f"{R4}/Patient", f"{R4}/Patient|4.0.1"])
+def test_r4s_own_profile_of_the_type_is_known(hosp: Party, case: Case, named: str) -> None:
+    asked = f"Patient/$validate?profile={named}"
+
+    assert errors(hosp.ask("POST", asked, minimal("Patient"))) == []
+    assert errors(hosp.ask("POST", asked, minimal("Patient", gender="x")))
+    assert errors(hosp.ask("POST", f"{case.patient}/$validate?mode=profile&profile={named}")) == []
+
+
+@pytest.mark.parametrize(
+    "named", [f"{R4}/Observation", f"{R4}/vitalsigns", f"{R4}/Patient|5.0.0", "https://samen.example/p", "", "Patient"]
+)
+def test_a_profile_that_is_not_known_is_refused_by_name(hosp: Party, case: Case, named: str) -> None:
+    for place in ("Patient/$validate?", f"{case.patient}/$validate?", f"{case.patient}/$validate?mode=profile&"):
+        body = None if "mode" in place else minimal("Patient", id=case.patient.partition("/")[2])
+        refused = hosp.ask("POST", f"{place}profile={named}", body)
+
+        assert (refused.status, refused.rules) == (400, {"profile"})
+        assert f"{R4}/Patient" in refused.issues[0]["diagnostics"]
+
+
+@pytest.mark.parametrize(
+    ("place", "body"),
+    [
+        ("Patient/$validate?mode=profile", None),
+        ("{patient}/$validate?mode=profile", None),
+        ("{patient}/$validate?mode=profile", minimal("Patient")),
+        ("{patient}/$validate?mode=create", minimal("Patient")),
+    ],
+)
+def test_the_mode_profile_is_of_one_stored_resource(hosp: Party, case: Case, place: str, body: Resource | None) -> None:
+    assert hosp.ask("POST", place.format(patient=case.patient), body).status == 400
+
+
+def test_what_is_stored_and_hidden_is_validated_for_nobody_else(world: World, case: Case) -> None:
+    asked = f"$validate?mode=profile&profile={R4}/Patient"
+
+    hidden, absent = (world.hospital().ask("POST", f"{place}/{asked}") for place in (case.patient, "Patient/absent"))
+
+    assert (hidden.status, hidden.raw) == (absent.status, absent.raw)
+    assert hidden.status == 404
