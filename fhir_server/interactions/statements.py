@@ -50,8 +50,8 @@ def terminology(services: Services) -> Resource:
         "status": "active",
         "date": instant(services.clock()),
         "description": "There is no $expand, $validate-code, $lookup, $translate, $subsumes or $closure. Searches by "
-        ":in and :not-in read the codes that a stored ValueSet names or has in its expansion; required bindings of R4 are "
-        "checked when a resource is written.",
+        ":in and :not-in read the codes that a stored ValueSet names or has in its expansion; required bindings of R4 "
+        "are checked when a resource is written.",
         "kind": "instance",
         "software": {"name": "Samen", "version": services.software_version},
         "implementation": {"description": "Samen: one shared care plan", "url": services.base_url},
