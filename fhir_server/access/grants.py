@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from fhir_server.access.labels import cleared_for
 from fhir_server.access.types import (
     CHART,
     COORDINATION,
@@ -39,7 +40,7 @@ def grants(actor: Actor, type_name: str, plans: Sequence[str] = (), *, custodian
     if kind == PARTY_OWNED:
         return [authored]
     if kind == CHART:
-        return [*_of_plans("member of the care team of a plan that it belongs to", plans), authored]
+        return [*_of_plans("member of the care team of a plan that it belongs to", plans, cleared_for(actor)), authored]
     return _of_plans("custodian of the plan that it tells of", custodian_of)
 
 
@@ -48,8 +49,8 @@ def glimpse(actor: Actor) -> list[Grant]:
     return [Grant("asked to care for the person", glimpses=actor.parties)] if actor.parties else []
 
 
-def _of_plans(reason: str, plans: Sequence[str]) -> list[Grant]:
-    return [Grant(reason, plans=tuple(plans))] if plans else []
+def _of_plans(reason: str, plans: Sequence[str], labels: tuple[str, ...] = ()) -> list[Grant]:
+    return [Grant(reason, plans=tuple(plans), labels=labels)] if plans else []
 
 
 def is_circle_kind(type_name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a client may ask for: SMART v2 system scopes, and the three scopes of this server.
+"""What a client may ask for: SMART v2 system scopes, and the scopes of this server's own.
 
 https://hl7.org/fhir/smart-app-launch/STU2.1/scopes-and-launch-context.html
 """
@@ -6,10 +6,10 @@ https://hl7.org/fhir/smart-app-launch/STU2.1/scopes-and-launch-context.html
 import re
 from collections.abc import Iterable
 
-from fhir_server.fhir.actor import IMPORT, OPEN_PLANS, OPERATE
+from fhir_server.fhir.actor import CLEARED, IMPORT, OPEN_PLANS, OPERATE
 
 EVERYTHING = "system/*.cruds"
-OWN_SCOPES = (OPEN_PLANS, IMPORT, OPERATE)
+OWN_SCOPES = (OPEN_PLANS, IMPORT, OPERATE, CLEARED)
 
 _SYSTEM = re.compile(r"system/(?P<type>\*|[A-Z][A-Za-z]{1,63})\.(?P<actions>(?=[cruds])c?r?u?d?s?)")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 IMPORT = "samen/import"
 OPEN_PLANS = "samen/open-plans"
 OPERATE = "samen/operate"
+CLEARED = "samen/restricted"
 
 
 @dataclass(frozen=True)

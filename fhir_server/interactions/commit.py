@@ -6,6 +6,7 @@ Rules are pure; when another writer was first, the whole gate runs again on the 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from fhir_server.access.labels import label_issues
 from fhir_server.access.plan_scope import patient_of, plans_of
 from fhir_server.access.policy import check_create, check_delete, check_membership, check_update
 from fhir_server.access.types import COORDINATION, TYPES, VERSIONED_UPDATE
@@ -141,6 +142,7 @@ class Gate:
             pending.after, before, self.working.readable, self.services.base_url, existence=not self.actor.imports
         )
         issues += contained_issues(pending.after)
+        issues += label_issues(pending.after) if not self.actor.imports else ()
         if pending.before is not None and pending.person_before != patient_of(pending.after):
             issues.append(
                 Issue("business-rule", "The person that a resource is about never changes.", ask.type, "subject")

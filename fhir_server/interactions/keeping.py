@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from fhir_server.access.labels import label_of
 from fhir_server.access.plan_scope import patient_of
 from fhir_server.access.types import DEFINITION, DIRECTORY, TYPES, stamped_with_readers
 from fhir_server.fhir.dates import instant
@@ -56,7 +57,9 @@ def _stamp(reference: str, pending: Pending, coordination: Coordination) -> Stam
         return pending.before.stamp
     patient = patient_of(pending.after) if pending.after else None
     audience = "everyone" if TYPES[type_name].kind in {DIRECTORY, DEFINITION} else "circle"
-    stamp = Stamp(patient, pending.plans, (), author, audience)
+    stamp = Stamp(
+        patient, pending.plans, (), author, audience, label=label_of(pending.after) if pending.after else None
+    )
     if stamped_with_readers(type_name):
         own = (Reader(author),) if author else ()
         if not pending.plans:

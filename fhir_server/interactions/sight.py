@@ -71,11 +71,12 @@ class Sight:
         return stored, reason
 
     def readable_version(self, current: Stored, version: Stored | None) -> Stored:
-        """A past version of a readable resource: its own plans and patient must permit too. Raises NotFound."""
+        """A past version of a readable resource: its own plans, patient and labels must permit too. Raises NotFound."""
         if version is None:
             raise NotFound
         same_patient = version.stamp.patient in {None, current.stamp.patient}
-        if same_patient and set(version.stamp.plans) <= set(current.stamp.plans):
+        as_open = version.stamp.label in {None, current.stamp.label}
+        if same_patient and as_open and set(version.stamp.plans) <= set(current.stamp.plans):
             return version
         if self.reason_to_read(version) is None:
             raise NotFound

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+RESTRICTED, VERY_RESTRICTED = "restricted", "very-restricted"
+"""How far labels restrict a resource: to its author and those cleared for it, or to its author alone."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Stamp:
 
     `patient` is `Patient/x`; `plans` are ids of CarePlans; `readers` is used by coordination resources and Patients,
     `glimpses` by Patients; `author` is the party that wrote the resource first; `audience` is "everyone" for what any
-    signed-in party reads.
+    signed-in party reads; `label` is how far its labels restrict what lies in plans.
     """
 
     patient: str | None = None
@@ -46,6 +48,7 @@ class Stamp:
     author: str | None = None
     audience: str = "circle"
     glimpses: tuple[Glimpse, ...] = ()
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Grant:
     """Admits what carries one of `readers` now, or lies in one of `plans`, or was written by one of `authors`.
 
     Or, in part, what carries a glimpse for one of `glimpses` now: whoever gives that grant cuts what it admits.
-    Exactly one of the conditions is given. `reason` goes into the audit.
+    Exactly one of the conditions is given. By plans, it admits what no label restricts, or as far as `labels` says.
+    `reason` goes into the audit.
     """
 
     reason: str
@@ -62,6 +66,7 @@ class Grant:
     authors: tuple[str, ...] = ()
     everyone: bool = False
     glimpses: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 def admits(grant: Grant, stamp: Stamp, moment: datetime) -> bool:
@@ -69,7 +74,7 @@ def admits(grant: Grant, stamp: Stamp, moment: datetime) -> bool:
     if grant.readers:
         return any(r.party in grant.readers and r.start <= moment < r.until for r in stamp.readers)
     if grant.plans:
-        return any(plan in grant.plans for plan in stamp.plans)
+        return stamp.label in {None, *grant.labels} and any(plan in grant.plans for plan in stamp.plans)
     if grant.authors:
         return stamp.author in grant.authors
     if grant.glimpses:

@@ -3,8 +3,8 @@
 A collection per resource type holds current versions; `history` those that another has followed, with the stamp that
 they had then. One document: `_id` (in history `Type/id/version`, the version with leading zeros so that it sorts),
 `v` version, `lu` last updated, `body` the exact JSON bytes, `del` tombstone, `method`, the stamp (`patient plans author
-audience readers glimpses`, a reader being `{p: party, f: from, u: until}`, a glimpse one with `g: programme`) and, in
-current versions only, the search values of `search/extract.py`.
+audience readers glimpses label`, a reader being `{p: party, f: from, u: until}`, a glimpse one with `g: programme`)
+and, in current versions only, the search values of `search/extract.py`.
 """
 
 from collections.abc import Iterable
@@ -129,6 +129,7 @@ def stamp_fields(stamp: Stamp) -> Document:
         "glimpses": [
             {"p": each.party, "g": each.programme, "f": each.start, "u": each.until} for each in stamp.glimpses
         ],
+        "label": stamp.label,
     }
 
 
@@ -141,6 +142,7 @@ def stamp_from(document: Document) -> Stamp:
         document["author"],
         document["audience"],
         tuple(Glimpse(each["p"], each["g"], each["f"], each["u"]) for each in document.get("glimpses", ())),
+        document.get("label"),
     )
 
 

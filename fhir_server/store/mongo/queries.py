@@ -82,7 +82,7 @@ def _admitted(grant: Grant, moment: datetime) -> Filter:
     if grant.readers:
         return {"readers": admitted(list(grant.readers), moment)}
     if grant.plans:
-        return {"plans": {"$in": list(grant.plans)}}
+        return {"plans": {"$in": list(grant.plans)}, "label": {"$in": [None, *grant.labels]}}
     if grant.authors:
         return {"author": {"$in": list(grant.authors)}}
     if grant.glimpses:

@@ -1,0 +1,60 @@
+"""Security labels: what `meta.security` says about who may see a resource, judged whenever it is asked for.
+
+A confidentiality of R, or any code of sensitivity, restricts a resource to its author and to members who are cleared;
+V leaves it to its author alone. In doubt a label of these systems restricts.
+https://hl7.org/fhir/R4/security-labels.html
+"""
+
+from collections.abc import Iterable
+
+from fhir_server.access.types import CHART, TYPES
+from fhir_server.fhir.actor import CLEARED, Actor
+from fhir_server.fhir.json import Resource
+from fhir_server.fhir.outcome import Issue
+from fhir_server.search.grant import RESTRICTED, VERY_RESTRICTED
+
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+SENSITIVITY = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+"""The system of the codes for what is sensitive: HIV, PSY, SUD, SDV and others."""
+
+_NORMAL = frozenset({"U", "L", "M", "N"})
+
+
+def label_of(resource: Resource) -> str | None:
+    """How far its labels restrict a resource of the chart; None when they do not."""
+    return _strictest(resource) if _is_judged(resource["resourceType"]) else None
+
+
+def cleared_for(actor: Actor) -> tuple[str, ...]:
+    """The restrictions that do not hold for the actor inside a plan that it is a member of."""
+    return (RESTRICTED,) if CLEARED in actor.scopes else ()
+
+
+def label_issues(resource: Resource) -> Iterable[Issue]:
+    """A label that could not be kept: what is shared by its circle, or open to everybody, is restricted to nobody."""
+    type_name = resource["resourceType"]
+    if _is_judged(type_name) or _strictest(resource) is None:
+        return []
+    told = (
+        f"A {type_name} is seen by all of its circle, or by everybody; this server cannot restrict it further. "
+        "Leave the label out, and put what is restricted into the chart, such as an Observation."
+    )
+    return [Issue("business-rule", told, f"{type_name}.meta.security", "label-not-kept")]
+
+
+def _is_judged(type_name: str) -> bool:
+    return TYPES[type_name].kind == CHART and type_name != "Patient"
+
+
+def _strictest(resource: Resource) -> str | None:
+    found = {_restriction(label) for label in resource.get("meta", {}).get("security", [])}
+    return VERY_RESTRICTED if VERY_RESTRICTED in found else RESTRICTED if RESTRICTED in found else None
+
+
+def _restriction(label: Resource) -> str | None:
+    system, code = label.get("system"), label.get("code")
+    if system == SENSITIVITY:
+        return RESTRICTED
+    if system not in {None, CONFIDENTIALITY} or code in _NORMAL:
+        return None
+    return VERY_RESTRICTED if code == "V" else RESTRICTED
