@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from fhir_server.demo.referral import Person
+from fhir_server.fhir.dates import instant, now
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import references_in
 from tests.access.actors import AUTHOR, CUSTODIAN, KINDS, MEMBER, NOBODY, OFFERED, OPERATOR, OUTSIDER
@@ -141,17 +142,19 @@ def test_a_refused_transaction_over_two_custodians_plans_tells_each_of_its_own_a
         assert not {foreign.task, foreign.patient} & named
 
 
-WAYS: Mapping[str, Callable[[Party, str, str], Reply]] = {
-    "a search": lambda party, of, _: party.get(f"AuditEvent?entity={of}&subtype=read"),
-    "a count": lambda party, of, _: party.get(f"AuditEvent?entity={of}&subtype=read&_summary=count"),
-    "a history": lambda party, of, _: party.get("AuditEvent/_history?_count=500"),
-    "a reverse include": lambda party, of, _: party.get(f"{_asked(of)}&_revinclude=AuditEvent:entity"),
-    "_has": lambda party, of, _: party.get(f"{_asked(of)}&_has:AuditEvent:entity:subtype=read"),
-    "everything": lambda party, of, about: party.get(f"{about}/$everything?_type=AuditEvent&_count=500"),
-    "a transaction": lambda party, of, _: party.transact(
+WAYS: Mapping[str, Callable[[Party, str, str, str], Reply]] = {
+    "a search": lambda party, of, *_: party.get(f"AuditEvent?entity={of}&subtype=read"),
+    "a count": lambda party, of, *_: party.get(f"AuditEvent?entity={of}&subtype=read&_summary=count"),
+    "a history": lambda party, of, _, since: party.get(f"AuditEvent/_history?_count=500&_since={since}"),
+    "a reverse include": lambda party, of, *_: party.get(f"{_asked(of)}&_revinclude=AuditEvent:entity"),
+    "_has": lambda party, of, *_: party.get(f"{_asked(of)}&_has:AuditEvent:entity:subtype=read"),
+    "everything": lambda party, of, about, since: party.get(
+        f"{about}/$everything?_type=AuditEvent&_count=500&_since={since}"
+    ),
+    "a transaction": lambda party, of, *_: party.transact(
         batch([("GET", f"Audit%45vent?entity={of}&subtype=read")], "transaction")
     ),
-    "_has in a transaction": lambda party, of, _: party.transact(
+    "_has in a transaction": lambda party, of, *_: party.transact(
         batch([("GET", f"{_asked(of)}&_has:AuditEvent:entity:subtype=read")], "transaction")
     ),
 }
@@ -162,11 +165,12 @@ def test_what_was_answered_is_found_at_once_by_every_way_to_ask(matrix: Matrix, 
     member, custodian, refs = matrix.parties[MEMBER], matrix.parties[CUSTODIAN], matrix.agreed.refs
     content = {name: value for name, value in member.read(refs["Condition"]).items() if name not in {"id", "meta"}}
     fresh = made(member, content)
-    before = told_of(WAYS[way](custodian, fresh, refs["Patient"]))
+    since = instant(now())
+    before = told_of(WAYS[way](custodian, fresh, refs["Patient"], since))
 
     assert member.get(fresh).status == 200
 
-    after = WAYS[way](custodian, fresh, refs["Patient"])
+    after = WAYS[way](custodian, fresh, refs["Patient"], since)
     assert after.status == 200, after.body
     assert told_of(after) > before
 
