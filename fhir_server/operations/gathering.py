@@ -17,6 +17,7 @@ from fhir_server.fhir.reference import parse_reference, references_in
 from fhir_server.interactions.bundles import searchset
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.operations.care_dates import CareTime
 from fhir_server.operations.inputs import one, texts, whole_number
 from fhir_server.store.contract import Page, Stored
 
@@ -28,16 +29,17 @@ PEOPLE = ("Practitioner", "PractitionerRole", "Organization", "HealthcareService
 SECONDS = 5.0
 """A page that took so long ends, and leads on by its next link."""
 
-_KNOWN = ("_count", "_cursor", "_since", "_type")
+_KNOWN = ("_count", "_cursor", "_since", "_type", "end", "start")
 _ROUNDS = 2  # a role leads to its practitioner and its organisation
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a caller asks of everything: the types, from when on, how many on a page, from where."""
+    """What a caller asks of everything: the types, from when on, the time of care, how many on a page, from where."""
 
     types: frozenset[str]
     since: datetime | None
+    care: CareTime
     count: int
     cursor: str | None
     parameters: tuple[tuple[str, str], ...]
@@ -63,10 +65,27 @@ def wish_of(interaction: Interaction, services: Services, usual: Sequence[str], 
     return Wish(
         frozenset(named or (*usual, *PEOPLE)),
         _moment(one(given, "_since")),
+        _care(given),
         min(count or services.default_count, services.max_count),
         one(given, "_cursor"),
         tuple((name, value) for name, values in given.items() for value in values),
     )
+
+
+def _care(given: dict[str, list[str]]) -> CareTime:
+    """The time of care: the whole of both days, months or years that are named."""
+    start, end = _range(given, "start"), _range(given, "end")
+    if start and end and end[1] <= start[0]:
+        raise MalformedRequest("start comes before end.", rule="parameter-value")
+    return CareTime(start[0] if start else None, end[1] if end else None)
+
+
+def _range(given: dict[str, list[str]], name: str) -> tuple[datetime, datetime] | None:
+    text = one(given, name)
+    try:
+        return time_range(text) if text is not None else None
+    except ValueError as error:
+        raise MalformedRequest(f"{name} takes a date, not {text!r}.", rule="parameter-value") from error
 
 
 def everything(root: Stored, wish: Wish, order: Sequence[str], fetch: Fetch, sight: Sight, services: Services) -> Page:
@@ -74,7 +93,7 @@ def everything(root: Stored, wish: Wish, order: Sequence[str], fetch: Fetch, sig
     asks_for_people = bool(wish.types & set(PEOPLE))
     listed = [name for name in order if asks_for_people or name in wish.types]
     readable = [name for name in listed if allows(sight.actor, "read", name)]
-    found, following = _page(readable, wish, fetch)
+    found, following = _page(readable, wish, fetch, root)
     people = _people(found, wish, sight, services) if asks_for_people else ()
     return Page(tuple(stored for stored in found if stored.type in wish.types), people, following)
 
@@ -87,20 +106,24 @@ def answer_of(root: Stored, reason: str, wish: Wish, page: Page, services: Servi
     return Answer("ok", body, None, (*page.matches, *page.included), reason, query=f"{place}?{query}".rstrip("?"))
 
 
-def _page(types: Sequence[str], wish: Wish, fetch: Fetch) -> tuple[list[Stored], str | None]:
+def _page(types: Sequence[str], wish: Wish, fetch: Fetch, root: Stored) -> tuple[list[Stored], str | None]:
     """At most the wished number of resources, and where the next page begins when there is one."""
     started = time.monotonic()
     position, cursor = _begin(types, wish.cursor)
     found: list[Stored] = []
     while position < len(types) and len(found) < wish.count:
         stored, following = fetch(types[position], cursor, wish.count - len(found))
-        found += stored
-        if following is not None:
-            return found, f"{types[position]}:{following}"
-        position, cursor = position + 1, None
+        found += [each for each in stored if each.reference == root.reference or _is_in_time(each, wish)]
+        position, cursor = (position + 1, None) if following is None else (position, following)
         if time.monotonic() - started > SECONDS:
             break
+    if cursor is not None and position < len(types):
+        return found, f"{types[position]}:{cursor}"
     return found, _next(types[position:], fetch, time.monotonic() - started > SECONDS)
+
+
+def _is_in_time(stored: Stored, wish: Wish) -> bool:
+    return wish.care.is_open or wish.care.holds(stored.resource())
 
 
 def _next(types: Sequence[str], fetch: Fetch, late: bool) -> str | None:

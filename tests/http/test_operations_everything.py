@@ -182,7 +182,10 @@ def test_every_disclosed_resource_is_in_the_audit(world: World, roles: Roles) ->
         "_count=0",
         "_count=x",
         "_cursor=Nothing:",
-        "start=2020",
+        "start=spring",
+        "end=2026-02-30",
+        "start=2026-03&end=2026-02",
+        "start=2020&start=2021",
         "_count=1&_count=2",
     ],
 )
