@@ -64,6 +64,7 @@ def build(settings: Settings) -> Parts:
         settings.mongodb_url,
         settings.database,
         secret=secret,
+        search_seconds=settings.search_seconds,
         full_text=settings.full_text,
         reading_audit="acknowledged" if settings.audit_reads == "acknowledged" else "journaled",
         journal=settings.journal_folder if settings.audit_reads == "local" else None,

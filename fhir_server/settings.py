@@ -193,6 +193,12 @@ class Settings:
         1,
         "How many resources one delete under a condition may match; with 1 a condition that matches more is refused.",
     )
+    search_seconds: int = _setting(
+        _whole(1, 12),
+        5,
+        "How long MongoDB may look for the answer of one search, in seconds; one that needs longer is refused as "
+        "too-costly.",
+    )
     http_endpoints: bool = _setting(
         _yes_or_no(), False, "Whether subscriptions may name http:// endpoints on loopback; for development."
     )

@@ -3,10 +3,11 @@
 So a resource that the asker may not read answers nothing, not even yes or no.
 """
 
+import time
 from collections.abc import Sequence
 
 from fhir_server.access.scopes import check_scope
-from fhir_server.fhir.errors import MalformedRequest
+from fhir_server.fhir.errors import MalformedRequest, TooCostly
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.standing import codes_standing, places_standing
 from fhir_server.search.hierarchy import DIRECTIONS, PART_OF
@@ -16,6 +17,9 @@ from fhir_server.search.query import Join, Query, Target, Token, Value
 
 Known = dict[tuple[Query, str | None], Sequence[str]]
 """What was found, by what was sought, so that several searches of one request seek it once."""
+
+SECONDS = 10.0
+"""How long the chains of one request may be sought before no other is begun."""
 
 MOST_JOINED = 2000
 """How many resources of a type one step of a chain or `_has` may go through."""
@@ -33,6 +37,8 @@ def answered(query: Query, sight: Sight, known: Known | None = None) -> Query:
     def seek(asked: Query, linked: str | None) -> Sequence[str]:
         check_scope(sight.actor, "search-type", asked.type)
         if (asked, linked) not in found:
+            if time.monotonic() > sight.begun + SECONDS:
+                raise TooCostly("This search goes through other resources for too long; narrow what it says of them.")
             plain = answered(asked, sight, found)
             grants = sight.grants(asked.type, patient_asked(plain))
             found[asked, linked] = sight.reading.linked(

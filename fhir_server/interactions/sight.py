@@ -1,5 +1,6 @@
 """What an actor sees of the store: its grants, with the circles that it is a member of looked up when they matter."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -17,6 +18,7 @@ class Sight:
         self.actor = actor
         self.reading = reading
         self.moment = moment
+        self.begun = time.monotonic()
         self._max_circles = max_circles
         self._known: dict[tuple[str | None, tuple[str, ...] | None], list[Circle]] = {}
 

@@ -76,6 +76,7 @@ BROKEN = {
     "AUDIT_READS": ["", "never"],
     "AUDIT_FOLDER": [],  # any name may be a folder's; whether it can be written shows at the start
     "MAX_DELETES": ["0", "all"],
+    "SEARCH_SECONDS": ["0", "60", "soon"],
     "REFERENTIAL_INTEGRITY": ["perhaps"],
     "MAX_BODY": ["0", "20MB"],
     "TOKEN_LIFETIME": ["0", "86401"],

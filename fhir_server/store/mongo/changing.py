@@ -30,11 +30,11 @@ from fhir_server.store.mongo.documents import (
     time_key,
 )
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
+from fhir_server.store.mongo.time_limit import MAX_TIME_MS
 
 Collections = Callable[[str], Collection[Document]]
 GrantsFor = Callable[[str], Sequence[Grant]]
 
-MAX_TIME_MS = 5_000
 _TIME_IS_UP, _SORTS_TOO_MUCH = 50, 292
 
 
@@ -46,9 +46,11 @@ def changes(
     moment: datetime,
     count: int,
     session: ClientSession | None = None,
+    *,
+    max_time_ms: int = MAX_TIME_MS,
 ) -> list[Changed]:
     """At most `count` versions of the span, newest first; past ones are still to be judged."""
-    within: dict[str, Any] = {"session": session, "limit": count, "max_time_ms": MAX_TIME_MS}
+    within: dict[str, Any] = {"session": session, "limit": count, "max_time_ms": max_time_ms}
     with _costly():
         found = [each for name in span.types for each in _current(collections, name, span, grants_for, moment, within)]
         past = list(_past(collections, span, grants_for, plans, within))

@@ -7,7 +7,7 @@ some rounds and up to a number of resources; a search that would bring more is t
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pymongo.database import Database
 
@@ -21,9 +21,9 @@ from fhir_server.search.types.term import term
 from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.documents import Document, stamp_from, stored_from
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
+from fhir_server.store.mongo.time_limit import Within
 
 GrantsFor: TypeAlias = Callable[[str], Sequence[Grant]]
-Within: TypeAlias = dict[str, Any]
 Found: TypeAlias = dict[str, tuple[str, Document]]
 """Documents by their `Type/id`, each with its type."""
 
@@ -97,7 +97,9 @@ class _Room:
         if admitted == NOTHING:
             return {}
         condition = both(asked, {"del": False}, admitted)
-        documents = self._database[type_name].find(condition, NOT_SENT, limit=MOST_INCLUDED + 1, **self._within)
+        documents = self._database[type_name].find(
+            condition, NOT_SENT, limit=MOST_INCLUDED + 1, **self._within.options()
+        )
         named = {f"{type_name}/{each['_id']}": (type_name, each) for each in documents}
         return {key: value for key, value in named.items() if key not in known}
 

@@ -36,12 +36,19 @@ class MongoReading:
     """Answers from the database; raises Unavailable when there is none within `seconds`."""
 
     def __init__(
-        self, connection: Connection, *, secret: bytes, seconds: float, session: ClientSession | None = None
+        self,
+        connection: Connection,
+        *,
+        secret: bytes,
+        seconds: float,
+        search_ms: int,
+        session: ClientSession | None = None,
     ) -> None:
         self._connection = connection
         self._secret = secret
         self._seconds = seconds
         self._session = session
+        self._search_ms = search_ms
 
     def read(self, type_name: str, id: str) -> Stored | None:
         """The current version, a tombstone included; None when there never was one."""
@@ -95,7 +102,9 @@ class MongoReading:
         """At most `count` versions of the span, newest first."""
         self._before_asking(*span.types)
         with asking(self._seconds):
-            return changing.changes(self._collection, span, grants_for, plans, moment, count, self._session)
+            return changing.changes(
+                self._collection, span, grants_for, plans, moment, count, self._session, max_time_ms=self._search_ms
+            )
 
     def search(
         self,
@@ -116,13 +125,16 @@ class MongoReading:
                 secret=self._secret,
                 grants_for=grants_for,
                 session=self._session,
+                max_time_ms=self._search_ms,
             )
 
     def search_several(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> Page:
         """What several queries of different types ask, each with its grants, as one page."""
         self._before_asking(*(query.type for query, _ in asked))
         with asking(self._seconds):
-            return several.search_several(self._database, asked, moment, secret=self._secret, session=self._session)
+            return several.search_several(
+                self._database, asked, moment, secret=self._secret, session=self._session, max_time_ms=self._search_ms
+            )
 
     def linked(
         self, query: Query, grants: Sequence[Grant], moment: datetime, *, parameter: str | None, limit: int
@@ -134,7 +146,14 @@ class MongoReading:
         self._before_asking(query.type)
         with asking(self._seconds):
             return searching.linked(
-                self._database, query, grants, moment, parameter=parameter, limit=limit, session=self._session
+                self._database,
+                query,
+                grants,
+                moment,
+                parameter=parameter,
+                limit=limit,
+                session=self._session,
+                max_time_ms=self._search_ms,
             )
 
     def referrers(self, references: Sequence[str], type_names: Sequence[str], limit: int) -> list[Stored]:
@@ -171,7 +190,9 @@ class MongoReading:
         with asking(self._seconds):
             collection = self._collection(type_name)
             page = searching.Slice(plan, after, since, count)
-            return searching.lying_in(collection, page, grants, moment, session=self._session)
+            return searching.lying_in(
+                collection, page, grants, moment, session=self._session, max_time_ms=self._search_ms
+            )
 
     def circle(self, plan: str) -> Circle | None:
         """The plan's circle."""

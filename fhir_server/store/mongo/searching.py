@@ -4,13 +4,11 @@ A page begins after the sort values of the last match before it. What a match re
 its own type admits it, and is absent otherwise.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pymongo
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -24,16 +22,15 @@ from fhir_server.store.mongo import cursors
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
-from fhir_server.store.mongo.including import NOT_SENT, GrantsFor, Within, brought, referred
+from fhir_server.store.mongo.including import NOT_SENT, GrantsFor, brought, referred
 from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_filter
 from fhir_server.store.mongo.sorting import LAST_UPDATED, Order, SortKeys, after, order_of, pipeline
+from fhir_server.store.mongo.time_limit import MAX_TIME_MS, TIME_IS_UP, Within, costly
 
-MAX_TIME_MS = 5_000
 ESTIMATE_MS = 500
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_TIME_IS_UP, _SORTS_TOO_MUCH = 50, 292
 
 
 def search(
@@ -53,7 +50,7 @@ def search(
     Raises MalformedRequest for a foreign cursor, TooCostly when the database needs longer than `max_time_ms`.
     """
     condition = both(query_filter(query), grant_filter(grants, moment))
-    within: Within = {"session": session, "max_time_ms": max_time_ms}
+    within = Within(session, max_time_ms, query.type)
     check_words(database, query, session)
     cursor = cursors.read(query, moment, secret) if query.cursor is not None else None
     with costly(query.type):
@@ -140,14 +137,12 @@ def total_of(database: Database[Document], query: Query, condition: Filter, with
     """The number of all matches when it was asked; an estimate is the number itself, or none if it takes too long."""
     if query.total == "none" and query.summary != "count":
         return None
-    limit = {"maxTimeMS": within["max_time_ms"]}
-    if query.total == "accurate" or query.summary == "count":
-        return database[query.type].count_documents(condition, session=within["session"], **limit)
-    limit = {"maxTimeMS": min(ESTIMATE_MS, within["max_time_ms"])}
+    estimated = query.total == "estimate" and query.summary != "count"
+    limit = {"maxTimeMS": min(ESTIMATE_MS, within.left()) if estimated else within.left()}
     try:
-        return database[query.type].count_documents(condition, session=within["session"], **limit)
+        return database[query.type].count_documents(condition, session=within.session, **limit)
     except OperationFailure as error:
-        if error.code != _TIME_IS_UP or within["session"] is not None:
+        if not estimated or error.code != TIME_IS_UP or within.session is not None:
             raise
         return None
 
@@ -176,10 +171,10 @@ def ordered(
     """The first `limit` documents of the order that meet the condition, from `begin` on; of each what is `kept`."""
     if order.made:
         stages = [*pipeline(order, condition, begin, limit), {"$project": kept}]
-        time_limit = {"maxTimeMS": within["max_time_ms"]}
-        return list(collection.aggregate(stages, session=within["session"], **time_limit))
+        time_limit: dict[str, Any] = {"maxTimeMS": within.left()}
+        return list(collection.aggregate(stages, session=within.session, **time_limit))
     sought = condition if begin is None else both(condition, begin)
-    return list(collection.find(sought, kept, sort=list(order.keys), limit=limit, **within))
+    return list(collection.find(sought, kept, sort=list(order.keys), limit=limit, **within.options()))
 
 
 def _in_order(documents: list[Document], cursor: Cursor | None) -> list[Document]:
@@ -213,22 +208,3 @@ def times_at(keys: SortKeys, values: Sequence[Any]) -> list[Any]:
         _EPOCH + value * _MILLISECOND if field == LAST_UPDATED else value
         for (field, _), value in zip(keys, values, strict=True)
     ]
-
-
-@contextmanager
-def costly(searched: str) -> Iterator[None]:
-    """What the database gives up becomes TooCostly; `searched` says of what.
-
-    The driver's own limit is taken off inside: it ends at the same instant as the server's, so that the client would
-    often hang up before it hears why. The client's socket timeout stays.
-    """
-    try:
-        with pymongo.timeout(None):
-            yield
-    except OperationFailure as error:
-        if error.code not in {_TIME_IS_UP, _SORTS_TOO_MUCH}:
-            raise
-        raise TooCostly(
-            f"This search of {searched} examines too much. Narrow it by a patient, an identifier, a code or a date, "
-            "or sort it by _id or _lastUpdated."
-        ) from error

@@ -14,7 +14,6 @@ from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Page, Stored
@@ -22,19 +21,11 @@ from fhir_server.store.mongo import cursors
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
-from fhir_server.store.mongo.including import NOT_SENT, Within
+from fhir_server.store.mongo.including import NOT_SENT
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter, query_filter
-from fhir_server.store.mongo.searching import (
-    ESTIMATE_MS,
-    MAX_TIME_MS,
-    costly,
-    ordered,
-    times_at,
-    total_of,
-    values_at,
-    ways,
-)
+from fhir_server.store.mongo.searching import ESTIMATE_MS, ordered, times_at, total_of, values_at, ways
 from fhir_server.store.mongo.sorting import Order, after, order_of
+from fhir_server.store.mongo.time_limit import MAX_TIME_MS, Within, costly
 
 Asked: TypeAlias = Sequence[tuple[Query, Sequence[Grant]]]
 
@@ -65,7 +56,7 @@ def search_several(
     first = asked[0][0]
     question = replace(first, type=",".join(query.type for query, _ in asked))
     cursor = cursors.read(question, moment, secret) if first.cursor is not None else None
-    search = _Search(database, asked, moment, cursor, session, time.monotonic() + max_time_ms / 1000)
+    search = _Search(database, asked, moment, cursor, Within(session, max_time_ms, "several types"))
     with costly("several types"):
         total = search.total()
         if first.summary == "count":
@@ -93,16 +84,14 @@ class _Search:
         asked: Asked,
         moment: datetime,
         cursor: Cursor | None,
-        session: ClientSession | None,
-        deadline: float,
+        within: Within,
     ) -> None:
         first = asked[0][0]
         self._database = database
         self._queries = [query for query, _ in asked]
         self._conditions = [both(query_filter(query), grant_filter(grants, moment)) for query, grants in asked]
         self._seen = [bool(grants) for _, grants in asked]
-        self._session = session
-        self._deadline = deadline
+        self._within = within
         self._begin = cursor
         self._by_type = not first.sort
         self._most = first.count + 1
@@ -120,7 +109,7 @@ class _Search:
         for query, condition, seen in zip(self._queries, self._conditions, self._seen, strict=True):
             if estimated and time.monotonic() > late:
                 return None
-            counted = total_of(self._database, query, condition, self._within()) if seen else 0
+            counted = total_of(self._database, query, condition, self._within) if seen else 0
             if counted is None:
                 return None
             total += counted
@@ -142,7 +131,7 @@ class _Search:
             type_name = self._queries[place].type
             ids = {"_id": {"$in": [row.values[-1] for row in rows if row.place == place]}}
             wanted = both(ids, self._conditions[place])
-            for document in self._database[type_name].find(wanted, {**NOT_SENT, "t": 0}, **self._within()):
+            for document in self._database[type_name].find(wanted, {**NOT_SENT, "t": 0}, **self._within.options()):
                 found[place, document["_id"]] = stored_from(type_name, document["_id"], document)
         return tuple(found[key] for row in rows if (key := (row.place, row.values[-1])) in found)
 
@@ -158,7 +147,7 @@ class _Search:
             beyond,
             {field: 1 for field, _ in order.keys},
             most,
-            self._within(),
+            self._within,
         )
         for document in found:
             yield _Row(place, values_at(document, order.keys))
@@ -181,13 +170,6 @@ class _Search:
         for position in reversed(range(len(directions))) if not self._by_type else ():
             rows.sort(key=lambda row, at=position: row.values[at], reverse=directions[position] == DESCENDING)  # type: ignore[misc]
         return rows
-
-    def _within(self) -> Within:
-        """What is left of the time for the next question. Raises TooCostly."""
-        left = int((self._deadline - time.monotonic()) * 1000)
-        if left <= 0:
-            raise TooCostly("This search of several types examines too much. Name fewer with _type, or one person.")
-        return {"session": self._session, "max_time_ms": left}
 
 
 def _to_the_id(order: Order) -> Order:

@@ -33,6 +33,7 @@ from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnP
 from fhir_server.store.mongo.purging import PURGED, PURGES, MongoPurges
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.reading_audit import InDatabase, InJournal, ReadingAudit
+from fhir_server.store.mongo.time_limit import MAX_TIME_MS
 from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain
 
 log = logging.getLogger(__name__)
@@ -63,10 +64,11 @@ _LONGEST_PAUSE = 0.25
 class MongoStore(MongoReading):
     """The contract's Store on the database `database` at `url`.
 
-    `secret` signs the cursors of searches. `seconds` bounds a question, `write_seconds` a transaction with all its
-    attempts. `reading_audit` says when the AuditEvent of a read counts as kept: "journaled" by a majority, or
-    "acknowledged" by the primary; with the folder `journal`, when it is on disk there, below the name of this database.
-    `full_text` are the types whose words are kept. Times are taken from what is stored, never from a clock here.
+    `secret` signs the cursors of searches. `seconds` bounds a question, `search_seconds` a search, `write_seconds` a
+    transaction with all its attempts. `reading_audit` says when the AuditEvent of a read counts as kept: "journaled"
+    by a majority, or "acknowledged" by the primary; with the folder `journal`, when it is on disk there, below the
+    name of this database. `full_text` are the types whose words are kept. Times are taken from what is stored, never
+    from a clock here.
     """
 
     def __init__(
@@ -77,11 +79,13 @@ class MongoStore(MongoReading):
         secret: bytes,
         seconds: float = 10.0,
         write_seconds: float = 20.0,
+        search_seconds: float = MAX_TIME_MS / 1000,
         reading_audit: Literal["journaled", "acknowledged"] = "journaled",
         journal: Path | None = None,
         full_text: Iterable[str] = (),
     ) -> None:
-        super().__init__(Connection(url, database), secret=secret, seconds=seconds)
+        connection = Connection(url, database)
+        super().__init__(connection, secret=secret, seconds=seconds, search_ms=int(search_seconds * 1000))
         self._write_seconds = write_seconds
         self._full_text = frozenset(full_text)
         self._reading_audit: ReadingAudit
@@ -190,7 +194,7 @@ class MongoStore(MongoReading):
         """How the first page of the query is found. Raises TooCostly, like the search itself."""
         self._before_asking(query.type)
         with asking(self._seconds):
-            return explained(self._database, query, grants, moment)
+            return explained(self._database, query, grants, moment, max_time_ms=self._search_ms)
 
     def _before_asking(self, *type_names: str) -> None:
         if AUDIT_EVENTS in type_names:
@@ -213,6 +217,7 @@ class MongoStore(MongoReading):
                     session,
                     secret=self._secret,
                     seconds=self._seconds,
+                    search_ms=self._search_ms,
                     ahead=ahead,
                     full_text=self._full_text,
                 )

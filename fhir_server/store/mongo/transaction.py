@@ -36,6 +36,7 @@ from fhir_server.store.mongo.own_parameters import DEFINITIONS
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.sending import Save, conflict
 from fhir_server.store.mongo.settled import Settled
+from fhir_server.store.mongo.time_limit import MAX_TIME_MS
 
 MAX_BODY = 12 * 1024 * 1024
 # A plan's moves are numbered by the turn of their writer at the plan's guard, then by their place in it.
@@ -56,10 +57,11 @@ class MongoTransaction(MongoReading):
         *,
         secret: bytes,
         seconds: float,
+        search_ms: int = MAX_TIME_MS,
         ahead: Ahead | None = None,
         full_text: frozenset[str] = frozenset(),
     ) -> None:
-        super().__init__(connection, secret=secret, seconds=seconds, session=session)
+        super().__init__(connection, secret=secret, seconds=seconds, search_ms=search_ms, session=session)
         self._saves: dict[tuple[str, str], Save] = {}
         self._restamps: dict[tuple[str, str], Stamp] = {}
         self._circles: dict[str, Circle] = {}
