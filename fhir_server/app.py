@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 
 from flask import Flask, Response, jsonify
@@ -152,8 +153,18 @@ def run_worker(settings: Settings, stop: threading.Event | None = None) -> None:
         base_url=settings.public_url,
         may_read=lambda party, reference: may_read(parts.services, party, reference),
         http_endpoints=settings.http_endpoints,
+        kept=settings.event_life,
         stop=stop,
     )
+
+
+def worker_seen(settings: Settings) -> datetime | None:
+    """When a worker of this machine last gave a sign of life; None when none did within a day."""
+    connection = Connection(settings.mongodb_url, settings.database)
+    try:
+        return queue_in(connection.database).heartbeats.last()
+    finally:
+        connection.close()
 
 
 def may_read(services: Services, party: str, reference: str) -> bool:

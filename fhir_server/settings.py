@@ -205,6 +205,11 @@ class Settings:
     secure_cookies: bool = _setting(
         _yes_or_no(), True, "Whether the sign-in cookie travels over https only; false only on loopback."
     )
+    events_days: int = _setting(
+        _whole(1, 36_500),
+        90,
+        "Days after which an event of a Subscription that was told is forgotten; what is still to be told never is.",
+    )
     session_hours: int = _setting(_whole(1, 24), 10, "Hours after which a sign-in ends.")
     time_zone: str = _setting(_Read(_time_zone), "Europe/Brussels", "Time zone that decides which day it is.")
     languages: tuple[str, ...] = _setting(
@@ -252,6 +257,11 @@ class Settings:
     def token_life(self) -> timedelta:
         """Life of an access token of the local issuer."""
         return timedelta(seconds=self.token_lifetime)
+
+    @property
+    def event_life(self) -> timedelta:
+        """How long an event that was told is kept for `$events`."""
+        return timedelta(days=self.events_days)
 
     @property
     def session_life(self) -> timedelta:

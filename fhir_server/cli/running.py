@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, NoReturn
 
 import click
@@ -19,17 +20,21 @@ from granian.log import LOGGING_CONFIG
 from granian.server.common import AbstractServer
 
 from fhir_server.cli.database import mongodb, settings_of_environment
+from fhir_server.fhir.dates import instant, now
+from fhir_server.fhir.errors import Unavailable
 from fhir_server.settings import Settings, SettingsError, variable
 from fhir_server.store.journal import make_folder
 
 APPLICATION = "fhir_server.cli.running:application"
 FACTORY = "fhir_server.app:create_app"
 WORKER = "fhir_server.app:run_worker"
+WORKER_SEEN = "fhir_server.app:worker_seen"
 
 # Measured: four threads hide the wait for the journal of MongoDB, more bring nothing.
 BLOCKING_THREADS = 4
 SECONDS_TO_FINISH = 30
 SECONDS_TO_START = 15
+SILENCE = timedelta(minutes=1)
 
 
 @click.command()
@@ -58,14 +63,21 @@ def serve(**options: Any) -> None:
 
 
 @click.command()
-def worker() -> None:
+@click.option("--check", is_flag=True, help="Say whether a worker of this machine works, and do nothing else.")
+def worker(*, check: bool) -> None:
     """Deliver notifications until SIGTERM or Ctrl-C; any number of these may run beside the server.
 
+    With --check it ends at once: with 0 when a worker of this machine gave a sign of life within the last minute.
+
     \b
-    Example:
+    Examples:
       fhir-server worker
+      fhir-server worker --check
     """
     settings = settings_of_environment()
+    if check:
+        _check_worker(settings)
+        return
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] %(message)s", stream=sys.stdout)
     with _ending_on_sigterm(), mongodb(settings, patience=SECONDS_TO_START) as url:
         pkgutil.resolve_name(WORKER)(replace(settings, mongodb_url=url))
@@ -80,6 +92,19 @@ def _check_journal(settings: Settings) -> None:
     except OSError as error:
         told = f"{settings.journal_folder} cannot be written ({error.strerror}); reads are recorded there"
         raise SettingsError(f"SAMEN_AUDIT_FOLDER: {told}, or set SAMEN_AUDIT_READS to journaled") from error
+
+
+def _check_worker(settings: Settings) -> None:
+    with mongodb(settings) as url:
+        try:
+            seen = pkgutil.resolve_name(WORKER_SEEN)(replace(settings, mongodb_url=url))
+        except Unavailable as error:
+            raise click.ClickException("The database does not answer.") from error
+    age = now() - seen if seen else None
+    if age is None or age > SILENCE:
+        told = f"The last sign of life was at {instant(seen)}." if seen else "There was no sign of life within a day."
+        raise click.ClickException(f"No worker works on this machine. {told}")
+    click.echo("A worker works on this machine.")
 
 
 def server(settings: Settings) -> AbstractServer[Any]:

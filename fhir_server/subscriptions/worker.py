@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 
 from fhir_server.fhir.dates import now
 from fhir_server.fhir.faults import raised_at
 from fhir_server.store.contract import Store
-from fhir_server.store.mongo.deliveries import Deliveries, Waiting
+from fhir_server.store.mongo.deliveries import MOST_FORGOTTEN, Deliveries, Waiting
+from fhir_server.store.mongo.heartbeats import Heartbeats
 from fhir_server.store.mongo.outbox import BATCH, Outbox
 from fhir_server.store.mongo.queue import Queue
 from fhir_server.subscriptions.delivery import Delivery, MayRead
@@ -26,6 +27,8 @@ CROWDED = 0.02
 LONGEST_REST = 10.0
 # An endpoint that takes longer than this, or failed, is slow: it counts among the slow ones from then on.
 SLOW = 1.0
+BEAT = 10.0
+TIDYING = 3600.0
 QUICK_TURNS = 16
 MOST_TURNS = 64
 
@@ -43,7 +46,8 @@ class Worker:
     """Sequences and delivers.
 
     Of the `most` turns that may be under way at once, `quick` are kept for endpoints that answer quickly: however many
-    others hang, these find room. `poll` is the rest in seconds when there is nothing to do.
+    others hang, these find room. `poll` is the rest in seconds when there is nothing to do. Events that were told are
+    kept as long as `kept`, for good without it.
     """
 
     def __init__(
@@ -56,12 +60,16 @@ class Worker:
         poll: float = POLL,
         quick: int = QUICK_TURNS,
         most: int = MOST_TURNS,
+        heartbeats: Heartbeats | None = None,
+        kept: timedelta | None = None,
     ) -> None:
         self._outbox, self._deliveries, self._delivery = outbox, deliveries, delivery
         self._clock, self._poll, self._quick, self._most = clock, poll, quick, most
         self._turns: dict[str, _Turn] = {}
         self._slow: set[str] = set()
         self._resting: dict[str, float] = {}
+        self._heartbeats, self._kept = heartbeats, kept
+        self._next_beat = self._next_tidying = 0.0
 
     def run_once(self) -> int:
         """Number everything, give each waiting Subscription one turn, wait for the end; how many were told."""
@@ -79,6 +87,9 @@ class Worker:
             while not stop.is_set():
                 rests = [self._guarded(step) for step in (self._number_some, lambda: self._give_turns(threads, stop))]
                 failures = failures + 1 if None in rests else 0
+                if not failures:
+                    self._guarded(self._beat)
+                    self._guarded(self._tidy)
                 rest = min(rest for rest in (*rests, self._poll) if rest is not None)
                 stop.wait(rest if not failures else min(self._poll * 2**failures, LONGEST_REST))
 
@@ -90,6 +101,20 @@ class Worker:
         except Exception as error:
             logger.error("The worker met %s", raised_at(error))
             return None
+
+    def _beat(self) -> float:
+        """Tell now and then that the steps of the work succeed."""
+        if self._heartbeats is not None and monotonic() >= self._next_beat:
+            self._heartbeats.beat(self._clock())
+            self._next_beat = monotonic() + BEAT
+        return self._poll
+
+    def _tidy(self) -> float:
+        """Forget some of what was told long ago; correctness never waits for it."""
+        if self._kept is not None and monotonic() >= self._next_tidying:
+            gone = self._deliveries.forget(self._clock() - self._kept)
+            self._next_tidying = monotonic() + (0.0 if gone == MOST_FORGOTTEN else TIDYING)
+        return self._poll
 
     def _number_some(self) -> float:
         return 0.0 if self._sequence() >= BATCH else self._poll
@@ -146,6 +171,7 @@ def main(
     base_url: str,
     may_read: MayRead,
     http_endpoints: bool,
+    kept: timedelta | None = None,
     stop: threading.Event | None = None,
 ) -> None:
     """Run a worker on `queue` until SIGTERM or SIGINT; deliveries under way are finished first (10 s
@@ -164,4 +190,5 @@ def main(
         http_endpoints=http_endpoints,
     )
     queue.outbox.prepare()
-    Worker(queue.outbox, queue.deliveries, delivery).run(stop)
+    queue.heartbeats.prepare()
+    Worker(queue.outbox, queue.deliveries, delivery, heartbeats=queue.heartbeats, kept=kept).run(stop)

@@ -84,6 +84,10 @@ def test_servers_are_ready_only_when_they_say_so(services: dict[str, Any]) -> No
         assert "/readyz" in " ".join(services[name]["healthcheck"]["test"])
 
 
+def test_worker_is_healthy_only_while_it_works(services: dict[str, Any]) -> None:
+    assert services["worker"]["healthcheck"]["test"] == ["CMD", "fhir-server", "worker", "--check"]
+
+
 def test_files_that_are_mounted_or_built_from_exist(services: dict[str, Any]) -> None:
     mounted = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", ())}
     ours = {path for path in mounted if path.startswith("./")} - {"./deploy/certificates"}

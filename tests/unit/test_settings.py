@@ -82,6 +82,7 @@ BROKEN = {
     "TOKEN_LIFETIME": ["0", "86401"],
     "HTTP_ENDPOINTS": ["", "perhaps"],
     "SECURE_COOKIES": ["", "sometimes"],
+    "EVENTS_DAYS": ["0", "40000"],
     "SESSION_HOURS": ["0", "25"],
     "TIME_ZONE": ["Mars/Olympus", "../../etc/passwd", "/etc/localtime", ""],
     "LANGUAGES": ["", "nl,xx", ","],

@@ -15,6 +15,7 @@ from pymongo.database import Database
 from fhir_server.store.mongo.outbox import Document, answering, claimed, durable
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+MOST_FORGOTTEN = 1000
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,13 @@ class Deliveries:
         """The endpoint accepted this event."""
         with answering():
             self._database["events"].update_one({"_id": f"{subscription}/{number}"}, {"$unset": {"pending": ""}})
+
+    def forget(self, before: datetime, most: int = MOST_FORGOTTEN) -> int:
+        """Remove at most so many events of before then, never one that is still to be told; how many went."""
+        told = {"at": {"$lt": before}, "pending": None}
+        with answering():
+            found = [each["_id"] for each in self._database["events"].find(told, {"_id": 1}, limit=most)]
+            return self._database["events"].delete_many({"_id": {"$in": found}}).deleted_count if found else 0
 
     def count(self, subscription: str) -> int:
         """How many events the Subscription has had since its start."""

@@ -8,7 +8,7 @@ transaction writes to the lease document and finds another owner there.
 Collections: `outbox` {_id, at, commit, focus, type, version, event, plan, recipients};
 `counters` {_id: Subscription id, last}: the number of the last event;
 `events` {_id: "Subscription id/number", subscription, number, recipient, focus, type, version, event, plan, at,
-pending}: kept for `$events`, `pending` while not delivered; `leases` {_id, owner, until}.
+pending}: kept for `$events` for a time, `pending` while not delivered; `leases` {_id, owner, until}.
 """
 
 from collections import defaultdict
@@ -65,6 +65,7 @@ class Outbox:
                 [("pending", ASCENDING), ("subscription", ASCENDING), ("number", ASCENDING)],
                 partialFilterExpression={"pending": True},
             )
+            self._database["events"].create_index([("at", ASCENDING)])
             self._database["deliveries"].create_index([("heartbeat", ASCENDING)], sparse=True)
 
     def sequence(self, subscribes: Subscribes, moment: datetime, *, most: int = BATCH) -> int:

@@ -1,5 +1,6 @@
-"""What a delivery worker works on: the outbox and the deliveries, under one owner's leases."""
+"""What a delivery worker works on: the outbox and the deliveries under one owner's leases, and its signs of life."""
 
+import socket
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -7,7 +8,8 @@ from uuid import uuid4
 from pymongo.database import Database
 
 from fhir_server.store.mongo.deliveries import Deliveries
-from fhir_server.store.mongo.outbox import Outbox
+from fhir_server.store.mongo.heartbeats import Heartbeats
+from fhir_server.store.mongo.outbox import Outbox, durable
 
 
 @dataclass(frozen=True)
@@ -16,9 +18,11 @@ class Queue:
 
     outbox: Outbox
     deliveries: Deliveries
+    heartbeats: Heartbeats
 
 
 def queue_in(database: Database[dict[str, Any]]) -> Queue:
     """The queue in `database`, for a new worker."""
     owner = uuid4().hex
-    return Queue(Outbox(database, owner), Deliveries(database, owner))
+    heartbeats = Heartbeats(durable(database), owner, socket.gethostname())
+    return Queue(Outbox(database, owner), Deliveries(database, owner), heartbeats)

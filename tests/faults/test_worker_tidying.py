@@ -1,0 +1,117 @@
+"""A worker tells that it works, and forgets what was told long ago; never what is still to be told."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from click.testing import CliRunner, Result
+from notifying import HOME, House, eventually, house
+from receiver import Receiver, listening
+
+from fhir_server.cli import main
+from fhir_server.store.mongo.deliveries import Deliveries
+from fhir_server.store.mongo.heartbeats import Heartbeats
+from fhir_server.store.mongo.outbox import Outbox, Subscribes, durable
+from fhir_server.subscriptions.worker import Worker
+
+KEPT = timedelta(days=30)
+
+
+@pytest.fixture
+def samen(mongo_url: str) -> Iterator[House]:
+    with house(mongo_url) as built:
+        yield built
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with listening() as one:
+        yield one
+
+
+def signs(samen: House, host: str = "") -> Heartbeats:
+    return Heartbeats(durable(samen.database), "a", host or socket.gethostname())
+
+
+def check(samen: House) -> Result:
+    environment = {"SAMEN_MONGODB_URL": samen.url, "SAMEN_DATABASE": samen.database.name}
+    return CliRunner().invoke(main, ["worker", "--check"], env=environment)
+
+
+@contextmanager
+def running(worker: Worker) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def test_a_worker_that_works_is_seen_from_outside(samen: House) -> None:
+    before = check(samen)
+    with running(samen.worker(heartbeats=signs(samen))):
+        eventually(lambda: signs(samen).last() is not None)
+    after = check(samen)
+
+    assert (before.exit_code, after.exit_code) == (1, 0)
+    assert "There was no sign of life" in before.output
+    assert after.output == "A worker works on this machine.\n"
+
+
+def test_a_worker_that_fell_silent_or_works_elsewhere_is_not_well_here(samen: House) -> None:
+    signs(samen, "elsewhere").beat(samen.clock())
+    assert check(samen).exit_code == 1
+
+    signs(samen).beat(samen.clock() - timedelta(minutes=2))
+    silent = check(samen)
+
+    assert silent.exit_code == 1
+    assert "The last sign of life was at" in silent.output
+
+
+class Broken(Outbox):
+    """An outbox that cannot be numbered."""
+
+    def sequence(self, subscribes: Subscribes, moment: object, *, most: int = 0) -> int:
+        raise RuntimeError("broken")
+
+
+def test_a_worker_whose_work_fails_gives_no_sign(samen: House) -> None:
+    worker = samen.worker(outbox=Broken(samen.database, "a"), heartbeats=signs(samen), poll=0.01)
+    with running(worker):
+        threading.Event().wait(0.5)
+
+    assert signs(samen).last() is None
+
+
+def test_what_was_told_long_ago_is_forgotten_and_nothing_else(samen: House, receiver: Receiver) -> None:
+    told = samen.subscribe(HOME, receiver.url, status="active")
+    parked = samen.subscribe(HOME, receiver.url, status="error")
+    for number in (1, 2):
+        samen.announce(f"Task/{number}", HOME)
+    samen.worker().run_once()
+    samen.ahead = KEPT * 100
+    samen.database["events"].update_one({"_id": f"{told}/2"}, {"$set": {"at": samen.clock()}})
+
+    with running(samen.worker(kept=KEPT)):
+        eventually(lambda: len(samen.events_of(told)) == 1)
+
+    assert [event["number"] for event in samen.events_of(told)] == [2]
+    assert [(event["number"], event["pending"]) for event in samen.events_of(parked)] == [(1, True), (2, True)]
+    assert Deliveries(samen.database, "a").count(told) == 2
+
+
+def test_much_is_forgotten_in_portions(samen: House) -> None:
+    old = samen.clock() - KEPT
+    samen.database["events"].insert_many(
+        {"_id": f"s/{number}", "subscription": "s", "number": number, "at": old} for number in range(25)
+    )
+    deliveries = Deliveries(samen.database, "a")
+
+    assert [deliveries.forget(samen.clock(), 10) for _ in range(4)] == [10, 10, 5, 0]
