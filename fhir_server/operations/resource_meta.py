@@ -18,6 +18,7 @@ from fhir_server.interactions.commit import Gate, Written
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.operations.inputs import parameters_of, texts
+from fhir_server.operations.meta_in_use import meta_in_use
 from fhir_server.store.contract import Stored, Transaction
 
 Merge = Callable[[list[Any], list[Any]], list[Any]]
@@ -26,8 +27,10 @@ _LISTS = ("profile", "security", "tag")
 
 
 def meta(interaction: Interaction, actor: Actor, services: Services) -> Answer:
-    """The meta of the current version."""
+    """The meta of the current version; of a type or of the server, what is in use."""
     texts(interaction, services, ())
+    if interaction.id is None:
+        return meta_in_use(interaction, actor, services)
     stored, reason = _readable(interaction, actor, services)
     return Answer("ok", _told(stored), stored, (stored,), reason)
 
