@@ -109,7 +109,7 @@ def programmes() -> Mapping[str, Programme]:
 def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application: FHIR, the token endpoint, the viewer, and two addresses that say how the server is."""
     parts = build(settings or Settings.read(os.environ))
-    threading.Thread(target=parts.store.gather_words, name="words", daemon=True).start()
+    threading.Thread(target=parts.store.gather, args=(sorted(TYPES),), name="gathering", daemon=True).start()
     parts.store.look_after_audit()
     return web(parts)
 

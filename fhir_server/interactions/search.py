@@ -12,9 +12,11 @@ from fhir_server.interactions.bundles import searchset
 from fhir_server.interactions.glimpses import cut, grants_along, grants_by_id
 from fhir_server.interactions.joining import answered
 from fhir_server.interactions.joining import patient_asked as patient_asked
+from fhir_server.interactions.search_contained import search_contained
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.subsets import subset_of
 from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.search.contained import check_contained_query
 from fhir_server.search.grant import Grant
 from fhir_server.search.parse import parse
 
@@ -34,6 +36,8 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
         full_text=services.full_text,
     )
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    if query.contained:
+        check_contained_query(query)
     query = answered(query, sight)
     patient = patient_asked(query)
 
@@ -43,13 +47,17 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
         shown = allows(actor, "read", included) and (included not in sought or allows(actor, "search-type", included))
         return [*sight.grants(included, patient), *grants_along(included, query, sight)] if shown else ()
 
-    grants = [*sight.grants(query.type, patient), *grants_by_id(query, sight)]
-    page = cut(services.reading.search(query, grants, sight.moment, grants_for), sight, services)
+    if query.contained:
+        page, disclosed = search_contained(query, actor, sight)
+    else:
+        grants = [*sight.grants(query.type, patient), *grants_by_id(query, sight)]
+        page = cut(services.reading.search(query, grants, sight.moment, grants_for), sight, services)
+        disclosed = page.matches + page.included
     asked = "&".join(f"{name}={value}" for name, value in interaction.parameters)
     counted = query.summary == "count"
     used = [pair for pair in interaction.parameters if pair[0] not in query.skipped]
     page = subset_of(page, query)
     place = f"Patient/{interaction.id}/{query.type}" if interaction.id else query.type
     body = searchset(services.base_url, place, used, page, matches=not counted, skipped=query.skipped)
-    shown = () if counted else page.matches + page.included
+    shown = () if counted else tuple(disclosed)
     return Answer("ok", body, None, shown, "the query and the grants of the actor", query=f"{place}?{asked}")

@@ -28,6 +28,8 @@ def explain(interaction: Interaction, actor: Actor, services: Services) -> Answe
         lenient=interaction.lenient,
         full_text=services.full_text,
     )
+    if query.contained:
+        raise MalformedRequest("$explain is of one type; leave _contained out.", rule="parameter-value")
     if query.cursor is not None:
         raise MalformedRequest("$explain is of the first page; leave _cursor out.", rule="parameter-value")
     sight = Sight(actor, services.store, services.clock(), services.max_circles)

@@ -17,7 +17,7 @@ from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.search.clauses import MEMBERS, Asking, NotServed, clause, indexed, parameter_for, stands_in_a_hierarchy
 from fhir_server.search.hierarchy import DIRECTIONS, PART_OF
-from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Join, Not, Query, Target, Token, Value
+from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Contained, Join, Not, Query, Target, Token, Value
 
 MOST_LINKS = 8
 MOST_TYPES = 8
@@ -81,7 +81,7 @@ def conditions_of(query: Query) -> tuple[Condition, ...]:
 
 
 def _joins_of(condition: Condition) -> list[Join]:
-    if isinstance(condition, AllOf | AnyOf):
+    if isinstance(condition, AllOf | AnyOf | Contained):
         return [join for each in condition.conditions for join in _joins_of(each)]
     if isinstance(condition, Not):
         return _joins_of(condition.condition)

@@ -14,6 +14,7 @@ from fhir_server.search.query import (
     AnyOf,
     Clause,
     Condition,
+    Contained,
     Join,
     Moment,
     Near,
@@ -34,7 +35,11 @@ def matches(query: Query, resource: Resource) -> bool:
     """Whether the resource is of the query's type and meets every clause; paging and sorting play no part."""
     if resource["resourceType"] != query.type:
         return False
-    conditions = conditions_of(query)
+    return holds_all(conditions_of(query), resource)
+
+
+def holds_all(conditions: Sequence[Condition], resource: Resource) -> bool:
+    """Whether the resource, which may be a contained one, meets every condition."""
     values = search_values(resource) if conditions else {}
     return all(_holds(each, resource, values) for each in conditions)
 
@@ -48,6 +53,11 @@ def _holds(condition: Condition, resource: Resource, values: Values) -> bool:
         return not _holds(condition.condition, resource, values)
     if isinstance(condition, Join):
         raise ValueError("a join is answered before it is asked")
+    if isinstance(condition, Contained):
+        return any(
+            each.get("resourceType") == condition.type and holds_all(condition.conditions, each)
+            for each in resource.get("contained", ())
+        )
     if condition.type == WORDS:
         return any(word.startswith(tuple(beginnings_of(condition))) for word in words_of(resource))
     return _meets(parameters_of(resource["resourceType"])[condition.parameter], condition, resource, values)

@@ -31,6 +31,8 @@ READ_BY_THE_DOOR = frozenset({"_format", "_pretty"})
 
 _TOTALS = ("none", "estimate", "accurate")
 _SUMMARIES = ("true", "text", "data", "count", "false")
+_CONTAINED = ("true", "false", "both")
+_CONTAINED_TYPES = ("container", "contained")
 _MOST_DIGITS = 9
 
 
@@ -177,6 +179,18 @@ def _cursor(query: Query, text: str) -> Query:
     return replace(query, cursor=text)
 
 
+def _contained(query: Query, text: str) -> Query:
+    if text not in _CONTAINED:
+        raise NotServed(f"'_contained' takes {', '.join(_CONTAINED)}, not {text!r}.")
+    return query if text == "false" else replace(query, contained=text)
+
+
+def _contained_type(query: Query, text: str) -> Query:
+    if text not in _CONTAINED_TYPES:
+        raise NotServed(f"'_containedType' takes {', '.join(_CONTAINED_TYPES)}, not {text!r}.")
+    return replace(query, as_contained=text == "contained")
+
+
 CONTROLS: Mapping[str, Callable[[Query, str], Query]] = {
     "_count": _count,
     "_sort": _sort,
@@ -190,6 +204,8 @@ CONTROLS: Mapping[str, Callable[[Query, str], Query]] = {
     "_summary": _summary,
     "_elements": _elements,
     "_cursor": _cursor,
+    "_contained": _contained,
+    "_containedType": _contained_type,
 }
 """The parameters that say how to answer, each with what it changes in the Query."""
 

@@ -115,6 +115,14 @@ class Not:
 
 
 @dataclass(frozen=True)
+class Contained:
+    """What contains a resource of the type that meets all of the conditions."""
+
+    type: str
+    conditions: tuple["Condition", ...]
+
+
+@dataclass(frozen=True)
 class Sort:
     """A sort key: the parameter's code, ascending unless `descending`."""
 
@@ -153,7 +161,7 @@ class Join:
     values: tuple[Value, ...] = ()
 
 
-Condition: TypeAlias = Clause | Join | AllOf | AnyOf | Not
+Condition: TypeAlias = Clause | Join | AllOf | AnyOf | Not | Contained
 
 
 @dataclass(frozen=True)
@@ -162,8 +170,9 @@ class Query:
 
     Of `any_of`, when there are some, one must be met. `joins` are answered before the rest; `joined` are the clauses
     that they came to. `filters` are the conditions of `_filter`, `filtered` the same with their joins answered.
-    `summary` is count, true, text or data, `elements` what `_elements` names. `skipped` names the parameters that a
-    lenient search left out; they play no part in what is asked.
+    `contained` is true or both when contained resources are asked for, `as_contained` when these are shown rather than
+    what contains them. `summary` is count, true, text or data, `elements` what `_elements` names. `skipped` names the
+    parameters that a lenient search left out; they play no part in what is asked.
     """
 
     type: str
@@ -181,3 +190,5 @@ class Query:
     filters: tuple[Condition, ...] = ()
     filtered: tuple[Condition, ...] = ()
     elements: tuple[str, ...] = ()
+    contained: str | None = None
+    as_contained: bool = False

@@ -92,6 +92,8 @@ def numbers(world: World) -> tuple[Party, dict[str, str]]:
         subject=subject,
         code={"coding": [{"system": findings, "code": "29463-7"}]},
     )
+    device = {"resourceType": "Device", "id": "device", "identifier": [{"value": "D-12"}]}
+    made(hosp, "Observation", status="final", subject=subject, device={"reference": "#device"}, contained=[device])
     put(world, "Organization", "of-the-page", name="Home care")
     put(world, "Organization", "of-the-page-ward", name="Ward", partOf={"reference": "Organization/of-the-page"})
     put(world, "Location", "of-the-page-room", partOf={"reference": "Location/of-the-page"})

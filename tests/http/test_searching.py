@@ -197,7 +197,7 @@ def test_a_lenient_search_leaves_out_what_it_does_not_know_and_says_so(hosp: Par
         "_summary=true&_elements=code",
         "_elements=colour",
         "_elements=",
-        "_contained=true",
+        "_contained=perhaps",
         "_filter=code",
         "_filter=code is 1",
         "_filter=colour eq 1",

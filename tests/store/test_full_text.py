@@ -18,7 +18,7 @@ from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.documents import current_document
-from fhir_server.store.mongo.full_text import gather
+from fhir_server.store.mongo.full_text import gather_words
 from fhir_server.store.mongo.queries import query_filter
 from fhir_server.store.mongo.store import MongoStore
 from tests.store.test_search_agreement import MOMENT, often
@@ -96,10 +96,10 @@ def test_while_words_are_missing_nothing_is_answered_and_gathering_mends_it(
     several = [(asked("Communication", "_content", word), EVERYONE), (asked("CarePlan", "_content", word), EVERYONE)]
     with pytest.raises(Unavailable, match="Communication"):
         keeping.search_several(several, MOMENT)
-    keeping.gather_words()
+    keeping.gather(TYPES)
 
     assert found(keeping, "Communication", "_content", word) == ids
-    assert gather(keeping._database, KEPT) == 0
+    assert gather_words(keeping._database, KEPT) == 0
 
 
 def test_a_type_without_words_costs_nothing(keeping: MongoStore, version_of: VersionOf) -> None:

@@ -19,6 +19,7 @@ from fhir_server.search.extract import search_values
 from fhir_server.search.grant import Glimpse, Grant, Reader, Stamp
 from fhir_server.search.words import words_of
 from fhir_server.store.contract import Circle, Stored
+from fhir_server.store.mongo.contained import contained_terms, contained_values
 
 Document: TypeAlias = dict[str, Any]
 
@@ -33,7 +34,7 @@ AUDIT_EVENTS = "AuditEvent"
 
 
 # What only searches and the audit need stays in the database.
-WITHOUT_SEARCH_VALUES = {name: 0 for name in ("t", "d", "s", "n", "g", "m", "has", "k", "told", "w")}
+WITHOUT_SEARCH_VALUES = {name: 0 for name in ("t", "d", "s", "n", "g", "m", "has", "k", "told", "w", "c")}
 
 
 def current_document(stored: Stored, *, words: bool = False) -> Document:
@@ -48,7 +49,7 @@ def current_document(stored: Stored, *, words: bool = False) -> Document:
 
 
 def found_by(stored: Stored) -> Document:
-    """The search values, and among the terms those that say which resources this one refers to.
+    """The search values, those of what it contains, and among the terms those that say what this one refers to.
 
     `own` is the mark of the operator's search parameters by which it is indexed, when its type has some.
     """
@@ -57,7 +58,9 @@ def found_by(stored: Stored) -> Document:
     if stored.type == AUDIT_EVENTS:  # what the audit names may go
         return values
     referred = {str(found) for _, text in references_in(resource) if (found := parse_reference(text))}
-    return {**values, "t": [*values["t"], *(refers_to(reference) for reference in sorted(referred))]}
+    contained = contained_values(resource)
+    terms = [*values["t"], *(refers_to(reference) for reference in sorted(referred)), *contained_terms(contained)]
+    return {**values, "t": terms, **({"c": contained} if contained else {})}
 
 
 def refers_to(reference: str) -> str:

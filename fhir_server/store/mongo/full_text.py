@@ -30,7 +30,7 @@ def check_words(database: Database[Document], query: Query, session: ClientSessi
         raise Unavailable(f"The words of the stored {query.type} resources are still being gathered. Ask again later.")
 
 
-def gather(database: Database[Document], type_names: Iterable[str]) -> int:
+def gather_words(database: Database[Document], type_names: Iterable[str]) -> int:
     """Give every document of the types its words; the number of documents that lacked them.
 
     A document that changes meanwhile gets them from whoever changes it.

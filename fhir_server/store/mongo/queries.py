@@ -18,6 +18,7 @@ from fhir_server.search.query import (
     AnyOf,
     Clause,
     Condition,
+    Contained,
     Join,
     Moment,
     Near,
@@ -31,6 +32,7 @@ from fhir_server.search.query import (
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
 from fhir_server.search.types import date, near, number, token
 from fhir_server.search.words import WORDS, beginnings_of
+from fhir_server.store.mongo.contained import contains
 from fhir_server.store.mongo.documents import admitted
 from fhir_server.store.mongo.indexes import keyed
 from fhir_server.store.mongo.patterns import beginning, containing, ending
@@ -90,22 +92,25 @@ def _admitted(grant: Grant, moment: datetime) -> Filter:
     return {"audience": "everyone"} if grant.everyone else NOTHING
 
 
-def _compiled(type_name: str, asked: Condition) -> list[Filter]:
-    """The conditions that together say what is asked."""
+def _compiled(type_name: str, asked: Condition, *, contained: bool = False) -> list[Filter]:
+    """The conditions that together say what is asked; of a `contained` resource no index knows the keys."""
     if isinstance(asked, AllOf):
-        return [condition for each in asked.conditions for condition in _compiled(type_name, each)]
+        return [condition for each in asked.conditions for condition in _compiled(type_name, each, contained=contained)]
     if isinstance(asked, AnyOf):
-        return [either([both(*_compiled(type_name, each)) for each in asked.conditions])]
+        return [either([both(*_compiled(type_name, each, contained=contained)) for each in asked.conditions])]
     if isinstance(asked, Not):
-        return [{"$nor": [both(*_compiled(type_name, asked.condition))]}]
+        return [{"$nor": [both(*_compiled(type_name, asked.condition, contained=contained))]}]
+    if isinstance(asked, Contained):
+        inside = [each for part in asked.conditions for each in _compiled(asked.type, part, contained=True)]
+        return [{"t": contains(asked.type)}, {"c": {"$elemMatch": both({"is": asked.type}, *inside)}}]
     if isinstance(asked, Join):
         raise ValueError("a join is answered before it is asked")
     if asked.type == WORDS:
         return [either([{"w": beginning(each)} for each in beginnings_of(asked)])]
-    return _conditions(type_name, asked)
+    return _conditions(type_name, asked, frozenset() if contained else keyed(type_name))
 
 
-def _conditions(type_name: str, clause: Clause) -> list[Filter]:
+def _conditions(type_name: str, clause: Clause, keys: frozenset[str]) -> list[Filter]:
     """The conditions of one clause: what decides, and what an index can use beside it."""
     parameter = parameters_of(type_name)[clause.parameter]
     if clause.missing is not None:
@@ -116,7 +121,7 @@ def _conditions(type_name: str, clause: Clause) -> list[Filter]:
         return [either([_updated(value) for value in clause.values if isinstance(value, Moment)])]
     if clause.type == "composite":
         return [either([_together(parameter, value) for value in clause.values if isinstance(value, Together)])]
-    return _of_values(parameter, clause, keyed(type_name))
+    return _of_values(parameter, clause, keys)
 
 
 def _of_values(parameter: SearchParameter, clause: Clause, keys: frozenset[str]) -> list[Filter]:

@@ -33,7 +33,7 @@ PAUSE = 0.01
 LEASE = timedelta(seconds=10)
 SECONDS = 60.0
 
-_FIELDS = ("t", "d", "s", "n", "g", "m", "has", "k", "own")
+_FIELDS = ("t", "d", "s", "n", "g", "m", "has", "k", "own", "c")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo import cursors
+from fhir_server.store.mongo.contained import check_contained
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
@@ -53,6 +54,7 @@ def search_several(
     """
     for query, _ in asked:
         check_words(database, query, session)
+        check_contained(database, query, session)
     first = asked[0][0]
     question = replace(first, type=",".join(query.type for query, _ in asked))
     cursor = cursors.read(question, moment, secret) if first.cursor is not None else None

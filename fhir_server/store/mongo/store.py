@@ -25,9 +25,10 @@ from fhir_server.search.query import Query
 from fhir_server.store.contract import Explained, Foreseen, Result, Transaction
 from fhir_server.store.mongo.ahead import Ahead, read_ahead
 from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking, may_start_again, refusal
+from fhir_server.store.mongo.contained import gather_contained, mark_empty
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX
 from fhir_server.store.mongo.explaining import explained
-from fhir_server.store.mongo.full_text import gather
+from fhir_server.store.mongo.full_text import gather_words
 from fhir_server.store.mongo.indexes import ensure_indexes
 from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
 from fhir_server.store.mongo.purging import PURGED, PURGES, MongoPurges
@@ -120,19 +121,22 @@ class MongoStore(MongoReading):
             for name, indexes in _OWN_INDEXES.items():
                 self._collection(name).create_indexes(indexes)
             ensure_indexes(self._database, type_names, self._full_text)
+            mark_empty(self._database, type_names)
 
-    def gather_words(self) -> None:
-        """Give what was stored before its type was in `full_text` the words that it lacks; for the start of a server.
+    def gather(self, type_names: Sequence[str]) -> None:
+        """Give what an earlier version of the server stored what searches need of it; for the start of a server.
 
-        Where it is interrupted the next start goes on.
+        These are the words of types in `full_text`, and what is contained. Where it is interrupted the next start goes
+        on.
         """
         try:
-            gathered = gather(self._database, sorted(self._full_text))
+            words = gather_words(self._database, sorted(self._full_text))
+            contained = gather_contained(self._database, type_names)
         except PyMongoError as error:
-            log.warning("words were not all gathered: %s; the next start goes on", type(error).__name__)
+            log.warning("not all was gathered for searches: %s; the next start goes on", type(error).__name__)
         else:
-            if gathered:
-                log.info("gathered the words of %d resources", gathered)
+            if words or contained:
+                log.info("gathered the words of %d resources, what is contained of %d", words, contained)
 
     def transact(self, work: Callable[[Transaction], Result], foreseen: Foreseen | None = None) -> Result:
         """Run `work` in one transaction; again from the start when another writer was first.

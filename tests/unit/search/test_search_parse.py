@@ -101,7 +101,7 @@ def test_a_count_alone_can_be_asked(pair: tuple[str, str]) -> None:
         ("_total", "some", r"'_total' takes none, estimate, accurate"),
         ("_summary", "short", r"'_summary' takes true, text, data, count, false"),
         ("_elements", "id,colour,period.end", r"elements of Task itself, not 'colour', 'period\.end'"),
-        ("_contained", "true", r"no search parameter '_contained'"),
+        ("_contained", "maybe", r"'_contained' takes true, false, both"),
     ],
 )
 def test_what_is_not_served_is_refused_and_left_out_when_lenient(name: str, text: str, says: str) -> None:

@@ -1,0 +1,94 @@
+"""What documents contain: the search values of contained resources, and gathering those of older documents.
+
+A document with contained resources has `c`, for each its type as `is` and its search values, and the term
+`_contains=TYPE`, by which the index of terms finds it. One without has nothing, so that it costs nothing. That a type
+is gathered is kept once for all its documents: an empty collection is, and one that was gone through.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+from pymongo import UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+
+from fhir_server.definitions.structures import RESOURCE_TYPES
+from fhir_server.fhir.errors import Unavailable
+from fhir_server.fhir.json import Resource, decode
+from fhir_server.search.extract import search_values
+from fhir_server.search.query import AllOf, AnyOf, Condition, Contained, Not, Query
+
+GATHERED = "contained_gathered"
+
+_Document: TypeAlias = dict[str, Any]
+_AT_ONCE = 200
+_NOT_KEPT = frozenset({"k"})
+
+
+def contained_values(resource: Resource) -> list[_Document]:
+    """The search values of each contained resource that can be searched."""
+    return [
+        {"is": each["resourceType"], **{name: v for name, v in search_values(each).items() if name not in _NOT_KEPT}}
+        for each in resource.get("contained", ())
+        if isinstance(each, dict) and each.get("resourceType") in RESOURCE_TYPES
+    ]
+
+
+def contains(type_name: str) -> str:
+    """The term of a resource that contains one of the type; no search parameter has this name."""
+    return f"_contains={type_name}"
+
+
+def contained_terms(values: Sequence[_Document]) -> list[str]:
+    """The terms for what `contained_values` found."""
+    return sorted({contains(each["is"]) for each in values})
+
+
+def check_contained(database: Database[_Document], query: Query, session: ClientSession | None = None) -> None:
+    """Raise Unavailable when the query asks for what is contained, and that is not known of all documents yet."""
+    if not any(map(_about_contained, query.filters)):
+        return
+    if database[GATHERED].find_one({"_id": query.type}, session=session) is None:
+        raise Unavailable(f"What the stored {query.type} resources contain is still being gathered. Ask again later.")
+
+
+def mark_empty(database: Database[_Document], type_names: Iterable[str]) -> None:
+    """Keep of the types that have no document that nothing is missing of them; quick when that is known."""
+    known = {each["_id"] for each in database[GATHERED].find()}
+    empty = [each for each in type_names if each not in known and database[each].find_one({}, {"_id": 1}) is None]
+    _mark(database, empty)
+
+
+def gather_contained(database: Database[_Document], type_names: Iterable[str]) -> int:
+    """Go through the types of which it is not known what they contain; the number of documents that lacked it."""
+    known, gathered = {each["_id"] for each in database[GATHERED].find()}, 0
+    for type_name in [each for each in type_names if each not in known]:
+        lacking = {"del": False, "c": {"$exists": False}}
+        waiting: list[UpdateOne] = []
+        for document in database[type_name].find(lacking, {"body": 1, "v": 1}):
+            body = bytes(document["body"])
+            values = contained_values(decode(body)) if b'"contained"' in body else []
+            if values:
+                change = {"$set": {"c": values}, "$addToSet": {"t": {"$each": contained_terms(values)}}}
+                waiting.append(UpdateOne({"_id": document["_id"], "v": document["v"]}, change))
+                gathered += 1
+            if len(waiting) == _AT_ONCE:
+                database[type_name].bulk_write(waiting, ordered=False)
+                waiting = []
+        if waiting:
+            database[type_name].bulk_write(waiting, ordered=False)
+        _mark(database, [type_name])
+    return gathered
+
+
+def _mark(database: Database[_Document], type_names: Sequence[str]) -> None:
+    if type_names:
+        database[GATHERED].bulk_write([UpdateOne({"_id": each}, {"$set": {}}, upsert=True) for each in type_names])
+
+
+def _about_contained(condition: Condition) -> bool:
+    if isinstance(condition, AllOf | AnyOf):
+        return any(map(_about_contained, condition.conditions))
+    if isinstance(condition, Not):
+        return _about_contained(condition.condition)
+    return isinstance(condition, Contained)

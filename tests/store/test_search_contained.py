@@ -1,0 +1,160 @@
+"""Contained resources: found in whatever contains them, alike by database and memory, in older documents too."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from fhir_server.fhir.errors import MalformedRequest, Unavailable
+from fhir_server.search.contained import check_contained_query, contained_query
+from fhir_server.search.grant import Grant
+from fhir_server.search.match import matches
+from fhir_server.search.parse import parse
+from fhir_server.search.query import Query
+from fhir_server.store.contract import Stored
+from fhir_server.store.mongo.queries import query_filter
+from fhir_server.store.mongo.store import MongoStore
+from tests.store.test_search_agreement import BASE_URL, MOMENT, QUESTIONS, documents, often, tasks
+
+EVERYONE = [Grant("open", everyone=True)]
+TYPES = ["Task", "Observation", "List"]
+
+
+@pytest.fixture(scope="module")
+def name(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    mongo_client.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def keeping(mongo_url: str, name: str) -> Iterator[MongoStore]:
+    with MongoStore(mongo_url, name, secret=b"s") as store:
+        store.prepare(TYPES)
+        yield store
+
+
+def asked(type_name: str, pairs: list[tuple[str, str]], how: str = "true") -> Query:
+    return parse(type_name, [*pairs, ("_contained", how)], base_url=BASE_URL, moment=MOMENT)
+
+
+makes, asks = QUESTIONS["Observation"]
+observations = makes.map(lambda each: {name: value for name, value in each.items() if name != "meta"})
+tasks_containing = st.builds(
+    lambda task, contained: {**task, "contained": [{**each, "id": f"c{at}"} for at, each in enumerate(contained)]},
+    tasks,
+    st.lists(observations, max_size=2),
+)
+
+
+@often
+@given(resources=st.lists(tasks_containing | tasks, max_size=5), question=asks)
+def test_the_database_and_the_memory_agree_on_what_is_contained(
+    database: Database[dict[str, Any]], resources: list[dict[str, Any]], question: list[tuple[str, str]]
+) -> None:
+    collection = database["Task_containing"]
+    resources = [{**each, "id": f"{number}"} for number, each in enumerate(resources)]
+    collection.delete_many({})
+    if resources:
+        collection.insert_many(documents(resources))
+    pairs = [pair for pair in question if not pair[0].startswith(("_id", "_lastUpdated"))]
+    query = contained_query(asked("Observation", pairs), "Task")
+
+    in_database = {each["_id"] for each in collection.find(query_filter(query), {"_id": 1})}
+
+    assert in_database == {each["id"] for each in resources if matches(query, each)}
+
+
+def test_of_its_own_type_both_finds_what_matches_and_what_contains_it() -> None:
+    inner = {"resourceType": "Observation", "id": "c", "status": "final"}
+    outer = {"resourceType": "Observation", "id": "1", "status": "amended", "contained": [inner]}
+    pairs = [("status", "final")]
+    assert matches(contained_query(asked("Observation", pairs, "both"), "Observation"), outer)
+    assert matches(contained_query(asked("Observation", pairs, "both"), "Observation"), inner)
+    assert not matches(contained_query(asked("Observation", pairs), "Observation"), inner)
+    assert matches(contained_query(asked("Observation", [], "both"), "Observation"), inner)
+    assert not matches(contained_query(asked("Observation", []), "Observation"), inner)
+    assert not matches(contained_query(asked("Task", pairs), "Observation"), outer)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("_id", "1"),
+        ("_lastUpdated", "2026"),
+        ("_list", "1"),
+        ("_has:Observation:patient:code", "1"),
+        ("_filter", "active eq true and not (_id eq 1)"),
+        ("_sort", "name"),
+        ("_include", "Patient:link"),
+    ],
+)
+def test_what_cannot_be_asked_of_what_is_contained_is_refused(pair: tuple[str, str]) -> None:
+    with pytest.raises(MalformedRequest, match="contained"):
+        check_contained_query(asked("Patient", [pair]))
+
+
+def holding(version_of: Callable[..., Stored], id: str, code: str) -> Stored:
+    contained = {"resourceType": "Observation", "id": "c", "code": {"coding": [{"code": code}]}}
+    return version_of("List", id, content={"contained": [contained]}, audience="everyone")
+
+
+def found(store: MongoStore, code: str) -> list[str]:
+    query = contained_query(asked("Observation", [("code", code)]), "List")
+    return [each.id for each in store.search_several([(query, EVERYONE)], MOMENT).matches]
+
+
+def test_what_an_earlier_version_stored_is_gathered_before_anything_is_answered(
+    keeping: MongoStore, version_of: Callable[..., Stored]
+) -> None:
+    ids, code = sorted(uuid.uuid4().hex for _ in range(3)), uuid.uuid4().hex
+    for id in ids:
+        keeping.transact(lambda tx, id=id: tx.save(holding(version_of, id, code)))  # type: ignore[misc]
+    assert found(keeping, code) == ids
+
+    lists = keeping._database["List"]
+    lists.update_many({"_id": ids[0]}, {"$unset": {"c": ""}, "$pull": {"t": "_contains=Observation"}})
+    keeping._database["contained_gathered"].delete_one({"_id": "List"})
+    keeping.prepare(TYPES)
+    with pytest.raises(Unavailable, match="What the stored List resources contain is still being gathered"):
+        found(keeping, code)
+    keeping.gather(TYPES)
+
+    assert found(keeping, code) == ids
+    assert "IXSCAN" in repr(
+        lists.find(query_filter(contained_query(asked("Observation", [("code", code)]), "List"))).explain()
+    )
+
+
+def test_what_contains_nothing_keeps_nothing(keeping: MongoStore, version_of: Callable[..., Stored]) -> None:
+    id = uuid.uuid4().hex
+    keeping.transact(lambda tx: tx.save(version_of("Task", id, content={"contained": [{"resourceType": "Basic"}]})))
+    document = keeping._database["Task"].find_one({"_id": id})
+    assert document is not None
+    assert "c" not in document
+    assert not [each for each in document["t"] if each.startswith("_contains")]
+
+
+def test_pages_of_contained_resources_hold_each_container_once(
+    keeping: MongoStore, version_of: Callable[..., Stored]
+) -> None:
+    ids, code = sorted(uuid.uuid4().hex for _ in range(5)), uuid.uuid4().hex
+    for id in ids:
+        keeping.transact(lambda tx, id=id: tx.save(holding(version_of, id, code)))  # type: ignore[misc]
+    base, shown, cursor = asked("Observation", [("code", code), ("_count", "2")]), [], None
+    while True:
+        query = replace(base, cursor=cursor)
+        page = keeping.search_several(
+            [(contained_query(query, name), EVERYONE) for name in ("Observation", "List", "Task")], MOMENT
+        )
+        shown += [each.id for each in page.matches]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert shown == ids
