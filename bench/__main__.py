@@ -14,7 +14,7 @@ from bench.figures import Figure, keep, show
 from bench.ground import Ground
 from bench.load import WrongAnswer
 from bench.rounds import QUICK, Scale
-from bench.rows import ROWS
+from bench.rows import LEFT_OUT, ROWS
 from fhir_server.demo.processes import NotStarted
 
 
@@ -27,13 +27,19 @@ from fhir_server.demo.processes import NotStarted
 @click.option("--seconds", type=click.FloatRange(0.1), help="Length of a round.")
 @click.option("--tasks", type=click.IntRange(100), help="Tasks of the large caseload.")
 @click.option(
+    "--synthea",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    envvar="SAMEN_TEST_SYNTHEA",
+    help="A folder of Synthea's transaction Bundles, for the row synthea.",
+)
+@click.option(
     "--data",
     type=click.Path(path_type=Path),
     default=Path("var/bench"),
     show_default=True,
     help="Where the embedded MongoDB, logs and figures lie; large caseloads are kept there and used again.",
 )
-def main(quick: bool, only: tuple[str, ...], data: Path, **asked: Any) -> None:
+def main(quick: bool, only: tuple[str, ...], data: Path, synthea: Path | None, **asked: Any) -> None:
     """Measure the rows of the performance budget, each against its baseline in turn.
 
     Without SAMEN_MONGODB_URL an embedded MongoDB is started. In a given one only databases named samen_bench and
@@ -49,11 +55,14 @@ def main(quick: bool, only: tuple[str, ...], data: Path, **asked: Any) -> None:
     console = Console(highlight=False)
     figures: list[Figure] = []
     missed: list[str] = []
-    with Ground(data, scale) as ground:
+    with Ground(data, scale, synthea) as ground:
         for name in only or ROWS:
             console.print(f"measuring {name} ...", style="dim")
             try:
-                figures += ROWS[name](ground)
+                measured = ROWS[name](ground)
+                figures += measured
+                if not measured:
+                    console.print(f"{name} was left out: {LEFT_OUT[name]}", style="yellow")
             except (WrongAnswer, NotStarted) as error:
                 console.print(f"{name} could not be measured: {error}", style="red")
                 missed.append(name)

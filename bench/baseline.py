@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from bson import Binary
 from flask import Flask, Response, request
 from pymongo import ASCENDING, MongoClient
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
@@ -18,6 +19,8 @@ Document: TypeAlias = dict[str, Any]
 WRITTEN = "bench_written"
 HISTORY = "bench_history"
 OUTBOX = "bench_outbox"
+GUARDS = "bench_guards"
+AUDIT = "bench_audit"
 _DURABLE = WriteConcern(w="majority", j=True)
 
 
@@ -36,7 +39,7 @@ class _Lazy:
 
 def prepare(database: Database[Document]) -> None:
     """The collections of the bare writes; what is created has one index beside `_id`."""
-    for name in (WRITTEN, HISTORY, OUTBOX):
+    for name in (WRITTEN, HISTORY, OUTBOX, GUARDS, AUDIT):
         database.create_collection(name)
     database[WRITTEN].create_index([("patient", ASCENDING)])
 
@@ -78,6 +81,23 @@ def views(settings: Settings) -> Flask:
                 ReadConcern("snapshot"),
                 _DURABLE,
             )
+        return _json(body)
+
+    @app.put("/update/<id>")
+    def update(id: str) -> Response:
+        """One transaction, majority and journaled: a guard counts up, the current document is replaced, two inserts."""
+        body = request.get_data()
+        bound = database()
+
+        def write(within: ClientSession) -> None:
+            document = _document(body, id)
+            bound[GUARDS].update_one({"_id": id}, {"$inc": {"turn": 1}}, upsert=True, session=within)
+            bound[WRITTEN].replace_one({"_id": id}, {**document, "_id": id}, upsert=True, session=within)
+            bound[HISTORY].insert_one(document, session=within)
+            bound[AUDIT].insert_one(_document(body[:300], id), session=within)
+
+        with bound.client.start_session(causal_consistency=False) as session:
+            session.with_transaction(write, ReadConcern("snapshot"), _DURABLE)
         return _json(body)
 
     @app.get("/search/<path:patient>")

@@ -33,8 +33,9 @@ _TOKEN_LIFE = timedelta(hours=12)
 class Ground:
     """The ground of one run; `close` takes the servers down again. Large caseloads stay in `data` for the next run."""
 
-    def __init__(self, data: Path, scale: Scale) -> None:
+    def __init__(self, data: Path, scale: Scale, synthea: Path | None = None) -> None:
         self.data = data.absolute()
+        self.synthea = synthea
         self.scale = scale
         self._stack = ExitStack()
         self._ports: dict[tuple[str, str], int] = {}

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 from urllib.parse import urlencode
 
 from bench import scene as scenes
@@ -16,12 +17,16 @@ from bench.rounds import Duel, Spread, duel, spread
 from bench.scene import Scene
 from bench.serving import BASELINE, JOURNALED, OURS, WITHOUT_AUDIT, serving
 from fhir_server.care.task_states import OPEN
+from fhir_server.demo.directory import OPERATOR
 from fhir_server.fhir.dates import now
-from fhir_server.fhir.json import encode
+from fhir_server.fhir.json import decode, encode
 
 Row = Callable[[Ground], list[Figure]]
 
 PAGE = 50
+TOGETHER = 10
+UPLOADS = 4
+_UNTIL_LOADED = 3_600.0
 _MEGABYTE = 1024 * 1024
 
 
@@ -65,6 +70,52 @@ def workflow(ground: Ground) -> list[Figure]:
     times = ", ".join(f"{step} {_milliseconds(spread([r.median(step) for r in fought.ours]).median)}" for step in steps)
     what = "create a Task and move it to its end"
     return [_throughput("task", what, fought, "a transaction of 3 inserts", 0.5, f"p50: {times}")]
+
+
+def transaction(ground: Ground) -> list[Figure]:
+    """ten creates in one transaction, and ten one after the other, by the same client."""
+    found = scene(ground)
+    together = [encode(scenes.observations_at_once(case, TOGETHER)) for case in found.cases]
+    singles = [encode(scenes.observation(case)) for case in found.cases]
+    many = [Request("transaction", request("POST", "/fhir/", found.home, body)) for body in together]
+    one = [Request("create", request("POST", "/fhir/Observation", found.home, body), 201) for body in singles]
+    fought = duel(
+        ground.crowd(OURS, _spread_over(many, ground.scale.connections)),
+        ground.crowd(OURS, _spread_over(one, ground.scale.connections)),
+        ground.scale,
+    )
+    ours, theirs = (spread([_rate(r) for r in rounds]).median for rounds in (fought.ours, fought.theirs))
+    told = f"{ours * TOGETHER:,.0f} resources/s", f"{theirs:,.0f} resources/s, one by one"
+    ratio = spread([TOGETHER * _rate(a) / _rate(b) for a, b in zip(fought.ours, fought.theirs, strict=True)])
+    return [Figure("transaction", f"create {TOGETHER} Observations in a transaction", *told, ratio, 3.0)]
+
+
+def note(ground: Ground) -> list[Figure]:
+    """update of a Task's note."""
+    found = scene(ground)
+    each = min(ground.scale.connections, len(found.cases))
+    ours = [scenes.notes(found, found.cases[start::each]) for start in range(each)]
+    bodies = [(encode(scenes.task(case)), case.task.partition("/")[2]) for case in found.cases]
+    bare = [Request("update", request("PUT", f"/update/{id}", {}, body)) for body, id in bodies]
+    fought = duel(ground.crowd(OURS, ours), ground.crowd(BASELINE, _spread_over(bare, each)), ground.scale)
+    against = "a transaction of guard, current, history, audit"
+    return [_throughput("note", "add a note to a Task", fought, against, 0.5)]
+
+
+def synthea(ground: Ground) -> list[Figure]:
+    """load of Synthea's Bundles by the operator, 4 uploads at once; wants --synthea or SAMEN_TEST_SYNTHEA."""
+    files = sorted(ground.synthea.glob("*.json")) if ground.synthea else []
+    if not files:
+        return []
+    scene(ground)
+    operator = ground.headers(OPERATOR.reference, "samen/import", "samen/operate")
+    # Hospitals and practitioners are files of their own, to which those of the people refer by a condition.
+    shared = [file for file in files if "Information" in file.name]
+    resources = sum(len(decode(file.read_bytes())["entry"]) for file in files)
+    taken = _uploads(ground, operator, shared, 1) + _uploads(ground, operator, sorted({*files} - {*shared}), UPLOADS)
+    rate = resources / taken
+    what = f"load {resources:,} resources of Synthea, {UPLOADS} uploads at once"
+    return [Figure("synthea", what, f"{rate:,.0f} resources/s", f"{taken:.1f} s", spread([1.0]))]
 
 
 def search(ground: Ground) -> list[Figure]:
@@ -128,12 +179,21 @@ ROWS: Mapping[str, Row] = {
     "read": read,
     "create": create,
     "task": workflow,
+    "note": note,
+    "transaction": transaction,
     "search": search,
     "worklist": worklist,
     "organisation": organisation,
+    "synthea": synthea,
     "memory": memory,
     "start": start,
 }
+
+LEFT_OUT = {
+    "synthea": "name a folder of Synthea's transaction Bundles by --synthea or SAMEN_TEST_SYNTHEA",
+    "memory": "only Linux tells what processes use",
+}
+"""Rows that bring no figure everywhere, and why."""
 
 
 def _first_answer(ground: Ground, number: int) -> float:
@@ -141,6 +201,20 @@ def _first_answer(ground: Ground, number: int) -> float:
     begun = time.perf_counter()
     with serving(OURS, ground.environment(CASES), free_port(), ground.data / f"start-{number}.log"):
         return time.perf_counter() - begun
+
+
+def _uploads(ground: Ground, operator: dict[str, str], files: list[Path], at_once: int) -> float:
+    """Seconds until each file is loaded, so many at a time, each connection taking the next that waits."""
+    waiting = iter(files)
+
+    def conversation() -> Conversation:
+        for file in waiting:
+            yield Request(file.name, request("POST", "/fhir/", operator, file.read_bytes()))
+
+    crowd = ground.crowd(OURS, [conversation() for _ in range(at_once)])
+    lasted = crowd.round(_UNTIL_LOADED).lasted
+    crowd.close()
+    return lasted
 
 
 def _observations(found: Scene) -> list[Request]:

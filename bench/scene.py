@@ -117,6 +117,26 @@ def workflow(scene: Scene, cases: tuple[Case, ...]) -> Conversation:
                 moved = decode(answer.body)
 
 
+def notes(scene: Scene, cases: tuple[Case, ...]) -> Conversation:
+    """The nurses add a note to the Task of each case in turn, always on the version that they read last."""
+    current: dict[str, Resource] = {}
+    while True:
+        for case in cases:
+            if case.task not in current:
+                answer = yield Request("read the Task", request("GET", f"/fhir/{case.task}", scene.home))
+                current[case.task] = decode(answer.body)
+            told = [*current[case.task].get("note", []), {"text": "Gezien"}]
+            answer = yield Request("add a note", _put({**current[case.task], "note": told}, scene.home))
+            current[case.task] = decode(answer.body)
+
+
+def observations_at_once(case: Case, how_many: int) -> Resource:
+    """A transaction that creates so many measurements of a person."""
+    request = {"method": "POST", "url": "Observation"}
+    entries = [{"resource": observation(case, number), "request": request} for number in range(how_many)]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
 def _open(hosp: dict[str, str], home: dict[str, str], times: int, observations: int, cases: list[Case]) -> Conversation:
     """Refer a person, let the nurses accept, fill the chart; the plan stays open and the nurses stay in it."""
     for _ in range(times):

@@ -89,7 +89,8 @@ def _below(at: str, path: ElementPath, held: Resource, step: int = 0) -> Resourc
     else:
         plain, following = datatype.removeprefix("#"), path.steps[step + 1]
         inside = held.get(here.name, {})
-        inside = fields_of(load(), plain, {}) | (inside[0] if isinstance(inside, list) else inside)
+        least = _value(element, datatype, path) if datatype == "Reference" else fields_of(load(), plain, {})
+        inside = least | (inside[0] if isinstance(inside, list) else inside)
         value = _beside(plain, following, inside) | _below(plain, path, inside, step + 1)
     if here.element is not None:
         value = {**value, here.element: here.value}

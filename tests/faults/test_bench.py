@@ -35,6 +35,18 @@ def test_reading_is_measured_against_a_bare_view_and_the_figures_are_kept(mongo_
 
 def test_help_names_the_rows_and_shows_examples() -> None:
     told = run_bench("--help").stdout
-    for row in ("read", "create", "task", "search", "worklist", "organisation", "memory", "start"):
+    for row in (
+        "read",
+        "create",
+        "task",
+        "note",
+        "transaction",
+        "search",
+        "synthea",
+        "worklist",
+        "organisation",
+        "memory",
+        "start",
+    ):
         assert row in told
     assert "python -m bench --quick --only read" in told

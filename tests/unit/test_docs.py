@@ -17,7 +17,7 @@ HISTORY = {"CHANGELOG.md", "docs/decisions"}
 ROOMS = r"(?:fhir_server|docs|tests|tools|bench|deploy|profiles|mappings|\.ci)/"
 MADE_WHILE_RUNNING = {"deploy/secrets", "deploy/certificates"}
 # Variables of the tests and of the compose file, not of the server.
-OTHER_VARIABLES = {"SAMEN_TEST_R4_EXAMPLES", "SAMEN_TEST_R4_XML", "SAMEN_TEST_FHIR_KIT"}
+OTHER_VARIABLES = {"SAMEN_TEST_R4_EXAMPLES", "SAMEN_TEST_SYNTHEA", "SAMEN_TEST_R4_XML", "SAMEN_TEST_FHIR_KIT"}
 
 
 def pages() -> Iterator[Path]:
