@@ -58,7 +58,8 @@ class Programme:
     `titles` are by language. `enrolment` are the conditions that it takes in. `offer_demographics` are the element
     paths of Patient that the owner of a Task may see before it accepts. `read_after_end` is how long a former member
     still reads plan, team and its Tasks. `service_type` marks the HealthcareServices that can be custodian.
-    `countries` are the names that an address may give its country.
+    `countries` are the names that an address may give its country. `national_identifiers` are the systems of the
+    numbers by which a country knows its people: who has the same one is the same person.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Programme:
     roles: Mapping[str, tuple[Coding, ...]]
     service_type: Coding
     countries: tuple[str, ...] = ()
+    national_identifiers: tuple[str, ...] = ()
     regions: tuple[Region, ...] = ()
     categories: tuple[Coding, ...] = ()
     team_categories: tuple[Coding, ...] = ()
@@ -171,6 +173,11 @@ class _ProgrammeSchema(Schema):
     roles = fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(_CodingSchema)), required=True)
     service_type = fields.Nested(_CodingSchema, required=True, data_key="custodianServiceType")
     countries = fields.List(fields.String(), load_default=list)
+    national_identifiers = fields.List(
+        fields.String(validate=validate.Regexp(r"(https?://|urn:)\S+$")),
+        load_default=list,
+        data_key="nationalIdentifiers",
+    )
     regions = fields.List(fields.Nested(_RegionSchema), load_default=list)
     categories = fields.List(fields.Nested(_CodingSchema), load_default=list)
     team_categories = fields.List(fields.Nested(_CodingSchema), load_default=list, data_key="teamCategories")

@@ -13,6 +13,7 @@ from fhir_server.care.tasks import focus
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import reference_to
 from fhir_server.viewer.care_teams import ConsentShown, TeamShown, consent_shown, team_shown
+from fhir_server.viewer.doubles import Double, doubles
 from fhir_server.viewer.due_dates import OPEN_STATUSES
 from fhir_server.viewer.plans import Parts, PlanShown, by_reference, plan_shown
 from fhir_server.viewer.questions import Questions, Version
@@ -63,6 +64,7 @@ class PersonShown:
     """The person page; `more_tasks` when there are more Tasks than it shows."""
 
     identity: Identity
+    doubles: tuple[Double, ...]
     consent: ConsentShown
     plans: tuple[PlanShown, ...]
     tasks: tuple[TaskShown, ...]
@@ -85,6 +87,7 @@ def person_shown(id: str, questions: Questions, reading: Reading, programmes: Se
     tasks = [found.task_shown(task, written_by) for task in found.tasks]
     return PersonShown(
         identity=_identity(person, found.of("Condition"), reading),
+        doubles=doubles(person, questions, {each for known in programmes for each in known.national_identifiers}),
         consent=consent_shown(consents, questions),
         plans=_plans(found, orders, teams, programmes),
         tasks=tuple(tasks),
