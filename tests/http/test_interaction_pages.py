@@ -1,27 +1,42 @@
-"""The curl lines of the pages about patch, conditions, histories, delete and /metadata do what their pages say."""
+"""The curl lines of the pages about interactions do what their pages say."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.curl_lines import asked_by
+from fhir_server.fhir.json import encode
+from tests.curl_lines import asked_by, commands_of
 from tests.http.resources import ALSO
 from tests.minimal import minimal
 from tests.world import Party, World
 
 PAGES = Path(__file__).parents[2] / "docs" / "interactions"
 BASE = "http://127.0.0.1:8080/fhir"
-SAID = {"patch": {200}, "conditional": {201}, "history": {200}, "delete": {204}, "capabilities": {200}}
+SAID = {
+    "batch": {200},
+    "capabilities": {200},
+    "conditional": {201},
+    "create": {201},
+    "delete": {204},
+    "history": {200},
+    "patch": {200},
+    "read": {200},
+    "search": {200},
+    "transaction": {200},
+    "update": {200},
+    "vread": {200},
+}
 
 
-def curls(name: str) -> list[str]:
-    """The commands of a page, each on one line."""
-    text = re.sub(r"\\\n +", "", (PAGES / f"{name}.md").read_text())
-    return re.findall(r"^ {4}(curl .+)$", text, re.MULTILINE)
+def text_of(name: str) -> str:
+    """A page."""
+    return (PAGES / f"{name}.md").read_text()
 
 
-COMMANDS = [pytest.param(name, line, id=f"{name} {n}") for name in SAID for n, line in enumerate(curls(name), 1)]
+COMMANDS = [
+    pytest.param(name, line, id=f"{name} {n}") for name in SAID for n, line in enumerate(commands_of(text_of(name)), 1)
+]
 
 
 @pytest.fixture
@@ -40,15 +55,33 @@ def named(hosp: Party) -> dict[str, str]:
     return {"Patient": patient, "Subscription": f"Subscription/{subscription}"}
 
 
+def sent(hosp: Party, patient: str) -> dict[str, bytes]:
+    """What the files of the examples hold: the Patient as a change or a new one, the Bundle that its page shows."""
+    bundle = re.search(
+        r'^ {4}(\{"resourceType": "Bundle", "type": "transaction".*?\}\]\})$', text_of("transaction"), re.M | re.S
+    )
+    assert bundle is not None
+    return {
+        "patient.json": encode({**hosp.read(patient), "birthDate": "1961-04-05"}),
+        "bundle.json": bundle[1].encode(),
+    }
+
+
 def test_each_page_has_a_command() -> None:
-    assert [name for name in SAID if not curls(name)] == []
+    pages = {page.stem for page in PAGES.glob("*.md")} - {"README"}
+
+    assert SAID.keys() == pages
+    assert [name for name in SAID if not commands_of(text_of(name))] == []
 
 
 @pytest.mark.parametrize(("name", "line"), COMMANDS)
 def test_a_command_of_a_page_does_what_the_page_says(hosp: Party, named: dict[str, str], name: str, line: str) -> None:
     line = re.sub(r"\b([A-Z]\w+)/\d+\b", lambda match: named[match[1]], line)
-    asked = asked_by(line, BASE)
+    line = line.replace("patient=7", f"patient={named['Patient']}")
+    asked = asked_by(line, BASE, sent(hosp, named["Patient"]))
 
     reply = hosp.ask(asked.method, asked.url, asked.body, **asked.headers)
 
     assert reply.status in SAID[name], reply.body
+    if name in {"batch", "transaction"}:
+        assert {entry["response"]["status"][:3] for entry in reply.body["entry"]} <= {"200", "201"}
