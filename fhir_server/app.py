@@ -142,11 +142,12 @@ def web(parts: Parts) -> Flask:
 
 
 def run_worker(settings: Settings, stop: threading.Event | None = None) -> None:
-    """Deliver notifications, and index by new search parameters, until told to end."""
+    """Deliver notifications, index by new search parameters, settle the audit of the dead, until told to end."""
     parts = build(settings)
     indexing = Reindexing(Connection(settings.mongodb_url, settings.database))
     ending = stop or threading.Event()
-    threading.Thread(target=indexing.keep_up, args=(ending,), name="indexing", daemon=True).start()
+    for name, keep_up in (("indexing", indexing.keep_up), ("audit", parts.store.keep_audit_settled)):
+        threading.Thread(target=keep_up, args=(ending,), name=name, daemon=True).start()
     worker.main(
         parts.store,
         queue_in(Connection(settings.mongodb_url, settings.database).database),

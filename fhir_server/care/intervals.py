@@ -15,8 +15,11 @@ ALWAYS: Intervals = ((BEGINNING, FOREVER),)
 
 def joined(intervals: Iterable[Interval]) -> Intervals:
     """Their union: in order, apart from each other, none of them empty."""
+    apart = sorted([interval for interval in intervals if interval[0] < interval[1]])
+    if len(apart) < 2:
+        return tuple(apart)
     united: list[Interval] = []
-    for start, end in sorted(interval for interval in intervals if interval[0] < interval[1]):
+    for start, end in apart:
         if united and start <= united[-1][1]:
             united[-1] = (united[-1][0], max(end, united[-1][1]))
         else:

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/datatypes.html#dateTime
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 _PARTS = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})"
@@ -23,6 +24,7 @@ def now() -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+@lru_cache(maxsize=8192)
 def time_range(text: str) -> tuple[datetime, datetime]:
     """The half-open range of time that a FHIR date, dateTime or instant stands for; no zone means UTC.
 

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/references.html
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.fhir.json import Resource
@@ -27,6 +28,7 @@ class Reference:
         return f"{self.type}/{self.id}"
 
 
+@lru_cache(maxsize=8192)
 def parse_reference(text: str) -> Reference | None:
     """`Type/id` or `Type/id/_history/v` as a Reference; None for anything else (absolute, urn, contained, query)."""
     match = _LITERAL.fullmatch(text)

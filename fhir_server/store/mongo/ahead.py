@@ -6,8 +6,8 @@ turn is read first, the rest after it; when the transaction then takes exactly t
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from pymongo.collection import Collection
@@ -54,9 +54,6 @@ class _Wanted:
     plans: frozenset[str]
     people: frozenset[str]
 
-    def __sub__(self, other: "_Wanted") -> "_Wanted":
-        return _Wanted(self.references - other.references, self.plans - other.plans, self.people - other.people)
-
     @property
     def keys(self) -> list[str]:
         """The guards of what is wanted."""
@@ -74,9 +71,9 @@ def read_ahead(collections: Collections, foreseen: Foreseen) -> Ahead:
     )
     _gather(collections, foreseen, wanted, ahead)
     if foreseen.workflow:
-        more = _led_to(ahead, foreseen) - wanted
-        if more.plans:
-            _gather(collections, foreseen, more, ahead)
+        more = _led_to(ahead, foreseen)
+        if more.plans - wanted.plans:
+            _gather(collections, foreseen, replace(more, plans=more.plans - wanted.plans), ahead)
     return ahead
 
 
@@ -98,24 +95,24 @@ def _gather(collections: Collections, foreseen: Foreseen, wanted: _Wanted, ahead
         _put(document.pop(_FROM), document, wanted, ahead)
 
 
-def _parts(wanted: _Wanted, workflow: Sequence[str]) -> Iterable[tuple[str, Pipeline]]:
+def _parts(wanted: _Wanted, workflow: Sequence[str]) -> Iterator[tuple[str, Pipeline]]:
     """The collections to read, each with what is asked of it."""
     ids: dict[str, list[str]] = defaultdict(list)
     for parsed in filter(None, map(parse_reference, sorted(wanted.references))):
         ids[parsed.type].append(parsed.id)
-    plans = sorted(wanted.plans)
-    yield GUARDS, _tagged(GUARDS, {"_id": {"$in": wanted.keys}})
-    yield CIRCLES, _tagged(CIRCLES, _either([("_id", plans), ("patient", sorted(wanted.people))]))
+    plans = {"$in": sorted(wanted.plans)}
+    if workflow:
+        yield GUARDS, _tagged(GUARDS, {"_id": {"$in": wanted.keys}})
+    if wanted.people:
+        yield CIRCLES, _tagged(CIRCLES, {"patient": {"$in": sorted(wanted.people)}})
+    elif workflow:
+        yield CIRCLES, _tagged(CIRCLES, {"_id": plans})
     for name in sorted({*ids, *workflow}):
-        lying = plans if name in workflow else []
-        yield name, _tagged(name, _either([("_id", ids.get(name, [])), ("plans", lying)]), WITHOUT_SEARCH_VALUES)
-    if plans:
-        yield MOVES, _tagged(MOVES, {"plan": {"$in": plans}})
-
-
-def _either(asked: Iterable[tuple[str, Sequence[str]]]) -> Document:
-    conditions = [{name: {"$in": list(values)}} for name, values in asked if values]
-    return {"$or": conditions} if len(conditions) > 1 else conditions[0] if conditions else {"_id": {"$in": []}}
+        # What a write names of the workflow lies in its plan as a rule; a second condition costs as much as a question.
+        condition = {"plans": plans} if name in workflow else {"_id": {"$in": ids[name]}}
+        yield name, _tagged(name, condition, WITHOUT_SEARCH_VALUES)
+    if workflow:
+        yield MOVES, _tagged(MOVES, {"plan": plans})
 
 
 def _tagged(name: str, condition: Document, left_out: Mapping[str, int] | None = None) -> Pipeline:
@@ -126,12 +123,13 @@ def _tagged(name: str, condition: Document, left_out: Mapping[str, int] | None =
 def _look_for(wanted: _Wanted, workflow: Sequence[str], ahead: Ahead) -> None:
     """Note what was looked for, so that what is not found is known to be absent."""
     for parsed in filter(None, map(parse_reference, wanted.references)):
-        ahead.stored.setdefault((parsed.type, parsed.id), None)
+        if parsed.type not in workflow:
+            ahead.stored.setdefault((parsed.type, parsed.id), None)
     ahead.people |= wanted.people
     for plan in wanted.plans:
         ahead.moves.setdefault(plan, [])
         ahead.lying.update({(plan, name): [] for name in workflow})
-    for key in wanted.keys:
+    for key in wanted.keys if workflow else ():
         ahead.turns.setdefault(key, 0)
 
 

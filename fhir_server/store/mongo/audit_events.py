@@ -37,7 +37,7 @@ def insert(connection: Connection, records: Sequence[bytes], seconds: float) -> 
     """
     documents = []
     for record in records:
-        documents.append(RawBSONDocument(bson.encode(_document_of(record))))
+        documents.append(RawBSONDocument(bson.encode(event_document(record))))
         time.sleep(0)
     command = {
         "insert": AUDIT_EVENTS,
@@ -57,7 +57,8 @@ def audit_document(event: Resource, stamp: Stamp) -> Document:
     return _document(event, encode(event), stamp)
 
 
-def _document_of(record: bytes) -> Document:
+def event_document(record: bytes) -> Document:
+    """The document of the AuditEvent that a journal record keeps."""
     stamp, body = _record.decode(record)
     return _document(decode(body), bytes(body), stamp)
 

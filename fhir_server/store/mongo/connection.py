@@ -24,6 +24,8 @@ from fhir_server.store.mongo.documents import Document
 DURABLE = WriteConcern(w="majority", j=True)
 ACKNOWLEDGED = WriteConcern(w=1)
 
+UNKNOWN = "The database stopped answering while it was storing this. Read it again before you repeat the change."
+
 _DUPLICATE_KEY = 11000
 _OBJECT_TOO_LARGE = 10334
 _SELECTION_MS = 5_000

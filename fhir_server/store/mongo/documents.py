@@ -34,7 +34,8 @@ AUDIT_EVENTS = "AuditEvent"
 
 
 # What only searches and the audit need stays in the database.
-WITHOUT_SEARCH_VALUES = {name: 0 for name in ("t", "d", "s", "n", "g", "m", "has", "k", "told", "w", "c")}
+SEARCH_VALUES = ("t", "d", "s", "n", "g", "m", "has", "k", "own", "w", "c")
+WITHOUT_SEARCH_VALUES = dict.fromkeys((*SEARCH_VALUES, "told", "waiting"), 0)
 
 
 def current_document(stored: Stored, *, words: bool = False) -> Document:

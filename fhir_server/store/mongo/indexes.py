@@ -4,7 +4,8 @@ Three kinds. Worklists: `{readers.p, status, due, _id}`, one range for each part
 coordination types and Patient carry readers. The chart of a person: `{k.patient.lo, k.date.hi, _id}`, newest first.
 Everything else: `{t, _id}`, one range for any code, reference or uri. MongoDB allows one array in an index, so `t`,
 `readers` and `plans` never share one, and what stands beside them are the scalar keys of `search/keys.py`.
-Types whose words are kept have `{w, _id}`. Every index ends in `_id`, so that a page can begin after any document.
+Types whose words are kept have `{w, _id}`. Every index ends in `_id`, so that a page can begin after any document. One
+more, of hardly any keys, finds the documents in which AuditEvents wait.
 """
 
 import hashlib
@@ -37,6 +38,8 @@ STATUS_OF = {
 _STAMPED = frozenset({*STATUS_OF, "Patient"})
 _CASELOAD = "readers.p"
 _WORDS: Fields = ("w", "_id")
+_WAITING = "waiting"
+_OF_WAITING = IndexModel([(_WAITING, ASCENDING)], sparse=True)
 
 
 def keyed(type_name: str) -> frozenset[str]:
@@ -60,7 +63,8 @@ def ensure_indexes(database: Database[Document], type_names: Sequence[str], full
     kept = {each["_id"]: each["fields"] for each in database[FINGERPRINTS].find({"_id": {"$in": list(wanted)}})}
     for type_name, fingerprint in wanted.items():
         if kept.get(type_name) != fingerprint:
-            database[type_name].create_indexes(indexes_of(type_name, words=type_name in full_text))
+            declared = indexes_of(type_name, words=type_name in full_text)
+            database[type_name].create_indexes([*declared, _OF_WAITING])
             database[FINGERPRINTS].replace_one({"_id": type_name}, {"fields": fingerprint}, upsert=True)
 
 
@@ -102,5 +106,5 @@ def _worklists(type_name: str) -> list[Fields]:
 
 
 def _fingerprint(type_name: str, *, words: bool) -> str:
-    fields = (*_fields_of(type_name), *((_WORDS,) if words else ()))
+    fields = (*_fields_of(type_name), *((_WORDS,) if words else ()), _WAITING)
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()

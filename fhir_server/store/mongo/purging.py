@@ -36,6 +36,7 @@ from fhir_server.store.mongo.documents import (
     refers_to,
     stored_from,
 )
+from fhir_server.store.mongo.waiting import rescue
 from fhir_server.store.purges import Purge
 
 PURGES, PURGED = "purges", "purged"
@@ -234,6 +235,7 @@ class MongoPurges:
         if versions:
             self._collection(HISTORY).bulk_write(versions, session=session)
         for type_name, some in ids.items():
+            rescue(self._collection, type_name, some, session)
             self._collection(type_name).bulk_write([DeleteOne({"_id": id}) for id in some], session=session)
 
     def _in_order(self, name: str, after: str, condition: Document) -> Iterator[Document]:

@@ -8,16 +8,25 @@ from typing import TypeAlias
 from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
+from pymongo.errors import DocumentTooLarge, DuplicateKeyError, PyMongoError
 
-from fhir_server.fhir.errors import VersionConflict
+from fhir_server.fhir.errors import Unavailable, VersionConflict
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Circle, Stored
-from fhir_server.store.mongo.documents import CIRCLES, Document, circle_document, current_document, stamp_fields
+from fhir_server.store.mongo.connection import UNKNOWN
+from fhir_server.store.mongo.documents import (
+    CIRCLES,
+    SEARCH_VALUES,
+    Document,
+    circle_document,
+    current_document,
+    stamp_fields,
+)
 
 Collections: TypeAlias = Callable[[str], Collection[Document]]
 Session: TypeAlias = ClientSession | None
 Key: TypeAlias = tuple[str, str]
-Operation: TypeAlias = InsertOne[Document] | ReplaceOne[Document]
+Operation: TypeAlias = InsertOne[Document] | UpdateOne
 
 # What a change of team or the opening of a plan changes in a stamp without a new version.
 _MOVING = frozenset({"plans", "readers"})
@@ -47,7 +56,7 @@ def versions(
         stamp = seen.get((save.stored.type, save.stored.id))
         by_type[save.stored.type].append(_operation(save, stamp, words=save.stored.type in full_text))
     for type_name, operations in by_type.items():
-        operations.sort(key=lambda operation: isinstance(operation, ReplaceOne))  # one command of each kind
+        operations.sort(key=lambda operation: isinstance(operation, UpdateOne))  # one command of each kind
         done = collections(type_name).bulk_write(operations, session=session)
         if done.inserted_count + done.matched_count < len(operations):
             raise conflict(f"A {type_name}")
@@ -82,6 +91,18 @@ def additions(collections: Collections, appends: Mapping[str, Sequence[Document]
             collections(name).insert_many(documents, session=session)
 
 
+def alone(collections: Collections, stored: Stored, told: Document, *, words: bool) -> None:
+    """Insert a new document with what waits in it, outside of any transaction. Raises Unavailable when it is unknown
+    whether it is kept."""
+    collection = collections(stored.type)
+    try:
+        collection.insert_one({**current_document(stored, words=words), **told})
+    except (DuplicateKeyError, DocumentTooLarge):
+        raise
+    except PyMongoError as error:
+        raise Unavailable(UNKNOWN) from error
+
+
 def conflict(what: str) -> VersionConflict:
     """The error for a write that follows another version than the stored one."""
     return VersionConflict(f"{what} is no longer as it was read. Read it again, then repeat the change.")
@@ -91,7 +112,14 @@ def _operation(save: Save, seen: Stamp | None, *, words: bool) -> Operation:
     document = current_document(save.stored, words=words)
     if not save.expected:
         return InsertOne(document)
-    return ReplaceOne({"_id": save.stored.id, "v": save.expected, **_as_seen(seen)}, document)
+    there = {"_id": document.pop("_id"), "v": save.expected, **_as_seen(seen)}
+    return UpdateOne(there, _following(document))
+
+
+def _following(document: Document) -> Document:
+    """The change to a later version: what waits for the audit in the document stays."""
+    absent = [name for name in SEARCH_VALUES if name not in document]
+    return {"$set": document, **({"$unset": dict.fromkeys(absent, "")} if absent else {})}
 
 
 def _as_seen(stamp: Stamp | None) -> Document:

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,24 +19,33 @@ from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeou
 from pymongo.read_concern import ReadConcern
 
 from fhir_server.definitions.search_parameters import using
-from fhir_server.fhir.errors import Unavailable, VersionConflict
+from fhir_server.fhir.errors import FhirError, Unavailable, VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Explained, Foreseen, Result, Transaction
 from fhir_server.store.mongo.ahead import Ahead, read_ahead
-from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking, may_start_again, refusal
+from fhir_server.store.mongo.connection import (
+    ACKNOWLEDGED,
+    DURABLE,
+    UNKNOWN,
+    Connection,
+    asking,
+    may_start_again,
+    refusal,
+)
 from fhir_server.store.mongo.contained import gather_contained, mark_empty
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX
 from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.full_text import gather_words
-from fhir_server.store.mongo.indexes import ensure_indexes
+from fhir_server.store.mongo.indexes import FINGERPRINTS, ensure_indexes
 from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
 from fhir_server.store.mongo.purging import PURGED, PURGES, MongoPurges
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.reading_audit import InDatabase, InJournal, ReadingAudit
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
 from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain
+from fhir_server.store.mongo.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +60,7 @@ _OWN_INDEXES = {
     MOVES: [IndexModel([("plan", ASCENDING), ("seq", ASCENDING)], unique=True)],
 }
 _PREPARE_SECONDS = 300.0
+_LEFT_BEHIND = 10.0
 _ENDING_SECONDS = 5.0
 _SHORTEST = 0.001  # the driver reads 0 as no limit
 _MOST_ATTEMPTS = 1_000
@@ -58,7 +69,6 @@ _NAMESPACE_EXISTS = 48
 _RACES = {112, 251, 24}
 
 _BUSY = "Others are changing the same plan all the time, and this change never had its turn. Try again in a while."
-_UNKNOWN = "The database stopped answering while it was storing this. Read it again before you repeat the change."
 _LONGEST_PAUSE = 0.25
 
 
@@ -89,6 +99,8 @@ class MongoStore(MongoReading):
         super().__init__(connection, secret=secret, seconds=seconds, search_ms=int(search_seconds * 1000))
         self._write_seconds = write_seconds
         self._full_text = frozenset(full_text)
+        self._waiting = Waiting(self._connection, seconds)
+        self._type_names: tuple[str, ...] = ()
         self._reading_audit: ReadingAudit
         if journal is not None:
             # A database of the same name elsewhere has another secret, and must not get what belongs here.
@@ -106,12 +118,14 @@ class MongoStore(MongoReading):
         self.close()
 
     def close(self) -> None:
-        """Close the connections of this process, after what waits in its journal went on."""
+        """Close the connections of this process, after the audit of what it answered was put in its place."""
         self._reading_audit.close()
+        self._waiting.close()
         self._connection.close()
 
     def prepare(self, type_names: Sequence[str]) -> None:
         """Create what is missing of the collections and indexes; quick when nothing is. For the start of a server."""
+        self._type_names = tuple(type_names)
         with asking(self._seconds):
             self._database.command("ping")  # nobody there shows soon; making indexes may take long
         with asking(_PREPARE_SECONDS):
@@ -184,11 +198,20 @@ class MongoStore(MongoReading):
         self._reading_audit.record(audit_event, stamp)
 
     def settle_audit(self) -> None:
-        """Let the next question find the AuditEvent of everything that this machine answered before.
+        """Let the next question find the AuditEvent of every write, and of all that this machine answered before.
 
         Questions about AuditEvents do it themselves, except inside a transaction. Raises Unavailable.
         """
         self._reading_audit.settle()
+        self._waiting.settle(self._type_names or self._prepared_types())
+
+    def keep_audit_settled(self, stop: threading.Event) -> None:
+        """Until told to stop, settle what processes that ended left; for the worker."""
+        while not stop.wait(_LEFT_BEHIND):
+            try:
+                self.settle_audit()
+            except FhirError:
+                log.warning("AuditEvents wait in their documents: the database does not answer")
 
     def look_after_audit(self) -> None:
         """From now on carry on what this process and dead ones left in the journal; for the start of a server."""
@@ -222,21 +245,28 @@ class MongoStore(MongoReading):
                     secret=self._secret,
                     seconds=self._seconds,
                     search_ms=self._search_ms,
+                    process=self._waiting.process,
                     ahead=ahead,
                     full_text=self._full_text,
                 )
                 result = work(transaction)
-                transaction.flush()
+                kept = transaction.finish()
         except BaseException:
-            # With time of its own: a transaction that is left open holds its plan until the server gives it up.
-            if session.in_transaction:
-                with pymongo.timeout(_ENDING_SECONDS):
-                    session.abort_transaction()
+            _abort(session)
             raise
-        _commit(session)
+        if kept:
+            _abort(session)
+        else:
+            _commit(session)
+        if transaction.waits_in is not None:
+            self._waiting.wrote(transaction.waits_in)
         if transaction.defined:
             self.own.forget()
         return result
+
+    def _prepared_types(self) -> list[str]:
+        with asking(self._seconds):
+            return [each["_id"] for each in self._database[FINGERPRINTS].find({}, {"_id": 1})]
 
     def _read_ahead(self, foreseen: Foreseen) -> Ahead:
         with asking(self._seconds):
@@ -248,6 +278,14 @@ class MongoStore(MongoReading):
         except OperationFailure as error:
             if error.code != _NAMESPACE_EXISTS:  # else another process was first
                 raise
+
+
+def _abort(session: ClientSession) -> None:
+    """End the transaction without effect, with time of its own: one that is left open holds its plan until the server
+    gives it up."""
+    if session.in_transaction:
+        with pymongo.timeout(_ENDING_SECONDS):
+            session.abort_transaction()
 
 
 def _commit(session: ClientSession) -> None:
@@ -264,7 +302,7 @@ def _commit(session: ClientSession) -> None:
             if not error.has_error_label("UnknownTransactionCommitResult"):
                 raise
             if time.monotonic() > deadline:
-                raise Unavailable(_UNKNOWN) from error
+                raise Unavailable(UNKNOWN) from error
             time.sleep(_pause(3))
         else:
             return

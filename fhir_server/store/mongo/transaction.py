@@ -37,8 +37,11 @@ from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.sending import Save, conflict
 from fhir_server.store.mongo.settled import Settled
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
+from fhir_server.store.mongo.waiting import waiting_fields
 
 MAX_BODY = 12 * 1024 * 1024
+# At most so many AuditEvents wait in a document.
+_FEW = 4
 # A plan's moves are numbered by the turn of their writer at the plan's guard, then by their place in it.
 _MOVES_PER_TURN = 1_000_000
 
@@ -57,6 +60,7 @@ class MongoTransaction(MongoReading):
         *,
         secret: bytes,
         seconds: float,
+        process: str,
         search_ms: int = MAX_TIME_MS,
         ahead: Ahead | None = None,
         full_text: frozenset[str] = frozenset(),
@@ -70,6 +74,10 @@ class MongoTransaction(MongoReading):
         self._known: dict[tuple[str, str], Stored] = {}
         self._turns: dict[str, int] = {}
         self._logged = 0
+        self._process = process
+        self._events: list[tuple[Resource, Stamp]] = []
+        self._sent = False
+        self.waits_in: str | None = None
         self._ahead = ahead
         self._full_text = full_text
         self.defined = False
@@ -154,7 +162,7 @@ class MongoTransaction(MongoReading):
 
     def record(self, audit_events: Sequence[Resource], stamp: Stamp) -> None:
         """Keep AuditEvents with the write that they tell of."""
-        self._appends[AUDIT_EVENTS].extend(audit_document(event, stamp) for event in audit_events)
+        self._events.extend((event, stamp) for event in audit_events)
 
     def announce(self, entries: Sequence[dict[str, Any]]) -> None:
         """Put entries into the outbox."""
@@ -285,15 +293,40 @@ class MongoTransaction(MongoReading):
             own_parameters.keep(self._connection, parameters, cast("ClientSession", self._session))
         self.defined = True
 
+    def finish(self) -> bool:
+        """Send all that waits. Whether it is kept already, because it was one new document and needs no commit.
+
+        Raises VersionConflict like `flush`, Unavailable when it is unknown whether the one document is kept.
+        """
+        if not self._is_one_new_document():
+            self.flush()
+            return False
+        [save] = self._saves.values()
+        told = waiting_fields(self._events, self._process) if self._events else {}
+        with asking(self._seconds), self._proving():
+            words = save.stored.type in self._full_text
+            sending.alone(self._collection, save.stored, told, words=words)
+        self.waits_in = save.stored.type if told else None
+        return True
+
+    def _is_one_new_document(self) -> bool:
+        others = self._sent or self._turns or self._restamps or self._circles or any(self._appends.values())
+        if others or len(self._saves) != 1 or len(self._events) > _FEW:
+            return False
+        [save] = self._saves.values()
+        return not save.expected
+
     def flush(self) -> None:
         """Send what waits. Raises VersionConflict when a version to follow is not the one that is stored."""
+        self._appends[AUDIT_EVENTS].extend(audit_document(event, stamp) for event, stamp in self._events)
+        self._events = []
         saves, self._saves = self._saves, {}
         restamps, self._restamps = self._restamps, {}
         circles, self._circles = self._circles, {}
         appends, self._appends = self._appends, defaultdict(list)
         if not (saves or restamps or circles or any(appends.values())):
             return
-        self._ahead = None
+        self._ahead, self._sent = None, True
         followed = [(self._followed(save), save.stored) for save in saves.values() if save.expected]
         appends[HISTORY].extend(history_document(past, after.last_updated) for past, after in followed)
         with asking(self._seconds), self._proving():

@@ -1,0 +1,155 @@
+"""AuditEvents that wait in the document of the write that they tell of.
+
+So a write of one document needs no transaction: what became of it and who did it are kept by one insert, or neither is.
+Soon after, and before any question about AuditEvents, they are put with the others and leave the document. An
+AuditEvent's id is its own, so putting it there twice is putting it there once; whoever is killed between leaves what
+anybody may finish. A later version of the document keeps what still waits in it.
+
+    told      [the records of the AuditEvents, as a journal would keep them]
+    waiting   which process wrote them, and so looks after them
+"""
+
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from bson import Binary
+from pymongo import ReplaceOne, UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+
+from fhir_server.fhir.errors import FhirError
+from fhir_server.fhir.json import Resource
+from fhir_server.search.grant import Stamp
+from fhir_server.store.mongo.audit_events import event_document, insert, record_of
+from fhir_server.store.mongo.connection import ACKNOWLEDGED, Connection, asking
+from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
+
+Collections: TypeAlias = Callable[[str], Collection[Document]]
+
+_GATHERING = 0.3
+"""Seconds in which writes come together before their AuditEvents are put with the others."""
+_MANY = 200
+
+log = logging.getLogger(__name__)
+
+
+def waiting_fields(events: Sequence[tuple[Resource, Stamp]], process: str) -> Document:
+    """The fields of a document in which these AuditEvents wait. Raises TooLarge."""
+    return {"told": [Binary(record_of(event, stamp)) for event, stamp in events], "waiting": process}
+
+
+class Waiting:
+    """What waits in a database, as one process sees it; `close` puts what this process wrote with the others."""
+
+    def __init__(self, connection: Connection, seconds: float) -> None:
+        self._connection = connection
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._runs_in: int | None = None
+        self._name = ""
+        self._written: set[str] = set()
+        self._wake = threading.Event()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def process(self) -> str:
+        """The name under which this process's writes wait."""
+        self._run()
+        return self._name
+
+    def wrote(self, type_name: str) -> None:
+        """Look after what waits in a document of the type, soon."""
+        self._written.add(type_name)
+        self._wake.set()
+
+    def settle(self, type_names: Sequence[str]) -> None:
+        """Put everything that waits in documents of these types with the other AuditEvents. Raises Unavailable."""
+        present = _holding(self._connection, type_names, self._seconds)
+        for type_name in present:
+            self._put(type_name, {"waiting": {"$exists": True}})
+
+    def close(self) -> None:
+        """End the thread, after it has done what it can."""
+        thread, self._thread = self._thread, None
+        if thread is not None and self._runs_in == os.getpid():
+            self._ended.set()
+            self._wake.set()
+            thread.join()
+        self._runs_in = None
+
+    def _run(self) -> None:
+        if self._runs_in == os.getpid():
+            return
+        with self._lock:
+            if self._runs_in != os.getpid():
+                self._name = uuid.uuid4().hex
+                self._written, self._wake, self._ended = set(), threading.Event(), threading.Event()
+                self._thread = threading.Thread(target=self._look_after, name="waiting audit", daemon=True)
+                self._thread.start()
+                self._runs_in = os.getpid()
+
+    def _look_after(self) -> None:
+        while not self._ended.is_set():
+            self._wake.wait()
+            self._ended.wait(_GATHERING)
+            self._wake.clear()
+            self._put_own()
+
+    def _put_own(self) -> None:
+        types, self._written = self._written, set()
+        for type_name in sorted(types):
+            try:
+                self._put(type_name, {"waiting": self._name})
+            except FhirError:
+                # Kept where it is: the next write of this type, the worker, or a question tries again.
+                log.warning("AuditEvents wait in their documents: the database does not answer")
+                self._written.add(type_name)
+
+    def _put(self, type_name: str, condition: Document) -> None:
+        """Put what waits where the condition holds with the others, some hundred at a time."""
+        found = self._some(type_name, condition)
+        while found:
+            records = [bytes(record) for document in found for record in document["told"]]
+            insert(self._connection, records, self._seconds)
+            with asking(self._seconds):
+                _let_go(self._connection.collection(type_name, ACKNOWLEDGED), found)
+            found = self._some(type_name, condition) if len(found) == _MANY else []
+
+    def _some(self, type_name: str, condition: Document) -> list[Document]:
+        with asking(self._seconds):
+            found = self._connection.collection(type_name).find(condition, {"told": 1, "waiting": 1}, limit=_MANY)
+            return list(found)
+
+
+def rescue(collections: Collections, type_name: str, ids: Sequence[str], session: ClientSession | None) -> None:
+    """Put what waits in documents that are about to go with the other AuditEvents, in the same transaction."""
+    found = collections(type_name).find(
+        {"_id": {"$in": list(ids)}, "waiting": {"$exists": True}}, {"told": 1}, session=session
+    )
+    events = [event_document(bytes(record)) for document in found for record in document["told"]]
+    if events:
+        puts = [ReplaceOne({"_id": event["_id"]}, event, upsert=True) for event in events]
+        collections(AUDIT_EVENTS).bulk_write(puts, session=session)
+
+
+def _holding(connection: Connection, type_names: Sequence[str], seconds: float) -> list[str]:
+    """Those of the types in which something waits, by one question."""
+    one: list[Document] = [{"$match": {"waiting": {"$exists": True}}}, {"$limit": 1}]
+    parts = [(name, [*one, {"$project": {"_id": 0, "type": {"$literal": name}}}]) for name in type_names]
+    if not parts:
+        return []
+    (first, pipeline), *others = parts
+    unions = [{"$unionWith": {"coll": name, "pipeline": steps}} for name, steps in others]
+    with asking(seconds):
+        return [found["type"] for found in connection.collection(first).aggregate([*pipeline, *unions])]
+
+
+def _let_go(documents: Collection[Document], found: Sequence[Document]) -> None:
+    """Take out what was put with the others, unless more came to wait meanwhile."""
+    gone = {"$unset": {"told": "", "waiting": ""}}
+    documents.bulk_write([UpdateOne({"_id": each["_id"], "told": each["told"]}, gone) for each in found], ordered=False)
