@@ -135,6 +135,7 @@ def test_a_transaction_that_fails_once_starts_again(
 
     def work(tx: Transaction) -> None:
         attempts.append(1)
+        tx.guard(id)
         tx.save(version_of("Task", id))
 
     labels = ["TransientTransactionError"]

@@ -113,7 +113,7 @@ class Lives:
 
     def told(self) -> list[Resource]:
         """Every AuditEvent."""
-        return [decode(document["body"]) for document in self.database["AuditEvent"].find().sort("lu")]
+        return [decode(document["body"]) for document in self.world.audit().find().sort("lu")]
 
 
 @pytest.fixture(scope="module")
