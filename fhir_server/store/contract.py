@@ -62,6 +62,11 @@ class Circle:
     pending: tuple[str, ...] = ()
     former: tuple[Reader, ...] = ()
     open: bool = True
+
+    def admits(self, parties: Sequence[str], moment: datetime) -> bool:
+        """Whether one of the parties is a member at the moment."""
+        return any(reader.party in parties and reader.start <= moment < reader.until for reader in self.members)
+
     offered: tuple[Reader, ...] = ()
 
 

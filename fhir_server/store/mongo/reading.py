@@ -31,6 +31,8 @@ from fhir_server.store.mongo.documents import (
     stored_from,
 )
 
+_FEW = 50
+
 
 class MongoReading:
     """Answers from the database; raises Unavailable when there is none within `seconds`."""
@@ -210,26 +212,29 @@ class MongoReading:
         limit: int,
     ) -> list[Circle]:
         """Circles that have one of `parties` as a member at `moment`, by plan, narrowed to a patient or to plans."""
-        condition: Document = {"members": admitted(list(parties), moment)}
+        narrowed: Document = {}
         if patient is not None:
-            condition["patient"] = patient
+            narrowed["patient"] = patient
         if plans is not None:
-            condition["_id"] = {"$in": list(plans)}
-        with asking(self._seconds):
-            found = self._collection(CIRCLES).find(condition, session=self._session, limit=limit)
-            return [circle_from(document) for document in found.sort("_id", ASCENDING)]
+            narrowed["_id"] = plans[0] if len(plans) == 1 else {"$in": list(plans)}
+        if patient is not None or (plans is not None and len(plans) <= _FEW):
+            # So few that judging them here costs less than choosing among the indexes there.
+            return [each for each in self._found_circles(narrowed) if each.admits(parties, moment)][:limit]
+        return self._found_circles({"members": admitted(list(parties), moment), **narrowed}, limit)
 
     def circles_in(self, plans: Sequence[str]) -> list[Circle]:
         """The circles of these plans, those that have one, by plan."""
-        with asking(self._seconds):
-            found = self._collection(CIRCLES).find({"_id": {"$in": list(plans)}}, session=self._session).sort("_id")
-            return [circle_from(document) for document in found]
+        return self._found_circles({"_id": {"$in": list(plans)}})
 
     def circles_about(self, patient: str) -> list[Circle]:
         """Every circle about the patient, by plan."""
+        return self._found_circles({"patient": patient})
+
+    def _found_circles(self, condition: Document, limit: int = 0) -> list[Circle]:
         with asking(self._seconds):
-            documents = list(self._collection(CIRCLES).find({"patient": patient}, session=self._session).sort("_id"))
-        return [circle_from(document) for document in documents]
+            found = self._collection(CIRCLES).find(condition, session=self._session, limit=limit)
+            ordered = found.sort("_id", ASCENDING) if limit else found
+            return sorted(map(circle_from, ordered), key=lambda circle: circle.plan)
 
     def events(self, subscription: str, first: int, last: int | None, count: int) -> list[NumberedEvent]:
         """At most `count` events of a Subscription by number, from `first` to `last`, both included; told or not."""

@@ -258,9 +258,8 @@ class MongoTransaction(MongoReading):
         """Circles that have one of `parties` as a member at `moment`, by plan, narrowed to a patient or to plans."""
         known = self._settled.about(patient) if patient and plans is None else self._settled.those(plans)
         if known is not None:
-            return [each for each in known if patient in {None, each.patient} and _has_member(each, parties, moment)][
-                :limit
-            ]
+            found = [each for each in known if patient in {None, each.patient} and each.admits(parties, moment)]
+            return found[:limit]
         self._send_if(bool(self._circles))
         return super().circles(parties=parties, patient=patient, plans=plans, moment=moment, limit=limit)
 
@@ -371,8 +370,3 @@ class MongoTransaction(MongoReading):
     def _send_if(self, needed: bool) -> None:
         if needed:
             self.flush()
-
-
-def _has_member(circle: Circle, parties: Sequence[str], moment: datetime) -> bool:
-    """What `documents.admitted` asks of the database, asked of a circle that was read."""
-    return any(reader.party in parties and reader.start <= moment < reader.until for reader in circle.members)
