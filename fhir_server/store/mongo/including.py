@@ -29,7 +29,7 @@ Found: TypeAlias = dict[str, tuple[str, Document]]
 
 MOST_ROUNDS = 5
 MOST_INCLUDED = 2000
-NOT_SENT = {name: 0 for name in ("s", "d", "n", "g", "m", "has", "w", "c")}
+NOT_SENT = {name: 0 for name in ("s", "d", "n", "g", "m", "has", "w", "c", "told", "waiting")}
 
 
 def brought(
