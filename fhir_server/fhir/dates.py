@@ -24,6 +24,11 @@ def now() -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+def beginning_of_day(moment: datetime) -> datetime:
+    """The midnight, in universal time, at which the day of an aware time began."""
+    return _utc(moment).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 @lru_cache(maxsize=8192)
 def time_range(text: str) -> tuple[datetime, datetime]:
     """The half-open range of time that a FHIR date, dateTime or instant stands for; no zone means UTC.

@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Sequence
 
 from fhir_server.access.scopes import check_scope
+from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import MalformedRequest, MultipleMatches
 from fhir_server.interactions.joining import answered, patient_asked
 from fhir_server.interactions.parameters import parameters_in
@@ -67,7 +68,14 @@ def matches(
     check_scope(working.actor, "search-type", type_name)
     if guarded:
         working.tx.guard(_turn_at(said(type_name, condition), services.secret))
-    query = parse(type_name, condition, base_url=services.base_url, default_count=most + 1, max_count=most + 1)
+    query = parse(
+        type_name,
+        condition,
+        base_url=services.base_url,
+        default_count=most + 1,
+        max_count=most + 1,
+        moment=beginning_of_day(working.moment),
+    )
     if not condition or len(query.clauses) + len(query.joins) < len(condition):
         raise MalformedRequest(
             f"{what} takes search parameters that say what a resource has, such as identifier=system|value.",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fhir_server.access.scopes import allows
 from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import NotFound
 from fhir_server.interactions.bundles import searchset
 from fhir_server.interactions.glimpses import cut, grants_along, grants_by_id
@@ -32,6 +33,7 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
         default_count=services.default_count,
         max_count=services.max_count,
         lenient=interaction.lenient,
+        moment=beginning_of_day(services.clock()),
         patient=interaction.id,
         full_text=services.full_text,
     )

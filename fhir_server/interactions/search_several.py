@@ -7,6 +7,7 @@ from fhir_server.access.scopes import allows, check_scope
 from fhir_server.access.types import SERVER_ONLY, TYPES
 from fhir_server.definitions.compartments import patient_compartment
 from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import Forbidden, MalformedRequest
 from fhir_server.interactions.bundles import searchset
 from fhir_server.interactions.joining import Known, answered, patient_asked
@@ -26,6 +27,7 @@ def search_several(interaction: Interaction, actor: Actor, services: Services) -
         default_count=services.default_count,
         max_count=services.max_count,
         lenient=interaction.lenient,
+        moment=beginning_of_day(services.clock()),
         patient=interaction.id,
         full_text=services.full_text,
     )

@@ -5,6 +5,7 @@ could not find by searching.
 """
 
 from fhir_server.fhir.actor import OPERATE, Actor
+from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import Forbidden, MalformedRequest
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.joining import answered, patient_asked
@@ -27,6 +28,7 @@ def explain(interaction: Interaction, actor: Actor, services: Services) -> Answe
         max_count=services.max_count,
         lenient=interaction.lenient,
         full_text=services.full_text,
+        moment=beginning_of_day(services.clock()),
     )
     if query.contained:
         raise MalformedRequest("$explain is of one type; leave _contained out.", rule="parameter-value")

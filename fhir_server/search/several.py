@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/http.html#search
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import reduce
 
 from fhir_server.definitions.search_parameters import parameters_of
@@ -26,6 +27,7 @@ def parse_several(
     default_count: int,
     max_count: int,
     lenient: bool = False,
+    moment: datetime | None = None,
     patient: str | None = None,
     full_text: frozenset[str] = frozenset(),
 ) -> tuple[Query, ...]:
@@ -43,6 +45,7 @@ def parse_several(
                 default_count=default_count,
                 max_count=max_count,
                 lenient=lenient,
+                moment=moment,
                 patient=patient,
                 full_text=full_text,
             )

@@ -1,0 +1,329 @@
+"""What other servers get wrong about searches, each a promise, asked over HTTP of the real database."""
+
+from decimal import Decimal
+from urllib.parse import quote
+
+import pytest
+
+from fhir_server.definitions.search_parameters import parameters_of
+from fhir_server.fhir import dates
+from fhir_server.fhir.json import Resource
+from tests.http.test_searching import ids, observation, pages
+from tests.minimal import minimal
+from tests.world import Party, World
+
+UCUM = "http://unitsofmeasure.org"
+
+
+@pytest.fixture
+def hosp(world: World) -> Party:
+    """A hospital."""
+    return world.hospital()
+
+
+@pytest.fixture
+def patient(hosp: Party) -> str:
+    """A Patient of the hospital."""
+    return f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+
+
+def stored(party: Party, resource: Resource) -> Resource:
+    """The resource as it was stored."""
+    reply = party.post(resource)
+    assert reply.status == 201, reply.body
+    made: Resource = reply.body
+    return made
+
+
+def finds(party: Party, resource: Resource, name: str, text: str) -> bool:
+    """Whether a parameter finds this resource."""
+    place = f"{resource['resourceType']}?_id={resource['id']}&{quote(name, safe=':')}={quote(text, safe='')}"
+    return ids(party.get(place)) == [resource["id"]]
+
+
+# --- What is not there is named, with what is.
+
+
+@pytest.mark.parametrize(
+    ("asked", "named", "listed"),
+    [
+        ("colour=red", "'colour'", ["code", "date", "patient", "value-quantity"]),
+        ("date:exact=2026", "':exact'", [":missing"]),
+        ("code:colour=red", "':colour'", [":missing", ":not", ":text", ":in", ":not-in"]),
+        ("subject:Colour=7", "':Colour'", [":identifier", ":Device"]),
+        ("_include=Observation:colour", "'Observation:colour'", ["Observation:subject", "Observation:encounter"]),
+        ("_include=Observation:subject:Colour", "'Colour'", ["Patient", "Group"]),
+        ("_revinclude=Provenance:colour", "'Provenance:colour'", ["Provenance:target"]),
+        ("_has:Colour:patient:code=1", "'Colour'", []),
+        ("_sort=colour", "'colour'", ["date", "status"]),
+        ("_total=some", "'some'", ["none", "estimate", "accurate"]),
+        ("_summary=short", "'short'", ["true", "text", "data", "count", "false"]),
+        ("_elements=colour", "'colour'", []),
+    ],
+)
+def test_what_is_unknown_is_refused_by_name_with_what_exists(
+    hosp: Party, asked: str, named: str, listed: list[str]
+) -> None:
+    reply = hosp.get(f"Observation?{asked}")
+
+    assert reply.status == 400
+    [issue] = reply.issues
+    assert named in issue["diagnostics"]
+    assert [each for each in listed if each not in issue["diagnostics"]] == []
+
+
+def test_an_unknown_type_among_several_is_refused_by_name(hosp: Party) -> None:
+    reply = hosp.get("?_type=Task,Colour")
+
+    assert (reply.status, "'Colour'" in reply.issues[0]["diagnostics"]) == (400, True)
+
+
+def test_every_parameter_of_the_type_is_listed_when_one_is_unknown(hosp: Party) -> None:
+    told = hosp.get("Task?colour=red").issues[0]["diagnostics"]
+
+    assert [code for code in parameters_of("Task") if code not in told] == []
+
+
+# --- Dates: partial on both sides, ranges on both sides, time zones, ne, ap.
+
+DAY, MONTH, YEAR = "2026-03-05", "2026-03", "2026"
+MARCH = {"start": "2026-03-01", "end": "2026-03-31"}
+EVENING = "2026-03-05T23:30:00-02:00"  # the sixth in UTC
+
+
+@pytest.mark.parametrize(
+    ("when", "found", "not_found"),
+    [
+        ({"effectiveDateTime": DAY}, [DAY, MONTH, YEAR, "ge2026-03-05", "le2026-03"], ["2026-03-05T10:00:00Z"]),
+        ({"effectiveDateTime": MONTH}, [MONTH, YEAR, "gt2026-03-05", "lt2026-03-05"], [DAY, "sa2026-03-05"]),
+        ({"effectiveDateTime": YEAR}, [YEAR, "ge2026", "ap2026-06"], [MONTH, "eb2026-12-31", "sa2026-01-01"]),
+        ({"effectivePeriod": MARCH}, [MONTH, "ge2026-03-15", "le2026-03-15", "sa2026-02"], [DAY, "gt2026-03-31"]),
+        ({"effectivePeriod": {"start": DAY}}, ["gt2099", "ge2026", "sa2026-03-04"], ["eb2099", YEAR]),
+        ({"effectivePeriod": {"end": DAY}}, ["lt1900", "le2026", "eb2026-03-06"], ["sa1900", YEAR]),
+        ({"effectiveDateTime": EVENING}, ["2026-03-06", "2026-03-06T01:30:00Z", EVENING], [DAY, "lt2026-03-06"]),
+        ({"effectiveDateTime": EVENING}, ["2026-03-06T02:30:00+01:00"], ["2026-03-05T23:30:00Z"]),
+    ],
+)
+def test_dates_are_compared_as_ranges_in_universal_time(
+    hosp: Party, patient: str, when: Resource, found: list[str], not_found: list[str]
+) -> None:
+    made = stored(hosp, observation(patient, **when))
+
+    assert [each for each in found if not finds(hosp, made, "date", each)] == []
+    assert [each for each in not_found if finds(hosp, made, "date", each)] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [(f"ne{DAY}", False), ("ne2026-03-06", True), ("ne2026-03", False), (f"ne{DAY}T10:00:00Z", True), ("ne2025", True)],
+)
+def test_ne_finds_what_is_not_wholly_within(hosp: Party, patient: str, asked: str, found: bool) -> None:
+    made = stored(hosp, observation(patient, effectiveDateTime=DAY))
+
+    assert finds(hosp, made, "date", asked) is found
+
+
+def test_ne_does_not_find_what_has_no_date(hosp: Party, patient: str) -> None:
+    assert not finds(hosp, stored(hosp, observation(patient)), "date", "ne2026")
+
+
+def test_ap_is_wider_the_further_away_the_date_is(hosp: Party, patient: str) -> None:
+    year = dates.now().year
+    near = stored(hosp, observation(patient, effectiveDateTime=f"{year - 1}-01-01"))
+    far = stored(hosp, observation(patient, effectiveDateTime=f"{year - 50}-01-01"))
+
+    assert finds(hosp, far, "date", f"ap{year - 53}")
+    assert not finds(hosp, near, "date", f"ap{year - 4}")
+
+
+# --- Tokens: four forms, `:not` finds what has none, case.
+
+CODED = {"coding": [{"system": "urn:codes", "code": "Ab"}, {"code": "bare"}]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("Ab", True),
+        ("urn:codes|Ab", True),
+        ("urn:codes|", True),
+        ("|bare", True),
+        ("|Ab", False),
+        ("urn:other|Ab", False),
+        ("urn:other|", False),
+        ("urn:codes|bare", False),
+        ("A", False),
+        ("other,urn:codes|Ab", True),
+    ],
+)
+def test_a_token_is_asked_in_four_forms(hosp: Party, patient: str, asked: str, found: bool) -> None:
+    made = stored(hosp, {**observation(patient), "code": CODED})
+
+    assert finds(hosp, made, "code", asked) is found
+
+
+def test_not_finds_what_has_another_code_or_none_and_no_other(hosp: Party, patient: str) -> None:
+    none = stored(hosp, observation(patient))
+    one = stored(hosp, observation(patient, valueCodeableConcept=CODED))
+
+    assert [finds(hosp, each, "value-concept:not", "Ab") for each in (none, one)] == [True, False]
+    assert [finds(hosp, each, "value-concept:not", "other") for each in (none, one)] == [True, True]
+
+
+def test_case_counts_in_codes_of_r4_and_in_ucum_and_not_in_others(hosp: Party, patient: str) -> None:
+    unit = {"coding": [{"system": UCUM, "code": "mg"}]}
+    made = stored(hosp, {**observation(patient, status="final", valueCodeableConcept=unit), "code": CODED})
+
+    assert [finds(hosp, made, "status", each) for each in ("final", "FINAL")] == [True, False]
+    assert [finds(hosp, made, "value-concept", f"{UCUM}|{each}") for each in ("mg", "Mg")] == [True, False]
+    assert [finds(hosp, made, "code", each) for each in ("Ab", "aB")] == [True, True]
+
+
+def test_a_system_is_compared_by_every_character(hosp: Party, patient: str) -> None:
+    made = stored(hosp, {**observation(patient), "code": CODED})
+
+    assert not finds(hosp, made, "code", "URN:CODES|Ab")
+
+
+# --- Strings: accents, case, from the beginning.
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "not_found"),
+    [
+        ("family", ["müller", "MULLER", "mul", "Müller-Pëeters", "muller peeters"], ["peeters", "üller", "x"]),
+        ("family:exact", ["Müller-Pëeters"], ["müller-pëeters", "Müller", "Muller-Peeters"]),
+        ("family:contains", ["PEET", "ller-p", "Müller"], ["peters"]),
+        ("given", ["elo", "ÉLODIE", "an"], ["lodie"]),
+        ("name", ["élo", "mull"], ["odie"]),
+    ],
+)
+def test_strings_fold_case_and_accents_and_begin_at_the_beginning(
+    hosp: Party, name: str, found: list[str], not_found: list[str]
+) -> None:
+    names = [{"family": "Müller-Pëeters", "given": ["Élodie", "An"]}]
+    made = stored(hosp, minimal("Patient", name=names))
+
+    assert [each for each in found if not finds(hosp, made, name, each)] == []
+    assert [each for each in not_found if finds(hosp, made, name, each)] == []
+
+
+# --- Quantities: with and without a unit, by UCUM.
+
+
+@pytest.mark.parametrize(
+    ("value", "found", "not_found"),
+    [
+        (("5.40", "mg"), ["5.4", "5.40", f"5.4|{UCUM}|mg", f"0.0054|{UCUM}|g", "5.4||mg"], ["5.5", f"5.4|{UCUM}|g"]),
+        (("0.0054", "g"), [f"5.4|{UCUM}|mg", f"lt6|{UCUM}|mg"], ["5.4||mg", f"5.4|{UCUM}|mmol"]),
+        (("37", "Cel"), [f"98.6|{UCUM}|[degF]", f"310.15|{UCUM}|K"], [f"37|{UCUM}|K"]),
+        (("16.0", "kPa"), [f"120|{UCUM}|mm[Hg]", f"ap118|{UCUM}|mm[Hg]"], [f"gt125|{UCUM}|mm[Hg]"]),
+        (("72", "{beats}/min"), [f"72|{UCUM}|/min", "72||{beats}/min"], ["72||bpm"]),
+    ],
+)
+def test_quantities_of_one_kind_are_compared_in_common_units(
+    hosp: Party, patient: str, value: tuple[str, str], found: list[str], not_found: list[str]
+) -> None:
+    amount = {"value": Decimal(value[0]), "system": UCUM, "code": value[1]}
+    made = stored(hosp, observation(patient, valueQuantity=amount))
+
+    assert [each for each in found if not finds(hosp, made, "value-quantity", each)] == []
+    assert [each for each in not_found if finds(hosp, made, "value-quantity", each)] == []
+
+
+def test_a_quantity_without_a_unit_is_found_by_its_number_alone(hosp: Party, patient: str) -> None:
+    made = stored(hosp, observation(patient, valueQuantity={"value": 5}))
+
+    asked = ("5", f"5|{UCUM}|mg", "5||mg")
+    assert [finds(hosp, made, "value-quantity", each) for each in asked] == [True, False, False]
+
+
+# --- References: every form.
+
+
+def test_a_reference_is_found_in_every_form(world: World, hosp: Party, patient: str) -> None:
+    made = stored(hosp, observation(patient))
+    id, base = patient.removeprefix("Patient/"), world.parts.services.base_url
+
+    found = [("subject", patient), ("subject", f"{base}/{patient}"), ("patient", id), ("subject:Patient", id)]
+    assert [each for each in found if not finds(hosp, made, *each)] == []
+    for text in ("Group/" + id, f"https://elsewhere.example/fhir/{patient}", f"{patient}/_history/1"):
+        assert not finds(hosp, made, "subject", text), text
+
+
+def test_a_versioned_reference_is_found_with_and_without_its_version(hosp: Party, patient: str) -> None:
+    first = [{"reference": f"{patient}/_history/1"}]
+    made = stored(hosp, minimal("Provenance", target=first, agent=[{"who": {"reference": hosp.reference}}]))
+
+    asked = (patient, f"{patient}/_history/1", f"{patient}/_history/2")
+    assert [finds(hosp, made, "target", each) for each in asked] == [True, True, False]
+
+
+def test_a_reference_by_identifier_is_found_by_it_alone(hosp: Party, patient: str) -> None:
+    performer = [{"identifier": {"system": "urn:ids", "value": "7"}}]
+    made = stored(hosp, observation(patient, performer=performer))
+
+    assert finds(hosp, made, "performer:identifier", "urn:ids|7")
+    assert not finds(hosp, made, "performer:identifier", "urn:ids|8")
+    assert not finds(hosp, made, "performer", "7")
+
+
+def test_a_canonical_is_found_with_and_without_its_version(hosp: Party, patient: str) -> None:
+    url = "https://samen.example/fhir/Questionnaire/exact"
+    subject = {"reference": patient}
+    made = stored(hosp, minimal("QuestionnaireResponse", questionnaire=f"{url}|2", subject=subject))
+
+    asked = (url, f"{url}|2", f"{url}|1", f"{url}x")
+    assert [finds(hosp, made, "questionnaire", each) for each in asked] == [True, True, False, False]
+
+
+# --- Sorting, including, digits.
+
+
+@pytest.mark.parametrize("sort", ["date", "-date", "status", "-code", "value-quantity,-date"])
+def test_ties_of_a_sort_are_never_shown_twice_and_never_lost(hosp: Party, patient: str, sort: str) -> None:
+    made = [stored(hosp, observation(patient, effectiveDateTime=DAY))["id"] for _ in range(7)]
+
+    found = pages(hosp, f"Observation?patient={patient}&_sort={sort}&_count=2")
+
+    assert [len(page) for page in found] == [2, 2, 2, 1]
+    assert sorted(id for page in found for id in page) == sorted(made)
+
+
+def test_an_include_brings_nothing_that_its_reader_may_not_read(world: World, hosp: Party) -> None:
+    home = world.party()
+    case = world.case(hosp, home)
+    asked = (
+        "_include=*",
+        "_include:iterate=ServiceRequest:*",
+        "_include:iterate=CarePlan:*",
+        "_revinclude=Task:part-of",
+    )
+
+    reply = home.get(f"Task?_id={case.task.removeprefix('Task/')}&{'&'.join(asked)}")
+
+    assert ids(reply) == [case.task.removeprefix("Task/")]
+    included = [f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in reply.body["entry"][1:]]
+    assert case.order in included
+    assert [each for each in included if home.get(each).status != 200] == []
+    assert case.condition not in included
+
+
+@pytest.mark.parametrize("digits", ["5.40", "5.4", "100", "1E+2", "0.00", "-0.10", "12345678901234567890.12345678"])
+def test_a_number_keeps_its_digits_however_it_is_read(hosp: Party, patient: str, digits: str) -> None:
+    body = b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"%s"},'
+    raw = body % patient.encode() + b'"valueQuantity":{"value":%s}}' % digits.encode()
+
+    made = hosp.ask("POST", "Observation", raw)
+
+    assert made.status == 201, made.body
+    place = f"Observation/{made.body['id']}"
+    for told in (made, hosp.get(place), hosp.get(f"{place}/_history/1"), hosp.get(f"Observation?patient={patient}")):
+        assert b'"value":%s}' % digits.encode() in told.raw.replace(b" ", b"")
+
+
+def test_values_that_differ_in_digits_only_are_the_same_number(hosp: Party, patient: str) -> None:
+    made = stored(hosp, observation(patient, valueQuantity={"value": Decimal("5.400")}))
+
+    asked = ["5.4", "5.40", "5.400", "eq5.4", "ge5.4", "le5.4"]
+    assert [each for each in asked if not finds(hosp, made, "value-quantity", each)] == []
