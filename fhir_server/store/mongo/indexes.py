@@ -42,6 +42,7 @@ _WAITING = "waiting"
 _OF_WAITING = IndexModel([(_WAITING, ASCENDING)], sparse=True)
 
 
+@cache
 def keyed(type_name: str) -> frozenset[str]:
     """The parameters of a type whose scalar keys stand in an index, so that queries ask the key."""
     return frozenset(field.split(".")[1] for fields in _fields_of(type_name) for field in fields if field[:2] == "k.")

@@ -1,0 +1,240 @@
+"""The conditions of one clause on the values of a document, over the fields that `search/extract.py` describes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
+from fhir_server.search.clauses import of_component
+from fhir_server.search.keys import LAST_TEXT
+from fhir_server.search.query import Amount, Clause, Moment, Near, Target, Text, Together, Token
+from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
+from fhir_server.search.types import date, near, number, token
+from fhir_server.store.mongo.patterns import beginning, containing, ending
+
+Filter: TypeAlias = dict[str, Any]
+
+NOTHING: Filter = {"_id": {"$in": []}}
+
+_HI_OF_A_POINT = {"le": "$lt", "gt": "$gte"}
+_OPERATORS = {"lt": "$lt", "le": "$lte", "gt": "$gt", "ge": "$gte"}
+
+_NARROWER: Mapping[str, tuple[date.Comparison, ...]] = {
+    "eq": (("lo", "lt", "end"), ("hi", "ge", "start")),
+    "lt": (("lo", "lt", "start"),),
+    "le": (("lo", "lt", "end"),),
+    "sa": (("hi", "ge", "end"),),
+    "eb": (("lo", "lt", "start"),),
+    "ap": (("lo", "lt", "end"),),
+}
+"""What follows for the least and greatest start when a range meets a prefix: the bounds that an index can use."""
+
+
+def both(*conditions: Filter) -> Filter:
+    """All of the conditions."""
+    return conditions[0] if len(conditions) == 1 else {"$and": list(conditions)}
+
+
+def either(alternatives: Sequence[Filter]) -> Filter:
+    """Any of the alternatives; of none, nothing."""
+    if not alternatives:
+        return NOTHING
+    return alternatives[0] if len(alternatives) == 1 else {"$or": list(alternatives)}
+
+
+def clause_conditions(type_name: str, clause: Clause, keys: frozenset[str]) -> list[Filter]:
+    """The conditions of one clause: what decides, and what an index can use beside it; `keys` have one."""
+    parameter = parameters_of(type_name)[clause.parameter]
+    if clause.missing is not None:
+        return [{"has": {"$ne": parameter.code} if clause.missing else parameter.code}]
+    if parameter.code == "_id":
+        return [{"_id": {_membership(clause): [value.code for value in clause.values if isinstance(value, Token)]}}]
+    if parameter.code == "_lastUpdated":
+        return [either([_updated(value) for value in clause.values if isinstance(value, Moment)])]
+    if clause.type == "composite":
+        return [either([_together(parameter, value) for value in clause.values if isinstance(value, Together)])]
+    return _of_values(parameter, clause, keys)
+
+
+def _of_values(parameter: SearchParameter, clause: Clause, keys: frozenset[str]) -> list[Filter]:
+    """The conditions on the values of a resource, or of a place in it; `keys` have an index."""
+    if clause.modifier == "text":
+        return [_said(parameter, clause)]
+    if clause.modifier == "below":
+        return [_below(parameter, clause)]
+    if clause.type in TERM_TYPES:
+        return _termed(parameter, clause, keys)
+    if clause.type == "date":
+        return [_dated(parameter, clause), *(_narrowed(parameter, clause) if parameter.code in keys else ())]
+    return [_BY_TYPE[clause.type](parameter, clause)]
+
+
+def _together(parameter: SearchParameter, asked: Together) -> Filter:
+    """At one place each component has its value."""
+    places = []
+    for part in parameter.parts:
+        conditions = both(
+            *(
+                condition
+                for component, value in zip(part.components, asked.values, strict=True)
+                for condition in _of_values(component, of_component(component, value), frozenset())
+            )
+        )
+        places.append({f"m.{part.at}": {"$elemMatch": conditions}} if part.at else conditions)
+    return either(places)
+
+
+def _said(parameter: SearchParameter, clause: Clause) -> Filter:
+    asked = [value.folded for value in clause.values if isinstance(value, Text)]
+    return either([{f"s.{parameter.code}:text.f": beginning(folded)} for folded in asked])
+
+
+def _below(parameter: SearchParameter, clause: Clause) -> Filter:
+    beginnings_of = [{"t": beginning(each)} for each in beginnings(parameter, clause)]
+    return either([{"t": {"$in": asked_terms(parameter, clause)}}, *beginnings_of])
+
+
+def _membership(clause: Clause) -> str:
+    return "$nin" if clause.modifier == "not" else "$in"
+
+
+def _termed(parameter: SearchParameter, clause: Clause, keys: frozenset[str]) -> list[Filter]:
+    """By the terms, or by the key where an index has it; a reference by both, so that either index can serve."""
+    terms = {"t": {_membership(clause): asked_terms(parameter, clause)}}
+    asked = _asked_keys(parameter, clause) if parameter.code in keys else None
+    if asked is None:
+        return [terms]
+    key = f"k.{parameter.code}.lo"
+    if clause.modifier == "not":
+        others = [code for code in parameter.codes if code not in asked]
+        return [{key: {"$in": [*others, LAST_TEXT]} if parameter.codes else {"$nin": asked}}]
+    return [{key: {"$in": asked}}, *([terms] if clause.type == "reference" else ())]
+
+
+def _asked_keys(parameter: SearchParameter, clause: Clause) -> list[str] | None:
+    """The keys that say the same as the asked values; None when only the terms can."""
+    keys = [_KEY_READERS[parameter.type](parameter, value) for value in clause.values]
+    return None if None in keys else [each for found in keys if found for each in found]
+
+
+def _code_key(parameter: SearchParameter, value: Any) -> list[str] | None:
+    plain = isinstance(value, Token) and value.system in {None, "", parameter.system} and token.is_scalar(parameter)
+    return [value.code] if plain and value.code else None
+
+
+def _address_key(parameter: SearchParameter, value: Any) -> list[str] | None:
+    if not isinstance(value, Target) or value.identifier or value.id or "/_history/" in (value.reference or ""):
+        return None
+    return [address for address in (value.reference, value.url) if address]
+
+
+def _no_key(parameter: SearchParameter, value: Any) -> list[str] | None:
+    return None
+
+
+_KEY_READERS: Mapping[str, Callable[[SearchParameter, Any], list[str] | None]] = {
+    "token": _code_key,
+    "reference": _address_key,
+    "uri": _no_key,
+}
+
+
+def _updated(asked: Moment) -> Filter:
+    """`lu` is one millisecond long, and what is asked of it lies on whole milliseconds."""
+    edges = {"start": asked.start, "end": asked.end}
+    return either(
+        [
+            both(
+                *(
+                    {"lu": {(_HI_OF_A_POINT if bound == "hi" else _OPERATORS)[compare]: edges[edge]}}
+                    for bound, compare, edge in together
+                )
+            )
+            for together in date.PREFIXES[asked.prefix]
+        ]
+    )
+
+
+def _dated(parameter: SearchParameter, clause: Clause) -> Filter:
+    return either(
+        [
+            {
+                f"d.{parameter.code}": {
+                    "$elemMatch": {bound: {op: edge} for bound, op, edge in _compared(asked, together)}
+                }
+            }
+            for asked in clause.values
+            if isinstance(asked, Moment)
+            for together in date.PREFIXES[asked.prefix]
+        ]
+    )
+
+
+def _narrowed(parameter: SearchParameter, clause: Clause) -> list[Filter]:
+    asked = clause.values[0]
+    if len(clause.values) > 1 or not isinstance(asked, Moment):
+        return []
+    narrower = _compared(asked, _NARROWER.get(asked.prefix, ()))
+    return [{f"k.{parameter.code}.{bound}": {op: edge}} for bound, op, edge in narrower]
+
+
+def _compared(asked: Moment, together: Sequence[date.Comparison]) -> list[tuple[str, str, int]]:
+    edges = {"start": date.microseconds(asked.start), "end": date.microseconds(asked.end)}
+    return [(bound, _OPERATORS[compare], edges[edge]) for bound, compare, edge in together]
+
+
+def _worded(parameter: SearchParameter, clause: Clause) -> Filter:
+    return either([_texts(parameter, clause.modifier, value) for value in clause.values if isinstance(value, Text)])
+
+
+def _texts(parameter: SearchParameter, modifier: str | None, asked: Text) -> Filter:
+    if modifier == "exact":
+        return {f"s.{parameter.code}.x": asked.asked}
+    if modifier == "equal":
+        return {f"s.{parameter.code}.f": asked.folded}
+    pattern = _PATTERNS.get(modifier or "", beginning)
+    return {f"s.{parameter.code}.f": pattern(asked.folded)}
+
+
+_PATTERNS: Mapping[str, Callable[[str], Filter]] = {"contains": containing, "ends": ending}
+
+
+def _amounts(parameter: SearchParameter, clause: Clause) -> Filter:
+    return either(
+        [
+            {f"n.{parameter.code}": {"$elemMatch": {**_unit(parameter, asked), **_bounds(asked, together)}}}
+            for asked in clause.values
+            if isinstance(asked, Amount)
+            for together in number.PREFIXES[asked.prefix]
+        ]
+    )
+
+
+def _unit(parameter: SearchParameter, asked: Amount) -> Filter:
+    return {"u": asked.form} if parameter.type == "quantity" else {}
+
+
+def _bounds(asked: Amount, together: Sequence[number.Comparison]) -> Filter:
+    edges = {"start": asked.start, "end": asked.end, "value": asked.value}
+    return {bound: {_OPERATORS[compare]: edges[edge]} for bound, compare, edge in together}
+
+
+def _within_reach(parameter: SearchParameter, clause: Clause) -> Filter:
+    return either(
+        [
+            {f"g.{parameter.code}": {"$geoWithin": {"$centerSphere": _circle(asked)}}}
+            for asked in clause.values
+            if isinstance(asked, Near)
+        ]
+    )
+
+
+def _circle(asked: Near) -> list[Any]:
+    return [[asked.longitude, asked.latitude], asked.km / near.EARTH_KM]
+
+
+_BY_TYPE: Mapping[str, Callable[[SearchParameter, Clause], Filter]] = {
+    "string": _worded,
+    "number": _amounts,
+    "quantity": _amounts,
+    "special": _within_reach,
+}
