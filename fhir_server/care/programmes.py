@@ -4,7 +4,7 @@ The files are read by the application; `programme_from` checks a document and ma
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -23,11 +23,12 @@ _WITHDRAWN = frozenset({"revoked", "entered-in-error"})
 
 @dataclass(frozen=True)
 class Coding:
-    """A code of a code system, with its name as the system gives it."""
+    """A code of a code system, with its name as the system gives it, and its names by language."""
 
     system: str
     code: str
     display: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def element(self) -> Resource:
         """As a FHIR Coding."""
@@ -140,6 +141,7 @@ class _CodingSchema(Schema):
     system = fields.String(required=True, validate=validate.Regexp(r"(https?://|urn:)\S+$"))
     code = fields.String(required=True, validate=validate.Length(min=1))
     display = fields.String(load_default=None)
+    names = fields.Dict(keys=fields.String(), values=fields.String(), load_default=dict)
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Coding:

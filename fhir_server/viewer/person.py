@@ -19,8 +19,9 @@ from fhir_server.viewer.plans import Parts, PlanShown, by_reference, plan_shown
 from fhir_server.viewer.questions import Questions, Version
 from fhir_server.viewer.task_moves import HISTORY_SHOWN, TaskMove, Writers, task_moves, writers
 from fhir_server.viewer.task_rows import INCLUDES, Reading, TaskRow, party_shown, task_rows
-from fhir_server.viewer.texts import age_on, concept_text, is_partial, language_name, name_of
+from fhir_server.viewer.texts import age_on, concept_text, is_partial, language_name, name_of, place_of
 from fhir_server.viewer.timeline import Event, newest_days, of_records, of_task, of_team
+from fhir_server.viewer.words import GENDERS, Word
 
 OPEN_TASKS_SHOWN = 40
 ENDED_TASKS_SHOWN = 15
@@ -47,6 +48,7 @@ class Identity:
     language: str
     died: str | None
     diagnoses: tuple[str, ...]
+    gender: Word | None
     place: str
     partial: bool
 
@@ -86,7 +88,7 @@ def person_shown(id: str, questions: Questions, reading: Reading, programmes: Se
     written_by = writers(questions, about, [reference_to(each) for each in (*found.tasks, *records)])
     tasks = [found.task_shown(task, written_by) for task in found.tasks]
     return PersonShown(
-        identity=_identity(person, found.of("Condition"), reading),
+        identity=_identity(person, found.of("Condition"), reading, programmes),
         doubles=doubles(person, questions, {each for known in programmes for each in known.national_identifiers}),
         consent=consent_shown(consents, questions),
         plans=_plans(found, orders, teams, programmes),
@@ -159,7 +161,9 @@ def _plans(
     return tuple(sorted(shown, key=lambda plan: plan.over))
 
 
-def _identity(person: Resource, conditions: Sequence[Resource], reading: Reading) -> Identity:
+def _identity(
+    person: Resource, conditions: Sequence[Resource], reading: Reading, programmes: Sequence[Programme]
+) -> Identity:
     spoken = person.get("communication", [])
     preferred: Resource = next((each for each in spoken if each.get("preferred")), next(iter(spoken), {}))
     died = person.get("deceasedDateTime", "" if person.get("deceasedBoolean") is True else None)
@@ -171,17 +175,21 @@ def _identity(person: Resource, conditions: Sequence[Resource], reading: Reading
         age=None if died is not None else age_on(person.get("birthDate", ""), reading.today),
         language=language_name(preferred.get("language", {}), Locale.parse(reading.language)) if preferred else "",
         died=died,
-        diagnoses=tuple(dict.fromkeys(filter(None, (concept_text(c.get("code"), reading.language) for c in active)))),
-        place=_place(person),
+        diagnoses=tuple(
+            dict.fromkeys(filter(None, (_diagnosis(each, reading.language, programmes) for each in active)))
+        ),
+        gender=GENDERS.get(person.get("gender", "")),
+        place=place_of(person),
         partial=is_partial(person),
     )
 
 
-def _place(person: Resource) -> str:
-    """Where the person lives: postal code and municipality."""
-    addresses = person.get("address", [])
-    home: Resource = next((each for each in addresses if each.get("use") == "home"), next(iter(addresses), {}))
-    return " ".join(home[name] for name in ("postalCode", "city") if home.get(name))
+def _diagnosis(condition: Resource, language: str, programmes: Sequence[Programme]) -> str:
+    """The words that a clinician wrote; else the name that a programme gives its diagnosis, else the code's own."""
+    concept: Resource = condition.get("code", {})
+    known = [coding for programme in programmes for coding in programme.enrolment if coding.is_in(concept)]
+    named = next((coding.names[language] for coding in known if language in coding.names), "")
+    return concept_text(concept, language) if concept.get("text") else named or concept_text(concept, language)
 
 
 def _is_active(condition: Resource) -> bool:

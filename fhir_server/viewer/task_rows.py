@@ -10,7 +10,7 @@ from fhir_server.care.tasks import focus
 from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.json import Resource
 from fhir_server.viewer.questions import Found, Questions
-from fhir_server.viewer.texts import age_on, concept_text, is_partial, name_of, reason_of
+from fhir_server.viewer.texts import age_on, concept_text, is_partial, name_of, place_of, reason_of
 from fhir_server.viewer.words import PRIORITIES, TASK_STATUSES, Word, word
 
 INCLUDES = (("_include", "Task:patient"), ("_include", "Task:focus:ServiceRequest"))
@@ -28,7 +28,7 @@ class Party:
 class TaskRow:
     """A Task as a page shows it; `due` is a local date, `days` counts from today and is negative when it has passed.
 
-    `person_hidden`: the reader may know some things of the person, but not the name.
+    `person_hidden`: the reader may know some things of the person, such as the `place`, but not the name.
     """
 
     id: str
@@ -48,6 +48,7 @@ class TaskRow:
     changed: datetime
     reason: str
     person_hidden: bool = False
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ def _row(task: Resource, known: dict[str, Resource], own: Iterable[str], reading
         changed=time_range(task["meta"]["lastUpdated"])[0],
         reason=reason_of(task, reading.language),
         person_hidden=bool(person and is_partial(person)),
+        place=place_of(person) if person and is_partial(person) else "",
     )
 
 

@@ -28,6 +28,13 @@ def is_partial(resource: Resource) -> bool:
     return any(tag.get("code") == SUBSETTED["code"] for tag in resource.get("meta", {}).get("tag", []))
 
 
+def place_of(person: Resource) -> str:
+    """Where the person lives: postal code and municipality."""
+    addresses = person.get("address", [])
+    home: Resource = next((each for each in addresses if each.get("use") == "home"), next(iter(addresses), {}))
+    return " ".join(home[name] for name in ("postalCode", "city") if home.get(name))
+
+
 def sorted_name(person: Resource) -> str:
     """The name as an alphabetical list writes it, such as `Peeters, An`."""
     name = _human_name(person)

@@ -37,6 +37,12 @@ TASK_STATUSES: Mapping[str, Word] = {
     "completed": Word(lazy_pgettext("status of a task", "Completed"), "good"),
     "entered-in-error": Word(lazy_pgettext("status of a task", "Entered by mistake"), "quiet"),
 }
+GENDERS: Mapping[str, Word] = {
+    "male": Word(lazy_pgettext("gender", "male")),
+    "female": Word(lazy_pgettext("gender", "female")),
+    "other": Word(lazy_pgettext("gender", "other")),
+    "unknown": Word(lazy_pgettext("gender", "unknown")),
+}
 ORDER_STATUSES: Mapping[str, Word] = {
     "draft": Word(lazy_pgettext("status of an order", "Being prepared"), "quiet"),
     "active": Word(lazy_pgettext("status of an order", "Active"), "going"),

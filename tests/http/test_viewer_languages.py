@@ -136,6 +136,7 @@ def test_a_missing_catalogue_is_told_before_any_page_speaks() -> None:
         (words.PLAN_STATUSES, "CarePlan.status"),
         (words.ACTIVITY_STATUSES, "CarePlan.activity.detail.status"),
         (words.GOAL_STATUSES, "Goal.lifecycleStatus"),
+        (words.GENDERS, "Patient.gender"),
     ],
 )
 def test_every_status_of_fhir_has_a_word(known: dict[str, words.Word], element: str) -> None:

@@ -175,13 +175,39 @@ def test_before_acceptance_an_owner_sees_the_task_and_where_the_person_lives_not
     waiting = _section(nurse.get("/"), "waiting")
 
     assert "Name not visible to you" in _text(waiting)
+    assert "9000 Gent" in _text(waiting)
     assert "Thuisverpleging" in _text(waiting)
     page = nurse.get(_address(case))
     assert page.status_code == 200
     assert "9000 Gent" in _text(page.text)
     assert "show once you accept" in _text(page.text)
+    assert "Gender female" in _text(page.text)
     for hidden in ("Claes", "Mia", "Lindenlei", "Born", "Consent", "Care plan", "Care team"):
         assert hidden not in _text(waiting) + _text(page.text), hidden
+
+
+@pytest.mark.parametrize(
+    ("language", "diagnosis"),
+    [
+        ("nl", "Amyotrofe laterale sclerose"),
+        ("fr", "Sclérose latérale amyotrophique"),
+        ("de", "Amyotrophe Lateralsklerose"),
+        ("en", "Amyotrophic lateral sclerosis"),
+    ],
+)
+def test_the_diagnosis_of_the_programme_is_named_in_the_readers_language(
+    world: World, language: str, diagnosis: str
+) -> None:
+    hosp = world.hospital()
+    case = world.case(hosp, world.party())
+
+    assert diagnosis in _text(signed_in(world, language=language).get(_address(case)).text)
+    condition = hosp.read(case.condition)
+    written = {**condition["code"], "text": "ALS, bulbair begin"}
+    assert hosp.change(case.condition, code=written).status == 200
+    page = _text(signed_in(world, language=language).get(_address(case)).text)
+    assert "ALS, bulbair begin" in page
+    assert diagnosis not in page
 
 
 def test_markup_in_a_resource_is_shown_as_text(world: World) -> None:

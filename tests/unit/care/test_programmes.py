@@ -67,6 +67,7 @@ def test_a_pack_is_whole(pack: Any) -> None:
     assert programme.task_table in PRESETS
     assert set(programme.roles) == set(ROLES)
     assert set(programme.titles) >= {"nl", "fr", "de", "en"}
+    assert all(set(coding.names) >= {"nl", "fr", "de", "en"} for coding in programme.enrolment)
     assert definition["experimental"] is True
     assert "not signed off" in (pack / "README.md").read_text("utf-8").lower()
 
