@@ -21,7 +21,7 @@ from fhir_server.interactions.coordination import Coordination
 from fhir_server.interactions.foresight import foresee
 from fhir_server.interactions.keeping import keep
 from fhir_server.interactions.matching import said
-from fhir_server.interactions.references import contained_issues, reference_issues
+from fhir_server.interactions.references import contained_issues, reference_issues, turns_at_targets
 from fhir_server.interactions.referrers import check_referrers
 from fhir_server.interactions.settling import resolve
 from fhir_server.interactions.words import Services
@@ -149,6 +149,8 @@ class Gate:
             )
         if issues:
             raise InvalidResource(issues=issues)
+        for turn in turns_at_targets(pending.after, before) if not self.actor.imports else ():
+            self.tx.guard(turn)
 
     def _place(self, ask: Ask) -> None:
         """Decide which plans a new resource belongs to; what lies in none takes turns with the opening of one.

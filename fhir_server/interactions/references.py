@@ -5,13 +5,15 @@ A check on an invisible reference answers as on an absent one.
 
 from collections.abc import Callable
 
-from fhir_server.access.types import DEFINITION, DIRECTORY, TYPES
+from fhir_server.access.types import AUTHOR, DEFINITION, DIRECTORY, TYPES
 from fhir_server.definitions.structures import load
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.fhir.reference import parse_reference, references_in
 
 _ADDRESSES = ("http://", "https://", "urn:")
+DELETED_BY_CLIENTS = frozenset(name for name, rule in TYPES.items() if rule.deletes == AUTHOR)
+
 _FREE_TO_CONTAIN = frozenset({DEFINITION, DIRECTORY})
 
 
@@ -64,6 +66,21 @@ def _is_elsewhere(reference: str) -> bool:
     if parsed is None:
         return reference.startswith(_ADDRESSES)
     return parsed.type not in TYPES and load().is_resource(parsed.type)
+
+
+def turn_at(reference: str) -> str:
+    """The guard at which who refers to `Type/id` takes turns with who deletes it."""
+    return f"referred:{reference}"
+
+
+def turns_at_targets(resource: Resource, before: Resource | None) -> list[str]:
+    """The guards of what `resource` refers to and `before` did not, where clients may delete it.
+
+    Other types are deleted by the operator alone; who refers to those, as nearly every write does, takes no turn.
+    """
+    new = {text for _, text in references_in(resource)} - {text for _, text in references_in(before or {})}
+    targets = {str(found) for text in new if (found := parse_reference(text)) and found.type in DELETED_BY_CLIENTS}
+    return [turn_at(target) for target in sorted(targets)]
 
 
 def contained_issues(resource: Resource) -> list[Issue]:

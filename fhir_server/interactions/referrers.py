@@ -13,6 +13,7 @@ from fhir_server.fhir.errors import StillReferred
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference, references_in
 from fhir_server.interactions.asks import Ask
+from fhir_server.interactions.references import DELETED_BY_CLIENTS, turn_at
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import WorkingSet
 
@@ -27,6 +28,9 @@ def check_referrers(deletes: Sequence[Ask], working: WorkingSet, services: Servi
     if not deletes or not services.referential_integrity:
         return
     asked = [ask.reference for ask in deletes]
+    for ask in deletes:
+        if ask.type in DELETED_BY_CLIENTS:
+            working.tx.guard(turn_at(ask.reference))
     referring = _referring(asked, working)
     for ask in deletes:
         named = sorted(reference for reference, targets in referring.items() if ask.reference in targets)

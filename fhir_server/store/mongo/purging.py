@@ -192,6 +192,9 @@ class MongoPurges:
 
     def end(self, purge: Purge, told: Resource) -> bool:
         """Forget the record and all that was noted, and keep the AuditEvent; False when another process was first."""
+        for some in _batches(self.noted(purge.person)):
+            with asking(_SECONDS):
+                self._collection(GUARDS).delete_many({"_id": {"$in": [f"referred:{each}" for each in some]}})
         with asking(_SECONDS):
             self._collection(PURGED).delete_many({"_id": _noted_of(purge.person)})
 

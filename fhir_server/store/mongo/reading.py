@@ -8,6 +8,7 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.read_concern import ReadConcern
 
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference
@@ -161,13 +162,15 @@ class MongoReading:
     def referrers(self, references: Sequence[str], type_names: Sequence[str], limit: int) -> list[Stored]:
         """Current resources that refer to one of `references`, `limit` of each type at most.
 
-        One question for all types, which MongoDB answers outside of a transaction only: of what is committed.
+        One question for all types, which MongoDB answers outside of a transaction only: of what is committed here, that
+        is also of what a majority does not hold yet, for the one who comes next in a turn must see it.
         """
         asked = {"t": {"$in": [refers_to(reference) for reference in references]}, "del": False}
         first, *others = [(name, _named_where(asked, name, limit)) for name in type_names]
         unions = [{"$unionWith": {"coll": name, "pipeline": pipeline}} for name, pipeline in others]
         with asking(self._seconds):
-            found = self._collection(first[0]).aggregate([*first[1], *unions])
+            newest = self._collection(first[0]).with_options(read_concern=ReadConcern("local"))
+            found = newest.aggregate([*first[1], *unions])
             named = [each["reference"] for each in found]
         return list(self.read_many(named).values())
 
