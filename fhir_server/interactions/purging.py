@@ -117,6 +117,7 @@ class _Purging:
         found = belongings(self.known.person, self.services, self.known)
         self.purges.note(self.known.person, found.references)
         noted = self.purges.noted(self.known.person)
+        self.services.store.settle_audit()
         names = Pseudonyms(self.known.key, noted, self.known.words)
         for reference in found.outside:
             if self.services.store.transact(partial(self._cut_one, reference, names)):

@@ -102,6 +102,7 @@ class Lives:
 
     def traces(self, life: Life) -> list[str]:
         """Where the database names the person, by reference, name or number."""
+        self.world.parts.store.settle_audit()
         words = [life.family, life.ssin, *(reference.partition("/")[2] for reference in life.references)]
         return [
             f"{name} {document['_id']}: {word}"
@@ -113,6 +114,7 @@ class Lives:
 
     def told(self) -> list[Resource]:
         """Every AuditEvent."""
+        self.world.parts.store.settle_audit()
         return [decode(document["body"]) for document in self.world.audit().find().sort("lu")]
 
 
