@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from fhir_server.access.types import TYPES
-from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
+from fhir_server.definitions.search_parameters import SearchParameter, parameters_of, shipped_parameters_of
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import rewrite_references
 from fhir_server.search.clauses import MODIFIERS
@@ -101,7 +101,9 @@ def _known(world: World, case: Case, type_name: str, declared: set[str]) -> Iter
     """A stored resource for each declared parameter."""
     examples = [] if EXAMPLES is None else [(file, example(file)) for file in _taken(type_name)[:ENOUGH]]
     stored: dict[str, Resource] = {}
-    for parameter in (parameters_of(type_name)[code] for code in sorted(declared - set(OF_WORDS))):
+    shipped = shipped_parameters_of(type_name)
+    assert shipped.keys() <= declared
+    for parameter in shipped.values():
         having = [
             (file.stem, each) for file, each in examples if file.stem not in INVALID and _can_ask(parameter, each)
         ]
