@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_server.care.due import is_overdue
@@ -41,6 +41,7 @@ def found(asked: tuple[Parameter, ...], resource: Resource) -> bool:
 
 
 @pytest.mark.parametrize("zone", ZONES, ids=str)
+@settings(deadline=None)
 @given(due=stated, status=st.sampled_from(STATUSES))
 def test_the_question_for_late_tasks_finds_what_care_calls_overdue(zone: ZoneInfo, due: str, status: str) -> None:
     resource = task(due, status)
@@ -49,6 +50,7 @@ def test_the_question_for_late_tasks_finds_what_care_calls_overdue(zone: ZoneInf
 
 
 @pytest.mark.parametrize("zone", ZONES, ids=str)
+@settings(deadline=None)
 @given(due=st.none() | stated, status=st.sampled_from(STATUSES))
 def test_every_open_task_is_found_by_exactly_one_of_the_questions(zone: ZoneInfo, due: str | None, status: str) -> None:
     resource = task(due, status)

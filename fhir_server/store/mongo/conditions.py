@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.search.clauses import of_component
-from fhir_server.search.keys import LAST_TEXT
+from fhir_server.search.keys import LAST_TEXT, missing_key
 from fhir_server.search.query import Amount, Clause, Moment, Near, Target, Text, Together, Token
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
 from fhir_server.search.types import date, near, number, token
@@ -28,6 +28,10 @@ _NARROWER: Mapping[str, tuple[date.Comparison, ...]] = {
 }
 """What follows for the least and greatest start when a range meets a prefix: the bounds that an index can use."""
 
+_POINTS = frozenset({"date", "dateTime", "instant"})
+_LONGEST_DATE = 366 * 24 * 3600 * 1_000_000
+"""A date is a year long at most, so what reaches beyond a moment began less than a year before it."""
+
 
 def both(*conditions: Filter) -> Filter:
     """All of the conditions."""
@@ -45,7 +49,7 @@ def clause_conditions(type_name: str, clause: Clause, keys: frozenset[str]) -> l
     """The conditions of one clause: what decides, and what an index can use beside it; `keys` have one."""
     parameter = parameters_of(type_name)[clause.parameter]
     if clause.missing is not None:
-        return [{"has": {"$ne": parameter.code} if clause.missing else parameter.code}]
+        return _missing(parameter, clause, keys)
     if parameter.code == "_id":
         return [{"_id": {_membership(clause): [value.code for value in clause.values if isinstance(value, Token)]}}]
     if parameter.code == "_lastUpdated":
@@ -169,12 +173,32 @@ def _dated(parameter: SearchParameter, clause: Clause) -> Filter:
     )
 
 
+def _missing(parameter: SearchParameter, clause: Clause, keys: frozenset[str]) -> list[Filter]:
+    """By what a resource has; where an index has the key, also by the key of what has none."""
+    if not clause.missing:
+        return [{"has": parameter.code}]
+    narrower = [{f"k.{parameter.code}.lo": missing_key(parameter)["lo"]}] if parameter.code in keys else []
+    return [{"has": {"$ne": parameter.code}}, *narrower]
+
+
 def _narrowed(parameter: SearchParameter, clause: Clause) -> list[Filter]:
-    asked = clause.values[0]
-    if len(clause.values) > 1 or not isinstance(asked, Moment):
+    """What follows for the keys when one of the values is met: for each key the widest of the bounds that all have."""
+    bounds = [_bounds_of(parameter, value) for value in clause.values if isinstance(value, Moment)]
+    if len(bounds) < len(clause.values):
         return []
-    narrower = _compared(asked, _NARROWER.get(asked.prefix, ()))
-    return [{f"k.{parameter.code}.{bound}": {op: edge}} for bound, op, edge in narrower]
+    common = [at for at in bounds[0] if all(at in others for others in bounds)]
+    widest = {at: (min if at[1].startswith("$g") else max)(each[at] for each in bounds) for at in common}
+    return [{f"k.{parameter.code}.{bound}": {op: edge}} for (bound, op), edge in widest.items()]
+
+
+def _bounds_of(parameter: SearchParameter, asked: Moment) -> dict[tuple[str, str], int]:
+    """The bounds of the least and greatest start, each by its operator; of what stands at one place both are one."""
+    found = {(bound, op): edge for bound, op, edge in _compared(asked, _NARROWER.get(asked.prefix, ()))}
+    if not parameter.single or len(parameter.paths) > 1:
+        return found
+    if asked.prefix in {"ge", "gt"} and all(path.datatype in _POINTS for path in parameter.paths):
+        found = {("lo", "$gte"): date.microseconds(asked.start) - _LONGEST_DATE}
+    return {(bound, op): edge for (_, op), edge in found.items() for bound in ("lo", "hi")}
 
 
 def _compared(asked: Moment, together: Sequence[date.Comparison]) -> list[tuple[str, str, int]]:

@@ -99,7 +99,8 @@ def _names(type_name: str) -> list[Fields]:
 def _worklists(type_name: str) -> list[Fields]:
     fields: list[Fields] = [(_CASELOAD, "_id"), (_CASELOAD, "lu", "_id")]
     if type_name == "Patient":
-        return [*fields, (_CASELOAD, "k.name.lo", "_id"), ("k.birthdate.lo", "_id")]
+        by_name = [(_CASELOAD, "k.name.lo", "_id"), (_CASELOAD, "k.family.lo", "k.given.lo", "_id")]
+        return [*fields, *by_name, ("k.birthdate.lo", "_id")]
     status = f"k.{STATUS_OF[type_name]}.lo"
     if type_name == "Task":
         return [*fields, (_CASELOAD, status, "k.due.lo", "_id"), (_CASELOAD, "k.due.lo", "_id")]
