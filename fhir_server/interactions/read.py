@@ -19,7 +19,7 @@ def read(interaction: Interaction, actor: Actor, services: Services) -> Answer:
     if interaction.type is None or interaction.id is None:
         raise NotFound
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)
-    found = services.reading.read(interaction.type, interaction.id)
+    found = sight.read(interaction.type, interaction.id)
     part = glimpsed(found, sight, services) if found and sight.reason_to_read(found) is None else None
     if part is not None:
         return Answer("ok", part.body, None, (part,), "asked to care for the person; sees what the programme names")

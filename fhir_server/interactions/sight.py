@@ -32,6 +32,16 @@ class Sight:
             self._known[key] = self._look_up(patient, plans)
         return self._known[key]
 
+    def read(self, type_name: str, id: str) -> Stored | None:
+        """The current version, whoever may see it, together with the circles that decide on that."""
+        if not needs_circles(type_name):
+            return self.reading.read(type_name, id)
+        stored, circles = self.reading.read_with_circles(type_name, id)
+        if stored is not None:
+            admitting = [circle for circle in circles if circle.admits(self.actor.parties, self.moment)]
+            self._known[(None, stored.stamp.plans)] = admitting
+        return stored
+
     def _look_up(self, patient: str | None, plans: Sequence[str] | None) -> list[Circle]:
         if plans is not None and not plans:
             return []

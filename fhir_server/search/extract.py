@@ -13,7 +13,7 @@
 knows them anyway.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -39,7 +39,12 @@ _Found = list[tuple[SearchParameter, _Values]]
 def search_values(resource: Resource) -> dict[str, Any]:
     """The fields of a stored resource. Raises KeyError for a type that this server does not store."""
     type_name = resource["resourceType"]
-    found = [(each, values_of(resource, each)) for each in (*_searched(type_name), *own_parameters_of(type_name))]
+    return extracted(resource, (*searched(type_name), *own_parameters_of(type_name)))
+
+
+def extracted(resource: Resource, parameters: Sequence[SearchParameter]) -> dict[str, Any]:
+    """The same fields for some parameters of the resource's type."""
+    found = [(each, values_of(resource, each)) for each in parameters]
     given = [(parameter, values) for parameter, values in found if values]
     return {
         **_always(given),
@@ -51,7 +56,7 @@ def search_values(resource: Resource) -> dict[str, Any]:
 
 
 @cache
-def _searched(type_name: str) -> tuple[SearchParameter, ...]:
+def searched(type_name: str) -> tuple[SearchParameter, ...]:
     """The parameters that have values of their own; a composite has those of its components."""
     return tuple(
         parameter

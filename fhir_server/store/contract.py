@@ -158,6 +158,9 @@ class Reading(Protocol):
     def read(self, type_name: str, id: str) -> Stored | None:
         """The current version, a tombstone included; None when there never was one."""
 
+    def read_with_circles(self, type_name: str, id: str) -> tuple[Stored | None, list[Circle]]:
+        """The current version, as `read` gives it, and the circles of its plans, by plan, in one question."""
+
     def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
         """Current versions of `Type/id` references, by reference; tombstones and absent ones are left out."""
 

@@ -15,6 +15,7 @@ from bson import Binary
 
 from fhir_server.definitions.search_parameters import own_mark_of
 from fhir_server.fhir.reference import parse_reference, references_in
+from fhir_server.search.audit_values import audit_values
 from fhir_server.search.extract import search_values
 from fhir_server.search.grant import Glimpse, Grant, Reader, Stamp
 from fhir_server.search.words import words_of
@@ -55,9 +56,9 @@ def found_by(stored: Stored) -> Document:
     `own` is the mark of the operator's search parameters by which it is indexed, when its type has some.
     """
     resource, mark = stored.resource(), own_mark_of(stored.type)
-    values = {**search_values(resource), **({"own": mark} if mark else {})}
     if stored.type == AUDIT_EVENTS:  # what the audit names may go
-        return values
+        return audit_values(resource)
+    values = {**search_values(resource), **({"own": mark} if mark else {})}
     referred = {str(found) for _, text in references_in(resource) if (found := parse_reference(text))}
     contained = contained_values(resource)
     terms = [*values["t"], *(refers_to(reference) for reference in sorted(referred)), *contained_terms(contained)]

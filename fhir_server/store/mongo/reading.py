@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from pymongo import ASCENDING, DESCENDING
@@ -16,7 +17,7 @@ from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Changed, Circle, NumberedEvent, Page, Span, Stored
 from fhir_server.store.mongo import changing, searching, several
-from fhir_server.store.mongo.connection import Connection, asking
+from fhir_server.store.mongo.connection import Connection, MoreToCome, asking
 from fhir_server.store.mongo.documents import (
     CIRCLES,
     COUNTERS,
@@ -33,6 +34,7 @@ from fhir_server.store.mongo.documents import (
 )
 
 _FEW = 50
+_MANY_CIRCLES = 500
 
 
 class MongoReading:
@@ -57,8 +59,26 @@ class MongoReading:
         """The current version, a tombstone included; None when there never was one."""
         self._before_asking(type_name)
         with asking(self._seconds):
-            document = self._collection(type_name).find_one({"_id": id}, WITHOUT_SEARCH_VALUES, session=self._session)
-        return stored_from(type_name, id, document) if document else None
+            if self._session is not None:
+                found = self._collection(type_name).find_one({"_id": id}, WITHOUT_SEARCH_VALUES, session=self._session)
+                documents = [found] if found else []
+            else:
+                one = {"limit": 1, "singleBatch": True}
+                asked = {"find": type_name, "filter": {"_id": id}, "projection": WITHOUT_SEARCH_VALUES, **one}
+                documents = self._connection.first_batch(asked)
+        return stored_from(type_name, id, documents[0]) if documents else None
+
+    def read_with_circles(self, type_name: str, id: str) -> tuple[Stored | None, list[Circle]]:
+        """The current version, as `read` gives it, and the circles of its plans, by plan, in one question."""
+        self._before_asking(type_name)
+        joined = {"from": CIRCLES, "localField": "plans", "foreignField": "_id", "as": "circles"}
+        pipeline = [{"$match": {"_id": id}}, {"$project": WITHOUT_SEARCH_VALUES}, {"$lookup": joined}]
+        with asking(self._seconds):
+            found = self._connection.first_batch({"aggregate": type_name, "pipeline": pipeline, "cursor": {}})
+        if not found:
+            return None, []
+        circles = sorted(map(circle_from, found[0]["circles"]), key=lambda circle: circle.plan)
+        return stored_from(type_name, id, found[0]), circles
 
     def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
         """Current versions of `Type/id` references, by reference; tombstones and absent ones are left out."""
@@ -235,9 +255,19 @@ class MongoReading:
 
     def _found_circles(self, condition: Document, limit: int = 0) -> list[Circle]:
         with asking(self._seconds):
-            found = self._collection(CIRCLES).find(condition, session=self._session, limit=limit)
-            ordered = found.sort("_id", ASCENDING) if limit else found
-            return sorted(map(circle_from, ordered), key=lambda circle: circle.plan)
+            documents = self._few_circles(condition) if not limit else None
+            if documents is None:
+                found = self._collection(CIRCLES).find(condition, session=self._session, limit=limit)
+                documents = list(found.sort("_id", ASCENDING) if limit else found)
+        return sorted(map(circle_from, documents), key=lambda circle: circle.plan)
+
+    def _few_circles(self, condition: Document) -> list[Document] | None:
+        """The circles by the shortest way there is; None when that does not lead to all of them."""
+        if self._session is not None:
+            return None
+        with suppress(MoreToCome):
+            return self._connection.first_batch({"find": CIRCLES, "filter": condition, "batchSize": _MANY_CIRCLES})
+        return None
 
     def events(self, subscription: str, first: int, last: int | None, count: int) -> list[NumberedEvent]:
         """At most `count` events of a Subscription by number, from `first` to `last`, both included; told or not."""

@@ -6,6 +6,7 @@ The journal goes on to MongoDB soon after, once and for all: an AuditEvent's id 
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -110,7 +111,8 @@ class InJournal:
             return opened
         with self._opening:
             if self._opened is None or self._opened.pid != os.getpid():
-                self._opened = Forwarding(
-                    self._folder, lambda records: insert(self._connection, records, self._seconds)
-                )
+                self._opened = Forwarding(self._folder, self._send)
             return self._opened
+
+    def _send(self, records: Sequence[bytes]) -> None:
+        insert(self._connection, records, self._seconds)

@@ -181,6 +181,11 @@ class MongoTransaction(MongoReading):
             self._known[(type_name, id)] = stored
         return stored
 
+    def read_with_circles(self, type_name: str, id: str) -> tuple[Stored | None, list[Circle]]:
+        """The current version and the circles of its plans."""
+        stored = self.read(type_name, id)
+        return stored, self.circles_in(stored.stamp.plans) if stored else []
+
     def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
         """Current versions of `Type/id` references, by reference; tombstones and absent ones are left out."""
         self._send_if(bool(self._restamps))

@@ -1,0 +1,112 @@
+"""What an AuditEvent can be found by: what `extract.py` finds, sooner, since AuditEvents are many and nearly alike.
+
+Only who acted, what it was about and when differ from one to the next. What the other parameters find is kept from
+the events before, and so is what each actor and each resource is found by.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
+from typing import Any, TypeAlias
+
+from fhir_server.definitions.search_parameters import SearchParameter
+from fhir_server.fhir.json import Resource, decode, encode
+from fhir_server.search.extract import extracted, searched
+
+_CHANGING = frozenset({"agent", "altid", "date", "entity", "patient"})
+# The elements that only these parameters see, or none.
+_OWN = frozenset({"id", "recorded", "outcomeDesc"})
+_OF_AGENT = frozenset({"who", "altId"})
+_OF_ENTITY = frozenset({"what", "query", "description", "detail"})
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_MILLISECOND = 1000
+_INSTANT = len("2026-05-01T12:00:00.000Z")
+_LONGEST = 200
+
+_Terms: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+"""Terms, and the parameters that have them."""
+
+
+def audit_values(event: Resource) -> dict[str, Any]:
+    """The same fields as `search_values` gives, their lists in another order."""
+    steady = _steady(encode(_alike(event)))
+    parts = list(_parts(event))
+    if None in parts:
+        changing = extracted(event, _parameters(changing=True))
+        terms, has, dates, keys = changing["t"], changing["has"], changing["d"], changing["k"]
+    else:
+        terms = dict.fromkeys(term for part in parts if part for term in part[0])
+        has = ["date", *dict.fromkeys(code for part in parts if part for code in part[1])]
+        dates, keys = _dates(event["recorded"])
+    return {
+        "t": [*steady["t"], *terms],
+        "d": {**steady["d"], **dates},
+        "s": steady["s"],
+        "has": [*steady["has"], *has],
+        "k": {**steady["k"], **keys},
+    }
+
+
+def _alike(event: Resource) -> Resource:
+    """The event without what differs; entities of which nothing is left are left out."""
+    kept = {name: value for name, value in event.items() if name not in _OWN}
+    kept["agent"] = [_without(agent, _OF_AGENT) for agent in event.get("agent", ())]
+    kept["entity"] = [rest for entity in event.get("entity", ()) if (rest := _without(entity, _OF_ENTITY))]
+    return kept
+
+
+def _without(element: Resource, names: frozenset[str]) -> Resource:
+    return {name: value for name, value in element.items() if name not in names}
+
+
+@lru_cache(maxsize=512)
+def _steady(alike: bytes) -> dict[str, Any]:
+    return extracted(decode(alike), _parameters(changing=False))
+
+
+def _parts(event: Resource) -> Iterator[_Terms | None]:
+    """What each agent and entity is found by; None for what is written in another way than this server writes it."""
+    recorded = event.get("recorded", "")
+    yield ((), ()) if len(recorded) == _INSTANT and recorded.endswith("Z") else None
+    for agent in event.get("agent", ()):
+        known = _is_plain(agent.get("who")) and len(agent.get("altId", "")) < _LONGEST
+        yield _of_agent(agent.get("who", {}).get("reference"), agent.get("altId")) if known else None
+    for entity in event.get("entity", ()):
+        if "what" in entity:
+            yield _of_entity(entity["what"]["reference"]) if _is_plain(entity["what"]) else None
+
+
+def _is_plain(reference: Any) -> bool:
+    """Whether it is absent, or an address and no more; a long one is not worth keeping."""
+    if reference is None:
+        return True
+    return reference.keys() == {"reference"} and len(reference["reference"]) < _LONGEST
+
+
+@lru_cache(maxsize=4096)
+def _of_agent(who: str | None, alternative: str | None) -> _Terms:
+    given = {"who": {"reference": who} if who else None, "altId": alternative}
+    return _terms({"agent": [{name: value for name, value in given.items() if value}]})
+
+
+@lru_cache(maxsize=4096)
+def _of_entity(reference: str) -> _Terms:
+    return _terms({"entity": [{"what": {"reference": reference}}]})
+
+
+def _terms(part: Resource) -> _Terms:
+    found = extracted({"resourceType": "AuditEvent", **part}, _parameters(changing=True))
+    return tuple(found["t"]), tuple(found["has"])
+
+
+def _dates(recorded: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The range and the key of an instant with milliseconds."""
+    start = (datetime.fromisoformat(recorded) - _EPOCH) // _MICROSECOND
+    return {"date": [{"lo": start, "hi": start + _MILLISECOND}]}, {"date": {"lo": start, "hi": start}}
+
+
+@cache
+def _parameters(*, changing: bool) -> tuple[SearchParameter, ...]:
+    return tuple(each for each in searched("AuditEvent") if (each.code in _CHANGING) == changing)
