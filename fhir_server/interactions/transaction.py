@@ -14,11 +14,12 @@ from fhir_server.fhir.json import Resource, decode
 from fhir_server.fhir.outcome import operation_outcome
 from fhir_server.interactions.asks import Ask, check_structure
 from fhir_server.interactions.bundles import response_bundle
-from fhir_server.interactions.commit import Gate, Written
+from fhir_server.interactions.commit import Gate
 from fhir_server.interactions.conditions import etag
 from fhir_server.interactions.entries import Entry, read_entry
 from fhir_server.interactions.matching import condition_of
 from fhir_server.interactions.patching import read_patch
+from fhir_server.interactions.returning import returned_in_entry
 from fhir_server.interactions.statuses import STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.update import check_id
 from fhir_server.interactions.words import Answer, Interaction, Services
@@ -38,7 +39,7 @@ def transaction(
     """The response Bundle, its entries in the order of the request; a read that fails undoes the writes beside it."""
     kind, raw = entries_of(interaction.resource)
     if kind == "batch":
-        return _batch(raw, actor, services, perform)
+        return _batch(raw, actor, services, perform, interaction.returning)
     entries = [read_entry(entry, position, services) for position, entry in enumerate(raw)]
     asks = asks_of(entries, actor)
     check_structure(asks, services)
@@ -48,10 +49,11 @@ def transaction(
 
         def response(entry: Entry) -> Resource:
             if entry.place in written:
-                return _written_response(written[entry.place], services)
+                each = written[entry.place]
+                return _response(Answer(each.outcome, None, each.stored), services, interaction.returning)
             if entry.interaction.name in _ORDER:
                 return _NOTHING_DELETED
-            return _performed_response(_read(entry, tx, actor, services, perform_within), services)
+            return _performed_response(_read(entry, tx, actor, services, perform_within), services, None)
 
         return [response(entry) for entry in entries]
 
@@ -92,14 +94,14 @@ def _read(entry: Entry, tx: Transaction, actor: Actor, services: Services, perfo
     return answer
 
 
-def _batch(raw: list[Any], actor: Actor, services: Services, perform: Perform) -> Answer:
+def _batch(raw: list[Any], actor: Actor, services: Services, perform: Perform, returning: str | None) -> Answer:
     """Each entry is recorded by itself; the batch is, when it has none or holds some that could not be read."""
     responses, performed = [], 0
     for position, entry in enumerate(raw):
         try:
             read = read_entry(entry, position, services)
             performed += 1
-            responses.append(_performed_response(perform(read.interaction, actor, services), services))
+            responses.append(_performed_response(perform(read.interaction, actor, services), services, returning))
         except FhirError as error:
             responses.append({"response": {"status": status_of(error), "outcome": operation_outcome(error.issues)}})
     audited = bool(raw) and performed == len(raw)
@@ -125,22 +127,20 @@ def _ask(entry: Entry) -> Ask:
     )
 
 
-def _written_response(written: Written, services: Services) -> Resource:
-    return _response(Answer(written.outcome, None, written.stored), services)
-
-
-def _performed_response(answer: Answer, services: Services) -> Resource:
-    entry = _response(answer, services)
+def _performed_response(answer: Answer, services: Services, returning: str | None) -> Resource:
+    entry = _response(answer, services, returning)
     if answer.body is not None and answer.outcome == "ok":
         return {"resource": decode(answer.body), **entry}
     return entry
 
 
-def _response(answer: Answer, services: Services) -> Resource:
+def _response(answer: Answer, services: Services, returning: str | None) -> Resource:
     response: Resource = {"status": STATUS_OF_OUTCOME[answer.outcome]}
     if answer.stored is not None:
         stored = answer.stored
         response["location"] = f"{services.base_url}/{stored.reference}/_history/{stored.version}"
         response["etag"] = etag(stored.version)
         response["lastModified"] = instant(stored.last_updated)
-    return {"response": response}
+    resource, outcome = returned_in_entry(answer, returning)
+    response |= {"outcome": outcome} if outcome else {}
+    return {**({"resource": resource} if resource else {}), "response": response}

@@ -28,6 +28,7 @@ class Interaction:
     if_none_exist: str | None = None
     lenient: bool = False
     if_modified_since: str | None = None
+    returning: str | None = None
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ def interaction_of(request: Request, place: Place, parameters: Parameters, max_b
         request.headers.get("If-None-Exist"),
         "handling=lenient" in preferences(request),
         request.headers.get("If-Modified-Since"),
+        preferred_return(request),
     )
 
 
@@ -67,6 +68,12 @@ def preferences(request: Request) -> frozenset[str]:
     """The preferences of `Prefer`, such as `return=minimal`."""
     stated = ",".join(request.headers.getlist("Prefer")).replace(";", ",")
     return frozenset(part.strip() for part in stated.split(",") if part.strip())
+
+
+def preferred_return(request: Request) -> str | None:
+    """What `Prefer: return=` names; the first when there are several."""
+    stated = ",".join(request.headers.getlist("Prefer")).replace(";", ",").split(",")
+    return next((part.strip().removeprefix("return=") for part in stated if part.strip().startswith("return=")), None)
 
 
 def wish_of(request: Request, parameters: Parameters) -> Wish:

@@ -9,23 +9,17 @@ from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import encode
 from fhir_server.fhir.outcome import Issue, operation_outcome
 from fhir_server.interactions.conditions import etag
+from fhir_server.interactions.returning import is_written, returned
 from fhir_server.interactions.statuses import STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.words import Answer
 from fhir_server.rest.compression import compress
 from fhir_server.rest.formats import Wish
-from fhir_server.rest.requests import preferences, wish_of_refused
-
-_WRITTEN = {
-    "created": "was created",
-    "updated": "was updated",
-    "unchanged": "already had this content",
-    "existing": "existed already",
-}
+from fhir_server.rest.requests import preferred_return, wish_of_refused
 
 
 def response_of(request: Request, wish: Wish, answer: Answer, base_url: str) -> Response:
     """The HTTP response of an answer."""
-    body = _body_by_preference(request, answer)
+    body = returned(answer, preferred_return(request))
     response = _written(request, wish, STATUS_OF_OUTCOME[answer.outcome], body)
     if answer.etag is not None:
         response.headers["ETag"] = answer.etag
@@ -33,7 +27,7 @@ def response_of(request: Request, wish: Wish, answer: Answer, base_url: str) -> 
         stored = answer.stored
         response.headers["ETag"] = etag(stored.version)
         response.headers["Last-Modified"] = format_datetime(stored.last_updated.astimezone(UTC), usegmt=True)
-        if answer.outcome in _WRITTEN:
+        if is_written(answer):
             response.headers["Location"] = f"{base_url}/{stored.reference}/_history/{stored.version}"
     return response
 
@@ -52,18 +46,6 @@ def failure_of(request: Request, support_id: str) -> Response:
     """The answer to a fault of ours: nothing of the inside, a number to quote."""
     issue = Issue("exception", f"The server failed; nothing was stored. Quote {support_id} when you report it.")
     return _outcome(request, "500 Internal Server Error", [issue])
-
-
-def _body_by_preference(request: Request, answer: Answer) -> bytes | None:
-    if answer.outcome not in _WRITTEN or answer.stored is None:
-        return answer.body
-    asked = preferences(request)
-    if "return=minimal" in asked:
-        return None
-    if "return=OperationOutcome" in asked:
-        told = f"{answer.stored.reference} {_WRITTEN[answer.outcome]}; version {answer.stored.version}."
-        return encode(operation_outcome([Issue("informational", told, severity="information")]))
-    return answer.body
 
 
 def _outcome(request: Request, status: str, issues: list[Issue]) -> Response:

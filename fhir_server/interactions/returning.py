@@ -1,0 +1,44 @@
+"""What is returned of a write, as `Prefer: return=` asks: the resource, an OperationOutcome, or neither.
+
+https://hl7.org/fhir/R4/http.html#ops
+"""
+
+from fhir_server.fhir.json import Resource, encode
+from fhir_server.fhir.outcome import Issue, operation_outcome
+from fhir_server.interactions.words import Answer
+
+REPRESENTATION, MINIMAL, OUTCOME = "representation", "minimal", "OperationOutcome"
+
+WRITTEN = {
+    "created": "was created",
+    "updated": "was updated",
+    "unchanged": "already had this content",
+    "existing": "existed already",
+}
+
+
+def returned(answer: Answer, preference: str | None) -> bytes | None:
+    """The body of an answer; the resource unless a write's caller prefers something else."""
+    if not is_written(answer) or preference not in {MINIMAL, OUTCOME}:
+        return answer.body
+    return encode(told(answer)) if preference == OUTCOME else None
+
+
+def returned_in_entry(answer: Answer, preference: str | None) -> tuple[Resource | None, Resource | None]:
+    """The resource and the outcome in a Bundle's response to a write; neither unless its caller prefers one."""
+    if not is_written(answer) or answer.stored is None:
+        return None, None
+    resource = answer.stored.resource() if preference == REPRESENTATION else None
+    return resource, told(answer) if preference == OUTCOME else None
+
+
+def is_written(answer: Answer) -> bool:
+    """Whether the answer is to a write that leaves a resource."""
+    return answer.outcome in WRITTEN and answer.stored is not None
+
+
+def told(answer: Answer) -> Resource:
+    """An OperationOutcome that says what became of the write."""
+    stored = answer.stored
+    text = f"{stored.reference} {WRITTEN[answer.outcome]}; version {stored.version}." if stored else ""
+    return operation_outcome([Issue("informational", text, severity="information")])
