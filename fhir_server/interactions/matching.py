@@ -76,7 +76,7 @@ def matches(
         max_count=most + 1,
         moment=beginning_of_day(working.moment),
     )
-    if not condition or len(query.clauses) + len(query.joins) < len(condition):
+    if not condition or len(query.clauses) + len(query.joins) + len(query.filters) < len(condition):
         raise MalformedRequest(
             f"{what} takes search parameters that say what a resource has, such as identifier=system|value.",
             type_name,

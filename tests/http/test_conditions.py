@@ -120,12 +120,28 @@ def test_a_delete_takes_several_where_the_operator_has_set_it(world: World, hosp
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-@pytest.mark.parametrize("condition", ["", "?_count=1", "?identifier=x&_sort=_id", "?nonsense=1"])
+@pytest.mark.parametrize(
+    "condition", ["", "?_count=1", "?identifier=x&_sort=_id", "?nonsense=1", "?identifier=x&_contained=true"]
+)
 def test_a_condition_says_what_a_resource_has(hosp: Party, method: str, condition: str) -> None:
     body = {"PUT": group("x"), "PATCH": [], "DELETE": None}[method]
     kind = {"Content_Type": "application/json-patch+json"} if method == "PATCH" else {}
 
     assert hosp.ask(method, f"Group{condition}", body, **kind).status == 400
+
+
+def test_an_expression_is_a_condition_too(hosp: Party) -> None:
+    value = uuid.uuid4().hex
+    condition = f"Group?_filter=identifier%20eq%20{value}%20and%20not%20(type%20eq%20medication)"
+
+    made = hosp.ask("PUT", condition, group(value))
+    again = hosp.ask("PUT", condition, group(value, quantity=3))
+
+    assert (made.status, again.status, again.body["id"]) == (201, 200, made.body["id"])
+    assert hosp.ask("DELETE", condition.replace("not%20", "")).status == 204
+    assert len(found(hosp, value)) == 1
+    assert hosp.ask("DELETE", condition).status == 204
+    assert found(hosp, value) == []
 
 
 def test_the_same_condition_in_a_bundle(hosp: Party) -> None:
