@@ -158,3 +158,19 @@ def test_pages_of_contained_resources_hold_each_container_once(
         if cursor is None:
             break
     assert shown == ids
+
+
+@pytest.mark.parametrize(("near", "met"), [("51.05|3.72|10|km", True), ("0|0|10|km", False)])
+def test_a_contained_place_is_near(database: Database[dict[str, Any]], near: str, met: bool) -> None:
+    place = {"resourceType": "Location", "id": "c", "position": {"latitude": 51.05, "longitude": 3.72}}
+    task = {
+        "resourceType": "Task",
+        "id": "1",
+        "meta": {"lastUpdated": "2026-02-01T10:00:00.000Z"},
+        "contained": [place],
+    }
+    collection = database["Task_places"]
+    collection.delete_many({})
+    collection.insert_many(documents([task]))
+    query = contained_query(asked("Location", [("near", near)]), "Task")
+    assert (collection.find_one(query_filter(query)) is not None) is matches(query, task) is met
