@@ -6,15 +6,14 @@ turn is read first, the rest after it; when the transaction then takes exactly t
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
-
-from pymongo.collection import Collection
 
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.store.contract import Circle, Foreseen, Stored
+from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.documents import (
     CIRCLES,
     GUARDS,
@@ -25,7 +24,6 @@ from fhir_server.store.mongo.documents import (
     stored_from,
 )
 
-Collections: TypeAlias = Callable[[str], Collection[Document]]
 Pipeline: TypeAlias = list[Document]
 
 _MANY = 1_000
@@ -60,8 +58,11 @@ class _Wanted:
         return sorted(self.plans | self.people)
 
 
-def read_ahead(collections: Collections, foreseen: Foreseen) -> Ahead:
-    """What is foreseen; a second command reads the plans that only the first one could tell."""
+def read_ahead(connection: Connection, foreseen: Foreseen) -> Ahead:
+    """What is foreseen; a second command reads the plans that only the first one could tell.
+
+    Raises MoreToCome when it is more than one answer of the database holds.
+    """
     ahead = Ahead()
     named = [found for found in map(parse_reference, foreseen.references) if found]
     wanted = _Wanted(
@@ -69,11 +70,11 @@ def read_ahead(collections: Collections, foreseen: Foreseen) -> Ahead:
         frozenset(each.id for each in named if each.type == "CarePlan" and foreseen.workflow),
         frozenset(str(each) for each in named if each.type == "Patient"),
     )
-    _gather(collections, foreseen, wanted, ahead)
+    _gather(connection, foreseen, wanted, ahead)
     if foreseen.workflow:
         more = _led_to(ahead, foreseen)
         if more.plans - wanted.plans:
-            _gather(collections, foreseen, replace(more, plans=more.plans - wanted.plans), ahead)
+            _gather(connection, foreseen, replace(more, plans=more.plans - wanted.plans), ahead)
     return ahead
 
 
@@ -84,14 +85,15 @@ def _led_to(ahead: Ahead, foreseen: Foreseen) -> _Wanted:
     return _Wanted(frozenset(), plans, frozenset(each.stamp.patient for each in found if each.stamp.patient))
 
 
-def _gather(collections: Collections, foreseen: Foreseen, wanted: _Wanted, ahead: Ahead) -> None:
+def _gather(connection: Connection, foreseen: Foreseen, wanted: _Wanted, ahead: Ahead) -> None:
     """Read what is wanted, the turns of the guards before everything that they guard."""
     workflow = foreseen.workflow if wanted.plans else ()
     parts = list(_parts(wanted, workflow))
     (first, pipeline), *others = parts
     unions: Pipeline = [{"$unionWith": {"coll": name, "pipeline": steps}} for name, steps in others]
     _look_for(wanted, workflow, ahead)
-    for document in collections(first).aggregate([*pipeline, *unions], batchSize=_MANY):
+    asked = {"aggregate": first, "pipeline": [*pipeline, *unions], "cursor": {"batchSize": _MANY}}
+    for document in connection.first_batch(asked):
         _put(document.pop(_FROM), document, wanted, ahead)
 
 

@@ -30,6 +30,7 @@ from fhir_server.store.mongo.connection import (
     DURABLE,
     UNKNOWN,
     Connection,
+    MoreToCome,
     asking,
     may_start_again,
     refusal,
@@ -268,9 +269,13 @@ class MongoStore(MongoReading):
         with asking(self._seconds):
             return [each["_id"] for each in self._database[FINGERPRINTS].find({}, {"_id": 1})]
 
-    def _read_ahead(self, foreseen: Foreseen) -> Ahead:
+    def _read_ahead(self, foreseen: Foreseen) -> Ahead | None:
+        """What is foreseen; None when it is so much that the transaction had better ask for what it needs."""
         with asking(self._seconds):
-            return read_ahead(self._connection.collection, foreseen)
+            try:
+                return read_ahead(self._connection, foreseen)
+            except MoreToCome:
+                return None
 
     def _create_collection(self, name: str) -> None:
         try:
