@@ -123,7 +123,7 @@ def _resource(type_name: str, services: Services) -> Resource:
         "readHistory": True,
         "updateCreate": False,
         "conditionalCreate": "create" in offered,
-        "conditionalRead": "not-match",
+        "conditionalRead": "full-support",
         "conditionalUpdate": "update" in offered,
         "conditionalDelete": _conditional_delete(services) if "delete" in offered else "not-supported",
         "referencePolicy": ["literal", "local"],
