@@ -6,14 +6,12 @@ so a collection without the index is read whole.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import TypeVar
 
 from pymongo import ASCENDING, DeleteMany, DeleteOne, UpdateOne
 from pymongo.client_session import ClientSession
-from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
@@ -33,27 +31,24 @@ from fhir_server.store.mongo.documents import (
     OUTBOX,
     Document,
     history_key,
-    refers_to,
-    stored_from,
 )
+from fhir_server.store.mongo.purge_reading import PURGED, SECONDS, PurgeReading, batches, noted_of
 from fhir_server.store.mongo.waiting import rescue
 from fhir_server.store.purges import Purge
 
-PURGES, PURGED = "purges", "purged"
+PURGES = "purges"
 
-_BATCH = 500
-_SECONDS = 300.0
 _COMMIT_SECONDS = 60.0
 _TURNS = 20
 
 Item = TypeVar("Item")
 
 
-class MongoPurges:
+class MongoPurges(PurgeReading):
     """The contract's Purges; `longest_write` is when a transaction of this store is over at the latest, in seconds."""
 
     def __init__(self, connection: Connection, *, longest_write: float) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._longest_write = longest_write
 
     @property
@@ -63,13 +58,13 @@ class MongoPurges:
 
     def find(self, person: str) -> Purge | None:
         """The purge of a person that has begun and not ended."""
-        with asking(_SECONDS):
+        with asking(SECONDS):
             found = self._collection(PURGES).find_one({"_id": person})
         return _purge_from(found) if found else None
 
     def unfinished(self) -> list[str]:
         """The people whose purge has begun and not ended."""
-        with asking(_SECONDS):
+        with asking(SECONDS):
             return [each["_id"] for each in self._collection(PURGES).find({}, {"_id": 1}).sort("_id", ASCENDING)]
 
     def begin(self, purge: Purge, told: Resource) -> Purge:
@@ -89,38 +84,14 @@ class MongoPurges:
 
     def reach(self, purge: Purge, collection: str, place: str) -> None:
         """Keep how far the reading of a collection came."""
-        with asking(_SECONDS):
+        with asking(SECONDS):
             self._collection(PURGES).update_one({"_id": purge.person}, {"$set": {f"reached.{collection}": place}})
-
-    def lying(self, person: str, plans: Sequence[str], type_name: str) -> Iterator[Stored]:
-        """Current versions, tombstones too, that are about the person or lie in one of the plans."""
-        yield from self._current(type_name, {"patient": person})
-        if plans:
-            yield from self._current(type_name, {"plans": {"$in": list(plans)}, "patient": {"$ne": person}})
-
-    def referring(self, references: Iterable[str], type_names: Sequence[str]) -> Iterator[Stored]:
-        """Current versions of these types that refer to one of `Type/id` references."""
-        for some in _batches(references):
-            terms = [refers_to(reference) for reference in some]
-            for type_name in type_names:
-                yield from self._current(type_name, {"t": {"$in": terms}})
-
-    def linking(self, urls: Iterable[str]) -> Iterator[Stored]:
-        """The DocumentReferences whose content lies at one of the urls."""
-        for some in _batches(urls):
-            yield from self._current("DocumentReference", {"t": {"$in": [f"location={url}" for url in some]}})
 
     def note(self, person: str, references: Iterable[str]) -> None:
         """Remember what belongs to the person, before it goes."""
-        for some in _batches(references):
-            with asking(_SECONDS):
+        for some in batches(references):
+            with asking(SECONDS):
                 self._note(person, some)
-
-    def noted(self, person: str) -> frozenset[str]:
-        """Everything that was remembered."""
-        with asking(_SECONDS):
-            found = self._collection(PURGED).find({"_id": _noted_of(person)}, {"_id": 1})
-            return frozenset(each["_id"].partition(" ")[2] for each in found)
 
     def close(self, purge: Purge, type_names: Sequence[str], moment: datetime) -> None:
         """Take away the person, its workflow and its circles, as one commit at the plans' guards; note what it was."""
@@ -148,15 +119,15 @@ class MongoPurges:
 
     def remove(self, references: Sequence[str]) -> None:
         """Take away resources, all their versions, and what the outbox would tell of them."""
-        for some in _batches(references):
-            with asking(_SECONDS):
+        for some in batches(references):
+            with asking(SECONDS):
                 self._collection(OUTBOX).delete_many({"focus": {"$in": some}})
                 self._remove(some)
 
     def forget_events(self, purge: Purge, pseudonym: Callable[[str], str]) -> None:
         """Let events that are numbered already say `pseudonym(focus)` instead; what is not numbered goes."""
         plans = list(purge.plans)
-        with asking(_SECONDS):
+        with asking(SECONDS):
             self._collection(OUTBOX).delete_many({"plan": {"$in": plans}})
             self._collection(MOVES).delete_many({"plan": {"$in": plans}})
             tasks = [each for each in self.noted(purge.person) if each.startswith("Task/")]
@@ -166,37 +137,26 @@ class MongoPurges:
                 UpdateOne({"_id": each["_id"]}, {"$set": {"focus": pseudonym(each["focus"]), "plan": None}})
                 for each in found
             ]
-            for some in _batches(changes):
+            for some in batches(changes):
                 self._collection(EVENTS).bulk_write(some)
-
-    def audit_events(self, after: str, since: datetime | None) -> Iterator[tuple[str, Stored]]:
-        """AuditEvents, with the place that each has, behind the place `after`; all, or those recorded `since`."""
-        for document in self._in_order(AUDIT_EVENTS, after, {"lu": {"$gte": since}} if since else {}):
-            yield document["_id"], stored_from(AUDIT_EVENTS, document["_id"], document)
-
-    def past_versions(self, after: str, since: datetime | None) -> Iterator[tuple[str, Stored]]:
-        """Past versions of every type, in the same way."""
-        for document in self._in_order(HISTORY, after, {"nx": {"$gte": since}} if since else {}):
-            type_name, id, _ = document["_id"].split("/")
-            yield document["_id"], stored_from(type_name, id, document)
 
     def replace_event(self, event: Resource, stored: Stored) -> None:
         """Put another content in the place of an AuditEvent; `stored` brings its stamp."""
-        with asking(_SECONDS):
+        with asking(SECONDS):
             self._collection(AUDIT_EVENTS).replace_one({"_id": stored.id}, audit_document(event, stored.stamp))
 
     def replace_version(self, place: str, body: bytes) -> None:
         """Put another content in the place of a past version."""
-        with asking(_SECONDS):
+        with asking(SECONDS):
             self._collection(HISTORY).update_one({"_id": place}, {"$set": {"body": body}})
 
     def end(self, purge: Purge, told: Resource) -> bool:
         """Forget the record and all that was noted, and keep the AuditEvent; False when another process was first."""
-        for some in _batches(self.noted(purge.person)):
-            with asking(_SECONDS):
+        for some in batches(self.noted(purge.person)):
+            with asking(SECONDS):
                 self._collection(GUARDS).delete_many({"_id": {"$in": [f"referred:{each}" for each in some]}})
-        with asking(_SECONDS):
-            self._collection(PURGED).delete_many({"_id": _noted_of(purge.person)})
+        with asking(SECONDS):
+            self._collection(PURGED).delete_many({"_id": noted_of(purge.person)})
 
         def write(session: ClientSession) -> bool:
             # Guards last: a writer that had begun before may hold the turn of one, and would take a new one for it.
@@ -208,15 +168,6 @@ class MongoPurges:
             return ended
 
         return self._transact(write)
-
-    def _collection(self, name: str) -> Collection[Document]:
-        return self._connection.collection(name)
-
-    def _current(self, type_name: str, condition: Document) -> Iterator[Stored]:
-        with asking(_SECONDS):
-            found = list(self._collection(type_name).find(condition, {"t": 0, "d": 0, "s": 0, "has": 0, "k": 0}))
-        for document in found:
-            yield stored_from(type_name, document["_id"], document)
 
     def _note(self, person: str, references: Iterable[str], session: ClientSession | None = None) -> None:
         notes = [
@@ -240,17 +191,6 @@ class MongoPurges:
         for type_name, some in ids.items():
             rescue(self._collection, type_name, some, session)
             self._collection(type_name).bulk_write([DeleteOne({"_id": id}) for id in some], session=session)
-
-    def _in_order(self, name: str, after: str, condition: Document) -> Iterator[Document]:
-        while True:
-            asked = {"_id": {"$gt": after}, **condition}
-            with asking(_SECONDS):
-                found = self._collection(name).find(asked, {"t": 0, "d": 0, "s": 0, "has": 0, "k": 0})
-                page = list(found.sort("_id", ASCENDING).limit(_BATCH))
-            yield from page
-            if len(page) < _BATCH:
-                return
-            after = page[-1]["_id"]
 
     def _tell(self, told: Resource, session: ClientSession) -> None:
         self._collection(AUDIT_EVENTS).insert_one(audit_document(told, Stamp()), session=session)
@@ -282,13 +222,3 @@ def _purge_from(document: Document) -> Purge:
         closed=document["closed"],
         reached=document["reached"],
     )
-
-
-def _noted_of(person: str) -> Document:
-    return {"$gt": f"{person} ", "$lt": f"{person}!"}
-
-
-def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    waiting = iter(items)
-    while some := list(islice(waiting, _BATCH)):
-        yield some

@@ -41,7 +41,8 @@ from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.full_text import gather_words
 from fhir_server.store.mongo.indexes import FINGERPRINTS, ensure_indexes
 from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
-from fhir_server.store.mongo.purging import PURGED, PURGES, MongoPurges
+from fhir_server.store.mongo.purge_reading import PURGED
+from fhir_server.store.mongo.purging import PURGES, MongoPurges
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.reading_audit import InDatabase, InJournal, ReadingAudit
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
