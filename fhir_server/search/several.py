@@ -68,6 +68,8 @@ def _not_common(type_names: Sequence[str], name: str, text: str) -> str | None:
         return f"A search of several types includes nothing; leave {name!r} out, or search one type."
     if name in {"_contained", "_containedType"}:
         return f"A search of several types finds no contained resources; leave {name!r} out, or search one type."
+    if name.startswith("_contained"):
+        return f"A search of several types finds nothing that is contained; leave {name!r} out, or search one type."
     if name == "_sort":
         keys, served = [each.removeprefix("-") for each in text.split(",")], _sortable(type_names)
         wrong = next((key for key in keys if key not in served), None)

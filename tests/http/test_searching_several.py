@@ -117,6 +117,7 @@ def test_parts_of_several_types(hosp: Party, person: str) -> None:
         ("_type=Task,CarePlan&_include=Task:focus", "includes nothing"),
         ("_type=Task,CarePlan&_revinclude=Provenance:target", "includes nothing"),
         ("_type=Task,CarePlan&_elements=restriction", "restriction"),
+        ("_type=Task,CarePlan&_contained=both", "contained"),
         ("_lastUpdated=yesterday", "yesterday"),
         ("_cursor=abc", "_cursor"),
     ],
