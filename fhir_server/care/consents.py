@@ -105,8 +105,10 @@ def refused(consents: Iterable[Resource], moves: Iterable[Move], who: str, direc
     if denied & {EVERYONE, who}:
         return True
     rejected = {party for consent in known for party in _rejected(consent, directory)}
+    if not rejected & {EVERYONE, who}:
+        return False
     agreed = permitted([consent_state(consent, logged, directory) for consent in known], who)
-    return bool(rejected & {EVERYONE, who}) and not any(now < end for _, end in agreed)
+    return not any(now < end for _, end in agreed)
 
 
 def _denied_in_words(consent: Resource, directory: Directory) -> list[str | None]:
