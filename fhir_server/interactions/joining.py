@@ -10,6 +10,7 @@ from fhir_server.access.scopes import check_scope
 from fhir_server.fhir.errors import MalformedRequest, TooCostly
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.standing import codes_standing, places_standing
+from fhir_server.search.grant import Grant
 from fhir_server.search.hierarchy import DIRECTIONS, PART_OF
 from fhir_server.search.joins import joined, joins_in
 from fhir_server.search.members import codes_of
@@ -20,6 +21,8 @@ Known = dict[tuple[Query, str | None], Sequence[str]]
 
 SECONDS = 10.0
 """How long the chains of one request may be sought before no other is begun."""
+
+_ABOUT = frozenset({"patient", "subject"})
 
 MOST_JOINED = 2000
 """How many resources of a type one step of a chain or `_has` may go through."""
@@ -65,6 +68,24 @@ def _codes_of_value_set(asked: Query, sight: Sight) -> Sequence[Token]:
     return codes_of(found[0].resource(), MOST_JOINED)
 
 
+def grants_of(query: Query, sight: Sight) -> list[Grant]:
+    """The grants for what a query asks, by no more of the actor's circles than it can be about.
+
+    Who cares for more people than one question may bring searches one person's compartment all the same: by the
+    circles about the person, and those of what names the person and is about somebody else. Raises TooCostly.
+    """
+    try:
+        return sight.grants(query.type, patient_asked(query))
+    except TooCostly:
+        if not query.any_of:
+            raise
+    person = next(str(value.reference) for value in query.any_of[-1].values if isinstance(value, Target))
+    naming = tuple(clause for clause in query.any_of if clause.parameter not in _ABOUT)
+    beside = sight.reading.plans_beside(Query(query.type, any_of=naming), person, limit=MOST_JOINED) if naming else []
+    about = [circle.plan for circle in sight.circles(patient=person)]
+    return sight.grants(query.type, plans=sorted({*about, *beside}))
+
+
 def patient_asked(query: Query) -> str | None:
     """`Patient/x` when the query is about exactly one person, so that only that person's circles matter."""
     for clause in query.clauses + query.joined:
@@ -73,7 +94,7 @@ def patient_asked(query: Query) -> str | None:
         value = clause.values[0]
         if query.type == "Patient" and clause.parameter == "_id" and isinstance(value, Token):
             return f"Patient/{value.code}"
-        if clause.parameter in {"patient", "subject"} and isinstance(value, Target):
+        if clause.parameter in _ABOUT and isinstance(value, Target):
             if value.reference and value.reference.startswith("Patient/"):
                 return value.reference
             if value.id and clause.parameter == "patient":

@@ -11,7 +11,7 @@ from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import NotFound
 from fhir_server.interactions.bundles import searchset
 from fhir_server.interactions.glimpses import cut, grants_along, grants_by_id
-from fhir_server.interactions.joining import answered
+from fhir_server.interactions.joining import answered, grants_of
 from fhir_server.interactions.joining import patient_asked as patient_asked
 from fhir_server.interactions.search_contained import search_contained
 from fhir_server.interactions.sight import Sight
@@ -52,7 +52,7 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
     if query.contained:
         page, disclosed = search_contained(query, actor, sight)
     else:
-        grants = [*sight.grants(query.type, patient), *grants_by_id(query, sight)]
+        grants = [*grants_of(query, sight), *grants_by_id(query, sight)]
         page = cut(services.reading.search(query, grants, sight.moment, grants_for), sight, services)
         disclosed = page.matches + page.included
     asked = "&".join(f"{name}={value}" for name, value in interaction.parameters)

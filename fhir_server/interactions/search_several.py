@@ -10,7 +10,7 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import Forbidden, MalformedRequest
 from fhir_server.interactions.bundles import searchset
-from fhir_server.interactions.joining import Known, answered, patient_asked
+from fhir_server.interactions.joining import Known, answered, grants_of
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.subsets import subset_of
 from fhir_server.interactions.words import Answer, Interaction, Services
@@ -35,7 +35,7 @@ def search_several(interaction: Interaction, actor: Actor, services: Services) -
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)
     known: Known = {}
     asked = [answered(query, sight, known) for query in queries]
-    seen = [(query, sight.grants(query.type, patient_asked(query))) for query in asked]
+    seen = [(query, grants_of(query, sight)) for query in asked]
     page = subset_of(services.reading.search_several(seen, sight.moment), first)
     counted = first.summary == "count"
     used = [pair for pair in interaction.parameters if pair[0] not in first.skipped]

@@ -30,6 +30,10 @@ class Sight:
         key = (patient, tuple(plans) if plans is not None else None)
         if key not in self._known:
             self._known[key] = self._look_up(patient, plans)
+        if len(self._known[key]) > self._max_circles:
+            raise TooCostly(
+                "You care for too many people for one such search; name the person with patient=Patient/[id]."
+            )
         return self._known[key]
 
     def read(self, type_name: str, id: str) -> Stored | None:
@@ -45,14 +49,9 @@ class Sight:
     def _look_up(self, patient: str | None, plans: Sequence[str] | None) -> list[Circle]:
         if plans is not None and not plans:
             return []
-        found = self.reading.circles(
+        return self.reading.circles(
             parties=self.actor.parties, patient=patient, plans=plans, moment=self.moment, limit=self._max_circles + 1
         )
-        if len(found) > self._max_circles:
-            raise TooCostly(
-                "You care for too many people for one such search; name the person with patient=Patient/[id]."
-            )
-        return found
 
     def grants(self, type_name: str, patient: str | None = None, plans: Sequence[str] | None = None) -> list[Grant]:
         """The grants for resources of a type; `patient` or `plans` narrow the circles when the question does."""

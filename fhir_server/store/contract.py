@@ -207,6 +207,12 @@ class Reading(Protocol):
         Raises TooCostly when more than `limit` are found.
         """
 
+    def plans_beside(self, query: Query, patient: str, limit: int) -> list[str]:
+        """The plans of what the query finds that is about somebody else than `Patient/x`, whoever may read it; to
+
+        narrow the circles that decide about it, and for nothing else. Raises TooCostly for more than `limit` resources.
+        """
+
     def referrers(self, references: Sequence[str], type_names: Sequence[str], limit: int) -> list[Stored]:
         """Current resources of these types that refer to one of `Type/id` references, `limit` of each type at most;
 

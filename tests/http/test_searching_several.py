@@ -1,11 +1,14 @@
 """Searches of the system and of all that is about a person, over HTTP: parameters, links, parts, refusals."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from pymongo import MongoClient
 
+from fhir_server.app import web
+from fhir_server.demo.referral import Person
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.fhir.reference import reference_to
 from tests.http.test_searching import observation
@@ -202,3 +205,27 @@ def test_a_search_of_several_types_finds_the_audit_of_what_was_read_just_now(wor
 
     named = [entity.get("what", {}).get("reference") for event in events for entity in event.get("entity", [])]
     assert any(each in {case.order, f"{case.order}/_history/{version}"} for each in named)
+
+
+def test_who_cares_for_too_many_people_finds_all_of_one_person_all_the_same(world: World, hosp: Party) -> None:
+    """Also what names the person and is about another one; with the circles of a few plans at most."""
+    home = world.party()
+    cases = [world.case(hosp, home, Person("Lea", f"Claes {number}")) for number in range(3)]
+    for case in cases:
+        assert home.move(case.task, "received").status == home.move(case.task, "accepted").status == 200
+    person, other = cases[0].patient, cases[1].patient
+    for about in (person, other):
+        seen = observation(about, performer=[{"reference": person}])
+        assert hosp.post(seen).status == 201
+    services = replace(world.parts.services, max_circles=2)
+    limited = web(replace(world.parts, services=services)).test_client()
+    few = Party(limited, world.base_path, home.reference, home.token)
+
+    for place in (f"{person}/*?_count=100", f"{person}/Observation?", f"{person}/_search", f"{other}/Observation?"):
+        ask = ("POST", place, b"_count=100") if place.endswith("_search") else ("GET", place)
+        shown = found(few.ask(*ask, **(FORM if len(ask) == 3 else {})))
+        assert shown == found(home.ask(*ask, **(FORM if len(ask) == 3 else {}))), place
+        assert shown
+    assert len(found(few.get(f"{person}/Observation?"))) == 2
+    assert few.get("Observation?status=final").issues[0]["code"] == "too-costly"
+    assert found(Party(limited, world.base_path, "", world.party().token).get(f"{person}/*")) == []

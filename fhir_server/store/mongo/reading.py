@@ -179,6 +179,13 @@ class MongoReading:
                 max_time_ms=self._search_ms,
             )
 
+    def plans_beside(self, query: Query, patient: str, limit: int) -> list[str]:
+        """The plans of what the query finds that is about somebody else, whoever may read it."""
+        with asking(self._seconds):
+            return searching.plans_beside(
+                self._database, query, patient, limit, session=self._session, max_time_ms=self._search_ms
+            )
+
     def referrers(self, references: Sequence[str], type_names: Sequence[str], limit: int) -> list[Stored]:
         """Current resources that refer to one of `references`, `limit` of each type at most.
 

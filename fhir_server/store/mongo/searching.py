@@ -25,7 +25,7 @@ from fhir_server.store.mongo.full_text import check_words
 from fhir_server.store.mongo.including import NOT_SENT, GrantsFor, brought, referred
 from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_filter
 from fhir_server.store.mongo.sorting import LAST_UPDATED, Order, SortKeys, after, order_of, pipeline
-from fhir_server.store.mongo.time_limit import MAX_TIME_MS, TIME_IS_UP, Within, costly
+from fhir_server.store.mongo.time_limit import MAX_TIME_MS, TIME_IS_UP, Within, costly, too_costly
 
 ESTIMATE_MS = 500
 
@@ -98,6 +98,25 @@ def linked(
     if parameter is None:
         return [f"{query.type}/{each['_id']}" for each in documents]
     return list(dict.fromkeys(str(each) for document in documents for each in referred(document, parameter)))
+
+
+def plans_beside(
+    database: Database[Document],
+    query: Query,
+    patient: str,
+    limit: int,
+    *,
+    session: ClientSession | None = None,
+    max_time_ms: int = MAX_TIME_MS,
+) -> list[str]:
+    """The plans of what the query finds that is about somebody else, whoever may read it. Raises TooCostly."""
+    asked = both(query_filter(query), {"patient": {"$ne": patient}})
+    with costly(query.type):
+        kept = {"_id": 0, "plans": 1}
+        found = list(database[query.type].find(asked, kept, limit=limit + 1, session=session, max_time_ms=max_time_ms))
+    if len(found) > limit:
+        raise too_costly(query.type)
+    return sorted({plan for each in found for plan in each["plans"]})
 
 
 @dataclass(frozen=True)

@@ -240,6 +240,11 @@ class MongoTransaction(MongoReading):
         self.flush()
         return super().linked(query, grants, moment, parameter=parameter, limit=limit)
 
+    def plans_beside(self, query: Query, patient: str, limit: int) -> list[str]:
+        """The plans of what the query finds that is about somebody else, whoever may read it."""
+        self.flush()
+        return super().plans_beside(query, patient, limit)
+
     def in_plan(self, plan: str, type_name: str) -> list[Stored]:
         """Current resources of a type that lie in the plan, by id."""
         self.flush()
