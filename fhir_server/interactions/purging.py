@@ -16,12 +16,13 @@ from fhir_server.audit.events import Occurrence, audit_event
 from fhir_server.audit.pseudonyms import Pseudonyms
 from fhir_server.fhir.actor import OPERATE, Actor
 from fhir_server.fhir.dates import instant
-from fhir_server.fhir.errors import Forbidden, StillReferred
+from fhir_server.fhir.errors import FhirError, Forbidden, StillReferred, Unavailable
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.interactions.belongings import WORKFLOW, Belongings, belongings
 from fhir_server.interactions.cutting import cut, with_version
-from fhir_server.interactions.words import Services
+from fhir_server.interactions.perform import record_refusal
+from fhir_server.interactions.words import Interaction, Services
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Stored, Transaction
 from fhir_server.store.purges import Purge
@@ -55,16 +56,28 @@ def purge(person: str, actor: Actor, services: Services, around: Surroundings, *
     """Forget `Patient/x`, or end the purge of it that was cut off.
 
     Raises Forbidden without the operator's scope, NotFound when there is no such person, StillReferred when resources
-    outside of the chart refer to it, unless `cut_outside`: then they stay, and the references go.
+    outside of the chart refer to it, unless `cut_outside`: then they stay, and the references go. Refusals are recorded.
     """
+    try:
+        known = _begun(person, actor, services, cut_outside=cut_outside)
+    except Unavailable:
+        raise
+    except FhirError as error:
+        record_refusal(Interaction("purge", "Patient", person.partition("/")[2] or None), actor, services, error)
+        raise
+    return _Purging(known, actor, services, around).run()
+
+
+def _begun(person: str, actor: Actor, services: Services, *, cut_outside: bool) -> Purge:
+    """The purge of the person that was cut off, or a new one."""
     if OPERATE not in actor.scopes:
         raise Forbidden(f"Only the operator purges; it needs the scope {OPERATE}.", rule="scope")
     known = services.store.purges.find(person)
-    if known is None:
-        found = belongings(person, services)
-        _check_outside(found, cut_outside=cut_outside)
-        known = _begin(found, actor, services)
-    return _Purging(known, actor, services, around).run()
+    if known is not None:
+        return known
+    found = belongings(person, services)
+    _check_outside(found, cut_outside=cut_outside)
+    return _begin(found, actor, services)
 
 
 def _check_outside(found: Belongings, *, cut_outside: bool) -> None:

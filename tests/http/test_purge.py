@@ -227,6 +227,8 @@ def test_who_refers_from_outside_is_named_and_nothing_is_done(lives: Lives) -> N
         lives.purge(life.case.patient)
 
     assert all(reference in str(refused.value) for reference in named)
+    told = [event for event in lives.told() if event["action"] == "D" and life.case.patient in str(event["entity"])]
+    assert [(event["outcome"], event["outcomeDesc"]) for event in told] == [("4", "refused: still-referred")]
     assert life.hosp.get(life.case.patient).status == 200
     assert lives.database["purges"].count_documents({}) == 0
 
@@ -380,6 +382,8 @@ def test_only_the_operator_purges(lives: Lives) -> None:
     with pytest.raises(Forbidden):
         purge(life.case.patient, actor, lives.world.parts.services, PATIENCE)
 
+    told = [event for event in lives.told() if event["action"] == "D" and life.case.patient in str(event["entity"])]
+    assert [event["outcomeDesc"] for event in told] == ["refused: scope"]
     assert life.hosp.get(life.case.patient).status == 200
 
 
