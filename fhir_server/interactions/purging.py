@@ -56,7 +56,7 @@ def purge(person: str, actor: Actor, services: Services, around: Surroundings, *
     """Forget `Patient/x`, or end the purge of it that was cut off.
 
     Raises Forbidden without the operator's scope, NotFound when there is no such person, StillReferred when resources
-    outside of the chart refer to it, unless `cut_outside`: then they stay, and the references go. Refusals are recorded.
+    outside of the chart refer to it, unless `cut_outside`: then they stay, the references go. Refusals are recorded.
     """
     try:
         known = _begun(person, actor, services, cut_outside=cut_outside)
