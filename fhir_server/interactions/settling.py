@@ -172,7 +172,10 @@ def _meant(
 
 
 def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:
-    """A new Task that names its person by identifier alone, with the reference to the one readable match."""
+    """A new Task that names its person by identifier alone, with the reference to the one readable match.
+
+    What is imported may name a person whom nobody knows here, and then stays as it is.
+    """
     person = (ask.resource or {}).get("for", {}) if (ask.interaction, ask.type) == ("create", "Task") else {}
     identifier = person.get("identifier", {})
     if ask.existing is not None or ask.resource is None or "reference" in person or "value" not in identifier:
@@ -183,6 +186,8 @@ def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:
     allowed = allows(working.actor, "search-type", "Patient")
     grants = working.sight.grants("Patient") if allowed else ()
     found = working.tx.search(query, grants, working.moment).matches
+    if len(found) != 1 and working.actor.imports:
+        return ask
     if len(found) != 1:
         told = "`for` names the person by an identifier; it must match exactly one Patient that you may read."
         raise ask.located(InvalidWorkflow(told, "Task.for", "task-for"))

@@ -53,3 +53,13 @@ def test_the_uri_of_a_text_is_no_reference(world: World) -> None:
 
     assert made.status == 201, made.body
     assert hospital.read(f"DetectedIssue/{made.body['id']}")["reference"] == text
+
+
+def test_an_imported_task_may_name_a_person_whom_nobody_knows(world: World) -> None:
+    person = {"identifier": {"system": "urn:elsewhere", "value": "nobody-here"}}
+
+    made = world.operator.post(minimal("Task", **{"for": person}))
+    refused = world.hospital().post(minimal("Task", **{"for": person}))
+
+    assert (made.status, made.body["for"]) == (201, person)
+    assert (refused.status, refused.paths) == (422, {"Task.for"})
