@@ -7,7 +7,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Ward
+from fhir_server.demo.directory import OUT
+from tests.browser.conftest import Ward, sign_in
+from tests.viewer_visitor import new_user
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -30,6 +32,23 @@ def test_axe_finds_nothing_on_any_page(
     found = {address: _findings(page, address) for address in pages}
 
     assert {address: findings for address, findings in found.items() if findings} == {}
+
+
+@pytest.mark.parametrize(("language", "width"), [("nl", 1280), ("de", 390)])
+def test_axe_finds_nothing_before_an_organisation_accepts(
+    visitor: Callable[..., Page], ward: Ward, language: str, width: int
+) -> None:
+    """The page of a person of whom the reader sees where she lives, and not who she is."""
+    page = visitor(language, width, scripts=True)
+    sign_in(page, new_user(ward.world, OUT.reference, language))
+    page.locator(".sign-out").wait_for()
+
+    found = {address: _findings(page, address) for address in ("/", ward.person("Claes"))}
+
+    expect(page.get_by_text("9000 Gent")).to_be_visible()
+    expect(page.get_by_text("Claes")).to_have_count(0)
+    assert {address: findings for address, findings in found.items() if findings} == {}
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
