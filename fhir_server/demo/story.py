@@ -144,6 +144,8 @@ def _name(client: FhirClient, reference: str) -> str:
 def _sees(client: FhirClient, made: dict[str, str]) -> str:
     """What a party can read of the case, in words."""
     seen = [word for kind, word in _WORDS.items() if client.status_of(made[kind]) == 200]
+    if _WORDS["Patient"] in seen and "name" not in client.read(made["Patient"]):
+        seen[seen.index(_WORDS["Patient"])] = "where the person lives and what she speaks"
     hidden = [word for word in _WORDS.values() if word not in seen]
     if not hidden:
         return "reads " + ", ".join(seen)

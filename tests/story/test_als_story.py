@@ -41,6 +41,9 @@ def test_the_demo_tells_the_whole_story(stage: Stage) -> None:
 
     assert clients["hosp"].read(made["ServiceRequest"])["status"] == "completed"
     assert len([line for line in said if "Refused" in line]) == 3
+    [before] = [line for line in said if line.startswith("2  ")]
+    assert "where the person lives" in before
+    assert before.endswith("not the plan, the team, the person, the chart.")
 
 
 def test_each_organisation_authenticates_as_itself_at_the_token_endpoint(stage: Stage) -> None:
