@@ -7,7 +7,8 @@ import pytest
 from pymongo.database import Database
 
 from fhir_server.fhir.dates import now
-from fhir_server.search.grant import Reader
+from fhir_server.search.grant import Grant, Reader
+from fhir_server.search.parse import parse
 from fhir_server.store.contract import Circle, Transaction
 from fhir_server.store.mongo.connection import Connection, MoreToCome
 from fhir_server.store.mongo.store import MongoStore
@@ -85,3 +86,15 @@ def test_a_read_is_asked_again_when_the_connection_was_lost(
     ):
         found, _ = other.read_with_circles("Condition", id)
     assert found is not None
+
+
+def test_a_page_that_does_not_fit_into_one_batch_is_whole(store: MongoStore, version_of: Any, id: str) -> None:
+    for number in range(5):
+        large = version_of("Condition", f"{id}-{number}", plans=(id,), content={"note": [{"text": "x" * 4_000_000}]})
+        store.transact(lambda tx, large=large: tx.save(large))  # type: ignore[misc]
+
+    query = parse("Condition", [("_count", "10")], base_url="")
+    page = store.search(query, [Grant("", plans=(id,))], now())
+
+    assert [match.id for match in page.matches] == [f"{id}-{number}" for number in range(5)]
+    assert {len(match.body) > 4_000_000 for match in page.matches} == {True}

@@ -85,22 +85,8 @@ class Connection:
         return found
 
     def first_batch(self, command: Document) -> list[Document]:
-        """All documents of a reading command; asked again when the connection was lost. Raises MoreToCome.
-
-        For what fits into one batch: the driver's own cursors cost half as much again.
-        """
-        asked = {**command, "readConcern": {"level": "majority"}}
-        database = self.database
-        try:
-            answer = database.command(asked, codec_options=database.codec_options)
-        except AutoReconnect:
-            answer = database.command(asked, codec_options=database.codec_options)
-        cursor = answer["cursor"]
-        if cursor["id"]:
-            database.command({"killCursors": cursor["ns"].partition(".")[2], "cursors": [cursor["id"]]})
-            raise MoreToCome
-        documents: list[Document] = cursor["firstBatch"]
-        return documents
+        """All documents of a reading command, as the function of this name brings them."""
+        return first_batch(self.database, command)
 
     def close(self) -> None:
         """Close this process's client; the next question makes a new one."""
@@ -132,6 +118,24 @@ class Connection:
             read_preference=ReadPreference.PRIMARY,
         )
         return _Opened(os.getpid(), client, database)
+
+
+def first_batch(database: Database[Document], command: Document) -> list[Document]:
+    """All documents of a reading command; asked again when the connection was lost. Raises MoreToCome.
+
+    For what fits into one batch: the driver's own cursors cost half as much again.
+    """
+    asked = {**command, "readConcern": {"level": "majority"}}
+    try:
+        answer = database.command(asked, codec_options=database.codec_options)
+    except AutoReconnect:
+        answer = database.command(asked, codec_options=database.codec_options)
+    cursor = answer["cursor"]
+    if cursor["id"]:
+        database.command({"killCursors": cursor["ns"].partition(".")[2], "cursors": [cursor["id"]]})
+        raise MoreToCome
+    documents: list[Document] = cursor["firstBatch"]
+    return documents
 
 
 @contextmanager

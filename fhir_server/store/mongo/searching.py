@@ -5,6 +5,7 @@ its own type admits it, and is absent otherwise.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo import cursors
+from fhir_server.store.mongo.connection import MoreToCome, first_batch
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
@@ -174,8 +176,8 @@ def _page(
     if cursor is not None:
         order = order.reversed() if cursor.back else order
         begin = after(order.keys, times_at(order.keys, cursor.values))
-    kept, limit = NOT_SENT if query.includes else {**NOT_SENT, "t": 0}, query.count + 1
-    return ordered(database[query.type], order, condition, begin, kept, limit, within)
+    kept = {**NOT_SENT, **({} if query.includes else {"t": 0}), **({} if order.by_keys else {"k": 0})}
+    return ordered(database[query.type], order, condition, begin, kept, query.count + 1, within)
 
 
 def ordered(
@@ -193,6 +195,11 @@ def ordered(
         time_limit: dict[str, Any] = {"maxTimeMS": within.left()}
         return list(collection.aggregate(stages, session=within.session, **time_limit))
     sought = condition if begin is None else both(condition, begin)
+    if within.session is None:
+        asked: Document = {"find": collection.name, "filter": sought, "projection": kept, "sort": dict(order.keys)}
+        asked |= {"limit": limit, "batchSize": limit, "maxTimeMS": within.left()}
+        with suppress(MoreToCome):
+            return first_batch(collection.database, asked)
     return list(collection.find(sought, kept, sort=list(order.keys), limit=limit, **within.options()))
 
 

@@ -39,6 +39,11 @@ class Order:
     keys: SortKeys
     made: Mapping[str, Expression] = field(default_factory=dict)
 
+    @property
+    def by_keys(self) -> bool:
+        """Whether the sort values of a document stand among its keys `k`."""
+        return bool(self.made) or any(name.startswith("k.") for name, _ in self.keys)
+
     def reversed(self) -> "Order":
         """The same order from its end."""
         return Order([(name, -direction) for name, direction in self.keys], self.made)
