@@ -57,7 +57,7 @@ def reset(settings: Settings) -> bool:
         return False
     if _listening(settings):
         raise DemoRefused(f"Something listens on port {settings.port}: end the demo first (Ctrl-C where it runs).")
-    for name in ("mongodb", "logs"):
+    for name in ("mongodb", "logs", "audit"):
         shutil.rmtree(settings.data / name, ignore_errors=True)
     (settings.data / FILE).unlink(missing_ok=True)
     return True
