@@ -7,7 +7,7 @@ https://hl7.org/fhir/R4/security-labels.html
 
 from collections.abc import Iterable
 
-from fhir_server.access.types import CHART, TYPES
+from fhir_server.access.types import CHART, PARTY_OWNED, TYPES
 from fhir_server.fhir.actor import CLEARED, Actor
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
@@ -33,7 +33,8 @@ def cleared_for(actor: Actor) -> tuple[str, ...]:
 def label_issues(resource: Resource) -> Iterable[Issue]:
     """A label that could not be kept: what is shared by its circle, or open to everybody, is restricted to nobody."""
     type_name = resource["resourceType"]
-    if _is_judged(type_name) or _strictest(resource) is None:
+    its_authors_own = TYPES[type_name].kind == PARTY_OWNED
+    if _is_judged(type_name) or its_authors_own or _strictest(resource) is None:
         return []
     told = (
         f"A {type_name} is seen by all of its circle, or by everybody; this server cannot restrict it further. "

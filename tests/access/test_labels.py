@@ -197,6 +197,14 @@ def test_what_cannot_be_restricted_is_not_labelled_so(cast: Cast) -> None:
     assert cast.author.put({**patient, "meta": {**patient["meta"], "security": [NORMAL]}}).status == 200
 
 
+def test_what_is_its_authors_alone_may_carry_any_label(cast: Cast) -> None:
+    own = made(cast.author, {"resourceType": "Group", "type": "person", "actual": False,
+                             "meta": {"security": [VERY_RESTRICTED]}})  # fmt: skip
+
+    assert cast.author.get(own).status == 200
+    assert cast.cleared.get(own).status == 404
+
+
 def test_a_label_is_given_and_taken_by_the_author_and_holds_at_once(cast: Cast) -> None:
     observation = made(cast.author, labelled(cast.case))
     label = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"security": [RESTRICTED]}}]}
