@@ -11,7 +11,8 @@ from pymongo.database import Database
 from fhir_server.fhir.errors import Forbidden, VersionConflict
 from fhir_server.search.grant import Reader, Stamp
 from fhir_server.store.contract import Circle, Stored, Transaction
-from fhir_server.store.mongo.store import _ENDING_SECONDS, MongoStore
+from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.mongo.transacting import ENDING_SECONDS
 
 Versions = Callable[..., Stored]
 
@@ -193,4 +194,4 @@ def test_a_plan_takes_up_the_authors_chart_of_the_patient(store: MongoStore, ver
 def test_a_write_is_visible_half_a_minute_after_its_time_at_the_latest() -> None:
     """Who polls relies on it: docs/search.md, decision 0012."""
     longest = inspect.signature(MongoStore).parameters["write_seconds"].default
-    assert longest + _ENDING_SECONDS < 30
+    assert longest + ENDING_SECONDS < 30

@@ -2,9 +2,7 @@
 
 import hashlib
 import logging
-import random
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,29 +10,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-import pymongo
 from pymongo import ASCENDING, IndexModel
 from pymongo.client_session import ClientSession
-from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
-from pymongo.read_concern import ReadConcern
+from pymongo.errors import OperationFailure, PyMongoError
 
 from fhir_server.definitions.search_parameters import using
-from fhir_server.fhir.errors import FhirError, Unavailable, VersionConflict
+from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Explained, Foreseen, Result, Transaction
-from fhir_server.store.mongo.ahead import Ahead, read_ahead
-from fhir_server.store.mongo.connection import (
-    ACKNOWLEDGED,
-    DURABLE,
-    UNKNOWN,
-    Connection,
-    MoreToCome,
-    asking,
-    may_start_again,
-    refusal,
-)
+from fhir_server.store.mongo.ahead import Ahead
+from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking
 from fhir_server.store.mongo.contained import gather_contained, mark_empty
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX
 from fhir_server.store.mongo.explaining import explained
@@ -46,7 +33,8 @@ from fhir_server.store.mongo.purging import PURGES, MongoPurges
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.reading_audit import InDatabase, InJournal, ReadingAudit
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
-from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain
+from fhir_server.store.mongo.transacting import ENDING_SECONDS, Transacting
+from fhir_server.store.mongo.transaction import MongoTransaction
 from fhir_server.store.mongo.waiting import Waiting
 
 log = logging.getLogger(__name__)
@@ -63,15 +51,7 @@ _OWN_INDEXES = {
 }
 _PREPARE_SECONDS = 300.0
 _LEFT_BEHIND = 10.0
-_ENDING_SECONDS = 5.0
-_SHORTEST = 0.001  # the driver reads 0 as no limit
-_MOST_ATTEMPTS = 1_000
 _NAMESPACE_EXISTS = 48
-# WriteConflict; NoSuchTransaction, which follows it when the first one was not heeded; LockTimeout.
-_RACES = {112, 251, 24}
-
-_BUSY = "Others are changing the same plan all the time, and this change never had its turn. Try again in a while."
-_LONGEST_PAUSE = 0.25
 
 
 class MongoStore(MongoReading):
@@ -112,6 +92,7 @@ class MongoStore(MongoReading):
             concern = DURABLE if reading_audit == "journaled" else ACKNOWLEDGED
             self._reading_audit = InDatabase(self._connection, concern, seconds)
         self.own = OwnParameters(self._connection, seconds=seconds)
+        self._transacting = Transacting(self._connection, self._begun, self._done, seconds, write_seconds)
 
     def __enter__(self) -> "MongoStore":
         return self
@@ -162,7 +143,7 @@ class MongoStore(MongoReading):
         never gets through, Unavailable when the database does not answer.
         """
         with self.defined():
-            return self._transact(work, foreseen)
+            return self._transacting.run(work, foreseen)
 
     @contextmanager
     def defined(self) -> Iterator[None]:
@@ -170,30 +151,10 @@ class MongoStore(MongoReading):
         with using(self.own.current()):
             yield
 
-    def _transact(self, work: Callable[[Transaction], Result], foreseen: Foreseen | None) -> Result:
-        deadline = time.monotonic() + self._write_seconds
-        lost: PyMongoError | StartAgain | None = None
-        with self._connection.client.start_session(causal_consistency=False) as session:
-            for attempt in range(_MOST_ATTEMPTS):
-                try:
-                    return self._attempt(session, work, deadline, None if attempt else foreseen)
-                except (PyMongoError, StartAgain) as error:
-                    if not _worth_another(error):
-                        raise refusal(error) from error
-                    lost = error
-                except Unavailable:
-                    if lost is None or time.monotonic() < deadline:
-                        raise
-                pause = _pause(attempt)
-                if time.monotonic() + pause > deadline:
-                    break
-                time.sleep(pause)
-        raise _gave_up(lost) from lost
-
     @property
     def purges(self) -> MongoPurges:
         """What forgets a whole person."""
-        return MongoPurges(self._connection, longest_write=self._write_seconds + _ENDING_SECONDS)
+        return MongoPurges(self._connection, longest_write=self._write_seconds + ENDING_SECONDS)
 
     def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
         """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""
@@ -225,58 +186,33 @@ class MongoStore(MongoReading):
         with asking(self._seconds):
             return explained(self._database, query, grants, moment, max_time_ms=self._search_ms)
 
-    def _before_asking(self, *type_names: str) -> None:
-        if AUDIT_EVENTS in type_names:
-            self.settle_audit()
+    def _begun(self, session: ClientSession, ahead: Ahead | None) -> MongoTransaction:
+        """A transaction in a session that has begun one."""
+        return MongoTransaction(
+            self._connection,
+            session,
+            secret=self._secret,
+            seconds=self._seconds,
+            search_ms=self._search_ms,
+            process=self._waiting.process,
+            ahead=ahead,
+            full_text=self._full_text,
+        )
 
-    def _attempt(
-        self,
-        session: ClientSession,
-        work: Callable[[Transaction], Result],
-        deadline: float,
-        foreseen: Foreseen | None,
-    ) -> Result:
-        """Do it once. Raises the driver's error, or StartAgain, when the transaction had no effect."""
-        ahead = self._read_ahead(foreseen) if foreseen else None
-        session.start_transaction(ReadConcern("snapshot"), DURABLE)
-        try:
-            with pymongo.timeout(max(deadline - time.monotonic(), _SHORTEST)):
-                transaction = MongoTransaction(
-                    self._connection,
-                    session,
-                    secret=self._secret,
-                    seconds=self._seconds,
-                    search_ms=self._search_ms,
-                    process=self._waiting.process,
-                    ahead=ahead,
-                    full_text=self._full_text,
-                )
-                result = work(transaction)
-                kept = transaction.finish()
-        except BaseException:
-            _abort(session)
-            raise
-        if kept:
-            _abort(session)
-        else:
-            _commit(session)
+    def _done(self, transaction: MongoTransaction) -> None:
+        """What follows when a transaction is kept."""
         if transaction.waits_in is not None:
             self._waiting.wrote(transaction.waits_in)
         if transaction.defined:
             self.own.forget()
-        return result
+
+    def _before_asking(self, *type_names: str) -> None:
+        if AUDIT_EVENTS in type_names:
+            self.settle_audit()
 
     def _prepared_types(self) -> list[str]:
         with asking(self._seconds):
             return [each["_id"] for each in self._database[FINGERPRINTS].find({}, {"_id": 1})]
-
-    def _read_ahead(self, foreseen: Foreseen) -> Ahead | None:
-        """What is foreseen; None when it is so much that the transaction had better ask for what it needs."""
-        with asking(self._seconds):
-            try:
-                return read_ahead(self._connection, foreseen)
-            except MoreToCome:
-                return None
 
     def _create_collection(self, name: str) -> None:
         try:
@@ -284,50 +220,3 @@ class MongoStore(MongoReading):
         except OperationFailure as error:
             if error.code != _NAMESPACE_EXISTS:  # else another process was first
                 raise
-
-
-def _abort(session: ClientSession) -> None:
-    """End the transaction without effect, with time of its own: one that is left open holds its plan until the server
-    gives it up."""
-    if session.in_transaction:
-        with pymongo.timeout(_ENDING_SECONDS):
-            session.abort_transaction()
-
-
-def _commit(session: ClientSession) -> None:
-    """Commit; ask again while the answer is lost, which is harmless: a commit that happened is only confirmed.
-
-    Raises the driver's error when nothing was kept, Unavailable when that stays unknown.
-    """
-    deadline = time.monotonic() + _ENDING_SECONDS
-    while True:
-        try:
-            with pymongo.timeout(max(deadline - time.monotonic(), _SHORTEST)):
-                session.commit_transaction()
-        except PyMongoError as error:
-            if not error.has_error_label("UnknownTransactionCommitResult"):
-                raise
-            if time.monotonic() > deadline:
-                raise Unavailable(UNKNOWN) from error
-            time.sleep(_pause(3))
-        else:
-            return
-
-
-def _worth_another(error: PyMongoError | StartAgain) -> bool:
-    """Whether the transaction had no effect and may get through next time; nobody there is no such case."""
-    if isinstance(error, StartAgain):
-        return True
-    return may_start_again(error) and not isinstance(error, ServerSelectionTimeoutError)
-
-
-def _gave_up(lost: PyMongoError | StartAgain | None) -> Exception:
-    """What to tell when the attempts are over: the others were always first, or nobody answered."""
-    if lost is None or isinstance(lost, StartAgain) or getattr(lost, "code", None) in _RACES:
-        return VersionConflict(_BUSY)
-    return refusal(lost)
-
-
-def _pause(attempt: int) -> float:
-    """Seconds to wait before the next attempt: random, so that two who met do not meet again, and growing."""
-    return random.uniform(0, min(_LONGEST_PAUSE, 0.004 * 1.6**attempt))  # noqa: S311 no secret

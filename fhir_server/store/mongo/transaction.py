@@ -4,10 +4,9 @@ So a Bundle of 300 creates costs a few commands, not 600.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, cast
 
 from pymongo import ReturnDocument
@@ -16,9 +15,8 @@ from pymongo.errors import DuplicateKeyError
 
 from fhir_server.fhir.errors import TooLarge, VersionConflict
 from fhir_server.fhir.json import Resource
-from fhir_server.search.grant import Grant, Stamp
-from fhir_server.search.query import Query
-from fhir_server.store.contract import Changed, Circle, OwnParameter, Page, Span, Stored
+from fhir_server.search.grant import Stamp
+from fhir_server.store.contract import Circle, OwnParameter, Stored
 from fhir_server.store.mongo import own_parameters, sending
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.audit_events import audit_document
@@ -33,9 +31,8 @@ from fhir_server.store.mongo.documents import (
     history_document,
 )
 from fhir_server.store.mongo.own_parameters import DEFINITIONS
-from fhir_server.store.mongo.reading import MongoReading
+from fhir_server.store.mongo.reading_within import ReadingWithin
 from fhir_server.store.mongo.sending import Save, conflict
-from fhir_server.store.mongo.settled import Settled
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
 from fhir_server.store.mongo.waiting import waiting_fields
 
@@ -50,7 +47,7 @@ class StartAgain(Exception):
     """Another writer was first; the transaction had no effect and starts again. Only `transact` may catch it."""
 
 
-class MongoTransaction(MongoReading):
+class MongoTransaction(ReadingWithin):
     """The contract's Transaction; `flush` sends what waits, and is called before each question that could miss it."""
 
     def __init__(
@@ -65,36 +62,20 @@ class MongoTransaction(MongoReading):
         ahead: Ahead | None = None,
         full_text: frozenset[str] = frozenset(),
     ) -> None:
-        super().__init__(connection, secret=secret, seconds=seconds, search_ms=search_ms, session=session)
-        self._saves: dict[tuple[str, str], Save] = {}
-        self._restamps: dict[tuple[str, str], Stamp] = {}
-        self._circles: dict[str, Circle] = {}
-        self._settled = Settled()
-        self._appends: dict[str, list[Document]] = defaultdict(list)
-        self._known: dict[tuple[str, str], Stored] = {}
-        self._turns: dict[str, int] = {}
-        self._logged = 0
+        super().__init__(connection, session, secret=secret, seconds=seconds, search_ms=search_ms, ahead=ahead)
+        self._full_text = full_text
         self._process = process
         self._events: list[tuple[Resource, Stamp]] = []
+        self._turns: dict[str, int] = {}
+        self._logged = 0
         self._sent = False
         self.waits_in: str | None = None
-        self._ahead = ahead
-        self._full_text = full_text
+        """The type of the one document in which AuditEvents wait, when that is how it was kept."""
         self.defined = False
-        self._next_turns: dict[str, int] | None = None
-        self._unproven: dict[tuple[str, str], Stored] = {}
-        if ahead is not None:
-            self._trust(ahead)
-
-    def _trust(self, ahead: Ahead) -> None:
-        """Take what was read ahead for the state, until something was sent: every write proves what it rests on."""
-        self._next_turns = {key: turn + 1 for key, turn in ahead.turns.items()}
-        self._unproven = {key: stored for key, stored in ahead.stored.items() if stored is not None}
-        self._known.update(self._unproven)
-        for circle in ahead.circles.values():
-            self._settled.put(circle)
-        for person in ahead.people:
-            self._settled.put_about(person, ahead.about(person))
+        """Whether it changed the operator's search parameters."""
+        # What was read ahead and is still to be proved: the turns that must come next, the stamps to be written over.
+        self._next_turns = {key: turn + 1 for key, turn in ahead.turns.items()} if ahead is not None else None
+        self._unproven = dict(self._known)
 
     def guard(self, key: str) -> None:
         """Take the next turn at `key`; who took one at the same time starts again, and who read ahead too long ago."""
@@ -167,128 +148,6 @@ class MongoTransaction(MongoReading):
     def announce(self, entries: Sequence[dict[str, Any]]) -> None:
         """Put entries into the outbox."""
         self._appends[OUTBOX].extend(dict(entry) for entry in entries)
-
-    def read(self, type_name: str, id: str) -> Stored | None:
-        """The current version, a tombstone included; None when there never was one."""
-        waiting = self._saves.get((type_name, id))
-        if waiting is not None:
-            return waiting.stored
-        self._send_if((type_name, id) in self._restamps)
-        if self._ahead is not None and (type_name, id) in self._ahead.stored:
-            return self._ahead.stored[(type_name, id)]
-        stored = super().read(type_name, id)
-        if stored is not None:
-            self._known[(type_name, id)] = stored
-        return stored
-
-    def read_with_circles(self, type_name: str, id: str) -> tuple[Stored | None, list[Circle]]:
-        """The current version and the circles of its plans."""
-        stored = self.read(type_name, id)
-        return stored, self.circles_in(stored.stamp.plans) if stored else []
-
-    def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
-        """Current versions of `Type/id` references, by reference; tombstones and absent ones are left out."""
-        self._send_if(bool(self._restamps))
-        waiting = {save.stored.reference: save.stored for save in self._saves.values()}
-        wanted = list(references)
-        found = super().read_many(reference for reference in wanted if reference not in waiting)
-        found.update({r: waiting[r] for r in wanted if r in waiting and not waiting[r].deleted})
-        return found
-
-    def read_version(self, type_name: str, id: str, version: int) -> Stored | None:
-        """One version, current or past."""
-        self.flush()
-        return super().read_version(type_name, id, version)
-
-    def history(self, type_name: str, id: str, before: int | None, count: int) -> list[Stored]:
-        """Versions of one resource, newest first, those below version `before` when it is given."""
-        self.flush()
-        return super().history(type_name, id, before, count)
-
-    def changes(
-        self,
-        span: Span,
-        grants_for: Callable[[str], Sequence[Grant]],
-        plans: Sequence[str],
-        moment: datetime,
-        count: int,
-    ) -> list[Changed]:
-        """At most `count` versions of the span, newest first."""
-        self.flush()
-        return super().changes(span, grants_for, plans, moment, count)
-
-    def search(
-        self,
-        query: Query,
-        grants: Sequence[Grant],
-        moment: datetime,
-        grants_for: Callable[[str], Sequence[Grant]] | None = None,
-    ) -> Page:
-        """The query AND any grant, decided inside the database; `grants_for(type)` judges what is included."""
-        self.flush()
-        return super().search(query, grants, moment, grants_for)
-
-    def search_several(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> Page:
-        """What several queries of different types ask, each with its grants, as one page."""
-        self.flush()
-        return super().search_several(asked, moment)
-
-    def linked(
-        self, query: Query, grants: Sequence[Grant], moment: datetime, *, parameter: str | None, limit: int
-    ) -> list[str]:
-        """`Type/id` of what the query AND any grant find, or of what these refer to by `parameter`."""
-        self.flush()
-        return super().linked(query, grants, moment, parameter=parameter, limit=limit)
-
-    def plans_beside(self, query: Query, patient: str, limit: int) -> list[str]:
-        """The plans of what the query finds that is about somebody else, whoever may read it."""
-        self.flush()
-        return super().plans_beside(query, patient, limit)
-
-    def in_plan(self, plan: str, type_name: str) -> list[Stored]:
-        """Current resources of a type that lie in the plan, by id."""
-        self.flush()
-        if self._ahead is not None and (plan, type_name) in self._ahead.lying:
-            return sorted(self._ahead.lying[(plan, type_name)], key=lambda stored: stored.id)
-        return super().in_plan(plan, type_name)
-
-    def circle(self, plan: str) -> Circle | None:
-        """The plan's circle."""
-        return self._settled.circle(plan) or self._settled.put(super().circle(plan))
-
-    def circles(
-        self,
-        *,
-        parties: Sequence[str],
-        patient: str | None = None,
-        plans: Sequence[str] | None = None,
-        moment: datetime,
-        limit: int,
-    ) -> list[Circle]:
-        """Circles that have one of `parties` as a member at `moment`, by plan, narrowed to a patient or to plans."""
-        known = self._settled.about(patient) if patient and plans is None else self._settled.those(plans)
-        if known is not None:
-            found = [each for each in known if patient in {None, each.patient} and each.admits(parties, moment)]
-            return found[:limit]
-        self._send_if(bool(self._circles))
-        return super().circles(parties=parties, patient=patient, plans=plans, moment=moment, limit=limit)
-
-    def circles_in(self, plans: Sequence[str]) -> list[Circle]:
-        """The circles of these plans, those that have one, by plan."""
-        self._send_if(bool(self._circles))
-        return super().circles_in(plans)
-
-    def circles_about(self, patient: str) -> list[Circle]:
-        """Every circle about the patient, by plan."""
-        known = self._settled.about(patient)
-        return known if known is not None else self._settled.put_about(patient, super().circles_about(patient))
-
-    def moves(self, plan: str) -> list[Resource]:
-        """The plan's log of moves, oldest first, as they were given, with `plan` and their `seq`."""
-        self._send_if(MOVES in self._appends)
-        if self._ahead is not None and plan in self._ahead.moves:
-            return sorted(self._ahead.moves[plan], key=lambda move: int(move["seq"]))
-        return super().moves(plan)
 
     def own_parameters(self) -> list[OwnParameter]:
         """The operator's search parameters; who asks takes the next turn at them."""
@@ -370,13 +229,3 @@ class MongoTransaction(MongoReading):
         if past is None or past.version != save.expected:
             raise conflict(stored.reference)
         return past
-
-    def _find(self, type_name: str, condition: Document) -> list[Stored]:
-        """Remember what was found: it is what a save follows."""
-        found = super()._find(type_name, condition)
-        self._known.update({(stored.type, stored.id): stored for stored in found})
-        return found
-
-    def _send_if(self, needed: bool) -> None:
-        if needed:
-            self.flush()
