@@ -73,17 +73,13 @@ def workflow(ground: Ground) -> list[Figure]:
 
 
 def transaction(ground: Ground) -> list[Figure]:
-    """ten creates in one transaction, and ten one after the other, by the same client."""
+    """ten creates in one transaction, and ten one after the other, by one client on one connection."""
     found = scene(ground)
     together = [encode(scenes.observations_at_once(case, TOGETHER)) for case in found.cases]
     singles = [encode(scenes.observation(case)) for case in found.cases]
     many = [Request("transaction", request("POST", "/fhir/", found.home, body)) for body in together]
     one = [Request("create", request("POST", "/fhir/Observation", found.home, body), 201) for body in singles]
-    fought = duel(
-        ground.crowd(OURS, _spread_over(many, ground.scale.connections)),
-        ground.crowd(OURS, _spread_over(one, ground.scale.connections)),
-        ground.scale,
-    )
+    fought = duel(ground.crowd(OURS, [repeating(many)]), ground.crowd(OURS, [repeating(one)]), ground.scale)
     ours, theirs = (spread([_rate(r) for r in rounds]).median for rounds in (fought.ours, fought.theirs))
     told = f"{ours * TOGETHER:,.0f} resources/s", f"{theirs:,.0f} resources/s, one by one"
     ratio = spread([TOGETHER * _rate(a) / _rate(b) for a, b in zip(fought.ours, fought.theirs, strict=True)])
