@@ -1,6 +1,9 @@
 """A worker tells that it works, and forgets what was told long ago; never what is still to be told."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +15,7 @@ from notifying import HOME, House, eventually, house
 from receiver import Receiver, listening
 
 from fhir_server.cli import main
+from fhir_server.settings import Settings
 from fhir_server.store.mongo.deliveries import Deliveries
 from fhir_server.store.mongo.heartbeats import Heartbeats
 from fhir_server.store.mongo.outbox import Outbox, Subscribes, durable
@@ -36,9 +40,12 @@ def signs(samen: House, host: str = "") -> Heartbeats:
     return Heartbeats(durable(samen.database), "a", host or socket.gethostname())
 
 
+def environment(samen: House) -> dict[str, str]:
+    return {"SAMEN_MONGODB_URL": samen.url, "SAMEN_DATABASE": samen.database.name}
+
+
 def check(samen: House) -> Result:
-    environment = {"SAMEN_MONGODB_URL": samen.url, "SAMEN_DATABASE": samen.database.name}
-    return CliRunner().invoke(main, ["worker", "--check"], env=environment)
+    return CliRunner().invoke(main, ["worker", "--check"], env=environment(samen))
 
 
 @contextmanager
@@ -62,6 +69,21 @@ def test_a_worker_that_works_is_seen_from_outside(samen: House) -> None:
     assert (before.exit_code, after.exit_code) == (1, 0)
     assert "There was no sign of life" in before.output
     assert after.output == "A worker works on this machine.\n"
+
+
+def test_the_worker_of_the_command_gives_signs_and_forgets(samen: House) -> None:
+    old = {"subscription": "s", "number": 1, "at": samen.clock() - Settings().event_life * 2}
+    samen.database["events"].insert_one({"_id": "s/1", **old})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fhir_server", "worker"], env={**os.environ, **environment(samen)}
+    )
+    try:
+        eventually(lambda: check(samen).exit_code == 0, 30)
+        eventually(lambda: samen.events_of("s") == [])
+    finally:
+        process.terminate()
+
+    assert process.wait(20) == 0
 
 
 def test_a_worker_that_fell_silent_or_works_elsewhere_is_not_well_here(samen: House) -> None:
