@@ -3,7 +3,8 @@
     header   8 bytes that say what this is, the mark (8 bytes: how far the contents were carried on), its CRC-32
     record   4 bytes that begin a record, its length (4 bytes), the same inverted, its CRC-32, its bytes
 
-Numbers are big-endian. Records hold no zero byte, so no record looks like the beginning of another.
+Numbers are big-endian. Records hold no zero byte, so no record looks like the beginning of another, and zeros
+behind the last one were never written: a machine that lost its power may have made the file longer first.
 """
 
 import struct
@@ -106,14 +107,17 @@ def _next_whole(data: bytes, at: int) -> int | None:
 
 
 def _with_end(records: Sequence[bytes], data: bytes, at: int, position: int, broken: bool) -> Stretch:
-    """What ends with something that is no record: cut off or never written, or else broken."""
-    rest = data[at:]
-    cut_off = not rest.strip(b"\x00") or _is_cut_off(rest)
+    """What ends with something that is no record: never written, cut off, or else broken."""
+    rest = data[at:].rstrip(b"\x00")
+    cut_off = not rest or _is_cut_off(rest)
     return Stretch(records, position + at, torn=len(rest) if cut_off else 0, broken=broken or not cut_off)
 
 
 def _is_cut_off(rest: bytes) -> bool:
-    """Whether this is the first part of a record and all of that is as it was written."""
+    """Whether this is the first part of a record and all of that is as it was written.
+
+    What was not written yet is zero, which no byte of a record is.
+    """
     if len(rest) < _FRAME.size:
         return rest.startswith(_BEGINNING[: len(rest)])
     beginning, length, inverted, _ = _FRAME.unpack_from(rest)

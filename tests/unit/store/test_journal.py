@@ -24,10 +24,11 @@ from fhir_server.store.journal import Journal, JournalError
 journal = Journal(Path(sys.argv[1]))
 journal.append(b"before")
 size = journal.current.stat().st_size
+large = b"during" * 20_000
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5, hard))
 try:
-    journal.append(b"during")
+    journal.append(large)
 except JournalError:
     pass
 else:
@@ -176,10 +177,14 @@ def test_what_a_living_process_writes_is_carried_and_left_to_it(
     assert sent.records == RECORDS[:2]
 
 
+@pytest.mark.parametrize("room", [None, 100])
 @pytest.mark.parametrize("lost", range(1, len(framed(RECORDS[-1]))))
-def test_a_record_that_was_cut_off_is_passed_over(folder: Path, sent: Sent, lost: int) -> None:
+def test_a_record_that_was_cut_off_is_passed_over(folder: Path, sent: Sent, lost: int, room: int | None) -> None:
     path = left(folder, RECORDS[:3])
-    os.truncate(path, path.stat().st_size - lost)
+    end = path.stat().st_size
+    os.truncate(path, end - lost)
+    if room is not None:
+        os.truncate(path, end + room)
 
     Carrier(folder, sent).carry_orphans()
 

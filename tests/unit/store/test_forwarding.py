@@ -1,0 +1,77 @@
+"""What a process recorded goes on by itself: soon, after trouble, and at the end."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from fhir_server.store.forwarding import Forwarding
+
+
+class Sent:
+    """Where records go; it fails the first `failures` times."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.records: list[bytes] = []
+        self.failures = failures
+
+    def __call__(self, records: Sequence[bytes]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise TimeoutError
+        self.records += records
+
+
+def test_records_go_on_without_being_asked_for(tmp_path: Path) -> None:
+    sent = Sent()
+    forwarding = Forwarding(tmp_path, sent)
+
+    for record in (b"one", b"two"):
+        forwarding.append(record)
+
+    assert eventually(lambda: sent.records == [b"one", b"two"])
+    forwarding.end()
+
+
+def test_what_failed_is_tried_again_and_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    sent = Sent(failures=2)
+    forwarding = Forwarding(tmp_path, sent)
+
+    forwarding.append(b"one")
+
+    assert eventually(lambda: sent.records == [b"one"])
+    forwarding.end()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_the_end_carries_on_what_is_left_and_leaves_nothing(tmp_path: Path) -> None:
+    sent = Sent()
+    forwarding = Forwarding(tmp_path, sent)
+    forwarding.append(b"one")
+
+    forwarding.end()
+
+    assert sent.records == [b"one"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_could_not_go_on_at_the_end_is_found_by_the_next(tmp_path: Path) -> None:
+    first = Forwarding(tmp_path, Sent(failures=1_000))
+    first.append(b"one")
+    first.end()
+
+    sent = Sent()
+    second = Forwarding(tmp_path, sent)
+
+    assert eventually(lambda: sent.records == [b"one"])
+    second.end()
+
+
+def eventually(happened: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 30
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return happened()
