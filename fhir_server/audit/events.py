@@ -67,6 +67,7 @@ def audit_event(id: str, moment: datetime, actor: Actor | None, occurrence: Occu
     event: Resource = {
         "resourceType": "AuditEvent",
         "id": id,
+        "meta": {"versionId": "1", "lastUpdated": instant(moment)},
         "type": _REST,
         "subtype": _subtype(occurrence.interaction),
         "action": ACTIONS.get(occurrence.interaction, "E"),

@@ -16,6 +16,7 @@ from fhir_server.search.extract import extracted, searched
 _CHANGING = frozenset({"agent", "altid", "date", "entity", "patient"})
 # The elements that only these parameters see, or none.
 _OWN = frozenset({"id", "recorded", "outcomeDesc"})
+_OF_META = frozenset({"versionId", "lastUpdated"})
 _OF_AGENT = frozenset({"who", "altId"})
 _OF_ENTITY = frozenset({"what", "query", "description", "detail"})
 
@@ -52,6 +53,8 @@ def audit_values(event: Resource) -> dict[str, Any]:
 def _alike(event: Resource) -> Resource:
     """The event without what differs; entities of which nothing is left are left out."""
     kept = {name: value for name, value in event.items() if name not in _OWN}
+    if "meta" in kept:
+        kept["meta"] = _without(kept["meta"], _OF_META)
     kept["agent"] = [_without(agent, _OF_AGENT) for agent in event.get("agent", ())]
     kept["entity"] = [rest for entity in event.get("entity", ()) if (rest := _without(entity, _OF_ENTITY))]
     return kept
