@@ -18,7 +18,7 @@ from fhir_server.store.mongo.documents import (
     CIRCLES,
     GUARDS,
     MOVES,
-    WITHOUT_SEARCH_VALUES,
+    STORED_FIELDS,
     Document,
     circle_from,
     stored_from,
@@ -102,19 +102,24 @@ def _parts(wanted: _Wanted, workflow: Sequence[str]) -> Iterator[tuple[str, Pipe
     ids: dict[str, list[str]] = defaultdict(list)
     for parsed in filter(None, map(parse_reference, sorted(wanted.references))):
         ids[parsed.type].append(parsed.id)
-    plans = {"$in": sorted(wanted.plans)}
+    plans = _one_of(sorted(wanted.plans))
     if workflow:
-        yield GUARDS, _tagged(GUARDS, {"_id": {"$in": wanted.keys}})
+        yield GUARDS, _tagged(GUARDS, {"_id": _one_of(wanted.keys)})
     if wanted.people:
-        yield CIRCLES, _tagged(CIRCLES, {"patient": {"$in": sorted(wanted.people)}})
+        yield CIRCLES, _tagged(CIRCLES, {"patient": _one_of(sorted(wanted.people))})
     elif workflow:
         yield CIRCLES, _tagged(CIRCLES, {"_id": plans})
     for name in sorted({*ids, *workflow}):
         # What a write names of the workflow lies in its plan as a rule; a second condition costs as much as a question.
-        condition = {"plans": plans} if name in workflow else {"_id": {"$in": ids[name]}}
-        yield name, _tagged(name, condition, WITHOUT_SEARCH_VALUES)
+        condition = {"plans": plans} if name in workflow else {"_id": _one_of(ids[name])}
+        yield name, _tagged(name, condition, STORED_FIELDS)
     if workflow:
         yield MOVES, _tagged(MOVES, {"plan": plans})
+
+
+def _one_of(values: Sequence[str]) -> Document | str:
+    """The condition on a field; MongoDB finds one id by a shorter way than several."""
+    return values[0] if len(values) == 1 else {"$in": list(values)}
 
 
 def _tagged(name: str, condition: Document, left_out: Mapping[str, int] | None = None) -> Pipeline:

@@ -22,7 +22,7 @@ from fhir_server.search.grant import Grant
 from fhir_server.store.contract import Changed, Span, Stored
 from fhir_server.store.mongo.documents import (
     HISTORY,
-    WITHOUT_SEARCH_VALUES,
+    STORED_FIELDS,
     Document,
     history_keys_of,
     seen_by,
@@ -84,7 +84,7 @@ def _current(
     if admitted == NOTHING:
         return
     condition = both(admitted, *_times(span), *_before_in(name, span))
-    found = collections(name).find(condition, WITHOUT_SEARCH_VALUES, **within)
+    found = collections(name).find(condition, STORED_FIELDS, **within)
     for document in found.sort([("lu", DESCENDING), ("_id", DESCENDING)]):
         yield stored_from(name, document["_id"], document)
 
@@ -137,5 +137,5 @@ def _current_of(
     return {
         f"{name}/{document['_id']}": stored_from(name, document["_id"], document)
         for name, wanted in ids.items()
-        for document in collections(name).find({"_id": {"$in": sorted(wanted)}}, WITHOUT_SEARCH_VALUES, session=session)
+        for document in collections(name).find({"_id": {"$in": sorted(wanted)}}, STORED_FIELDS, session=session)
     }

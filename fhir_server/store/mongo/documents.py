@@ -36,7 +36,9 @@ AUDIT_EVENTS = "AuditEvent"
 
 # What only searches and the audit need stays in the database.
 SEARCH_VALUES = ("t", "d", "s", "n", "g", "m", "has", "k", "own", "w", "c")
-WITHOUT_SEARCH_VALUES = dict.fromkeys((*SEARCH_VALUES, "told", "waiting"), 0)
+STORED_FIELDS = dict.fromkeys(
+    ("v", "lu", "body", "del", "method", "patient", "plans", "author", "audience", "readers", "glimpses", "label"), 1
+)
 
 
 def current_document(stored: Stored, *, words: bool = False) -> Document:

@@ -16,7 +16,7 @@ from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import (
     AUDIT_EVENTS,
     HISTORY,
-    WITHOUT_SEARCH_VALUES,
+    STORED_FIELDS,
     Document,
     refers_to,
     stored_from,
@@ -76,7 +76,7 @@ class PurgeReading:
 
     def _current(self, type_name: str, condition: Document) -> Iterator[Stored]:
         with asking(SECONDS):
-            found = list(self._collection(type_name).find(condition, WITHOUT_SEARCH_VALUES))
+            found = list(self._collection(type_name).find(condition, STORED_FIELDS))
         for document in found:
             yield stored_from(type_name, document["_id"], document)
 
@@ -84,7 +84,7 @@ class PurgeReading:
         while True:
             asked = {"_id": {"$gt": after}, **condition}
             with asking(SECONDS):
-                found = self._collection(name).find(asked, WITHOUT_SEARCH_VALUES)
+                found = self._collection(name).find(asked, STORED_FIELDS)
                 page = list(found.sort("_id", ASCENDING).limit(_BATCH))
             yield from page
             if len(page) < _BATCH:

@@ -24,7 +24,7 @@ from fhir_server.store.mongo.documents import (
     EVENTS,
     HISTORY,
     MOVES,
-    WITHOUT_SEARCH_VALUES,
+    STORED_FIELDS,
     Document,
     admitted,
     circle_from,
@@ -60,11 +60,11 @@ class MongoReading:
         self._before_asking(type_name)
         with asking(self._seconds):
             if self._session is not None:
-                found = self._collection(type_name).find_one({"_id": id}, WITHOUT_SEARCH_VALUES, session=self._session)
+                found = self._collection(type_name).find_one({"_id": id}, STORED_FIELDS, session=self._session)
                 documents = [found] if found else []
             else:
                 one = {"limit": 1, "singleBatch": True}
-                asked = {"find": type_name, "filter": {"_id": id}, "projection": WITHOUT_SEARCH_VALUES, **one}
+                asked = {"find": type_name, "filter": {"_id": id}, "projection": STORED_FIELDS, **one}
                 documents = self._connection.first_batch(asked)
         return stored_from(type_name, id, documents[0]) if documents else None
 
@@ -72,7 +72,7 @@ class MongoReading:
         """The current version, as `read` gives it, and the circles of its plans, by plan, in one question."""
         self._before_asking(type_name)
         joined = {"from": CIRCLES, "localField": "plans", "foreignField": "_id", "as": "circles"}
-        pipeline = [{"$match": {"_id": id}}, {"$project": WITHOUT_SEARCH_VALUES}, {"$lookup": joined}]
+        pipeline = [{"$match": {"_id": id}}, {"$project": STORED_FIELDS}, {"$lookup": joined}]
         with asking(self._seconds):
             found = self._connection.first_batch({"aggregate": type_name, "pipeline": pipeline, "cursor": {}})
         if not found:
@@ -309,7 +309,7 @@ class MongoReading:
     def _find(self, type_name: str, condition: Document) -> list[Stored]:
         self._before_asking(type_name)
         with asking(self._seconds):
-            found = self._collection(type_name).find(condition, WITHOUT_SEARCH_VALUES, session=self._session)
+            found = self._collection(type_name).find(condition, STORED_FIELDS, session=self._session)
             return [stored_from(type_name, document["_id"], document) for document in found]
 
 

@@ -22,7 +22,7 @@ from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo import cursors
 from fhir_server.store.mongo.connection import MoreToCome, first_batch
 from fhir_server.store.mongo.cursors import Cursor
-from fhir_server.store.mongo.documents import Document, stored_from
+from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
 from fhir_server.store.mongo.including import NOT_SENT, GrantsFor, brought, referred
 from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_filter
@@ -176,8 +176,15 @@ def _page(
     if cursor is not None:
         order = order.reversed() if cursor.back else order
         begin = after(order.keys, times_at(order.keys, cursor.values))
-    kept = {**NOT_SENT, **({} if query.includes else {"t": 0}), **({} if order.by_keys else {"k": 0})}
+    kept = _kept(query, order)
     return ordered(database[query.type], order, condition, begin, kept, query.count + 1, within)
+
+
+def _kept(query: Query, order: Order) -> Document:
+    """What is needed of each document: an order that is worked out adds fields, what is included is found by terms."""
+    if order.made:
+        return {**NOT_SENT, **({} if query.includes else {"t": 0}), **({} if order.by_keys else {"k": 0})}
+    return {**STORED_FIELDS, **({"t": 1} if query.includes else {}), **({"k": 1} if order.by_keys else {})}
 
 
 def ordered(
