@@ -1,5 +1,6 @@
 """Commands that run until they are told to end: the server and the delivery worker."""
 
+import gc
 import logging
 import os
 import pkgutil
@@ -32,6 +33,7 @@ WORKER_SEEN = "fhir_server.app:worker_seen"
 
 # Measured: four threads hide the wait for the journal of MongoDB, more bring nothing.
 BLOCKING_THREADS = 4
+_ALLOCATIONS = 10_000  # between two looks for garbage; a request makes some thousands, nearly all gone at its end
 SECONDS_TO_FINISH = 30
 SECONDS_TO_START = 15
 SILENCE = timedelta(minutes=1)
@@ -135,7 +137,12 @@ def application() -> Any:
     # Until Granian takes over, a process that is told to end ends; the handler it was born with does nothing here.
     signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
-    return pkgutil.resolve_name(FACTORY)()
+    built = pkgutil.resolve_name(FACTORY)()
+    # What the definitions became stays for good: garbage is not looked for in it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS, 20, 20)
+    return built
 
 
 def _end_with(parent: int) -> None:

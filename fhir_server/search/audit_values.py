@@ -94,7 +94,7 @@ def _of_agent(who: str | None, alternative: str | None) -> _Terms:
     return _terms({"agent": [{name: value for name, value in given.items() if value}]})
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def _of_entity(reference: str) -> _Terms:
     return _terms({"entity": [{"what": {"reference": reference}}]})
 
