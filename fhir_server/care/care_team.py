@@ -209,7 +209,7 @@ def _state(start: datetime, end: datetime, now: datetime) -> str:
 
 
 def _held(by_role: Mapping[str, Intervals], start: datetime, end: datetime) -> tuple[str, ...]:
-    return tuple(role for role in ROLES if common(by_role.get(role, ()), ((start, end),)))
+    return tuple(role for role in ROLES if any(a < end and start < b for a, b in by_role.get(role, ())))
 
 
 def _participant(member: Member, programme: Programme) -> Resource:

@@ -145,7 +145,7 @@ def _team(state: State, situation: Situation, now: datetime) -> Team:
 
 def _moves_by_rule(state: State, situation: Situation, now: datetime) -> list[Move]:
     """The moves that rules made and the log does not know yet, continued from each item's last move."""
-    last = {move.item: move for move in _in_order(situation.moves)}
+    last = _last_of_each(situation.moves)
     return [
         replace(
             known,
@@ -158,6 +158,16 @@ def _moves_by_rule(state: State, situation: Situation, now: datetime) -> list[Mo
         for task in _tasks(state)
         if (known := last.get(reference_to(task))) and known.to_status != task["status"]
     ]
+
+
+def _last_of_each(moves: Iterable[Move]) -> dict[str, Move]:
+    """The last move of each item; asked for often, so without putting all in order."""
+    last: dict[str, Move] = {}
+    for move in moves:
+        known = last.get(move.item)
+        if known is None or (known.version, known.at) <= (move.version, move.at):
+            last[move.item] = move
+    return last
 
 
 def _in_order(moves: Iterable[Move]) -> list[Move]:

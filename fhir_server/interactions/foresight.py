@@ -9,6 +9,8 @@ from fhir_server.interactions.references import local
 from fhir_server.store.contract import Foreseen
 
 _MOST = 100
+# A role says for which organisation somebody acts.
+_DECIDES = frozenset({"PractitionerRole", *(name for name, rule in TYPES.items() if rule.kind == COORDINATION)})
 _WORKFLOW = tuple(name for name, rule in TYPES.items() if rule.kind == COORDINATION)
 
 
@@ -19,16 +21,29 @@ def foresee(asks: Sequence[Ask], base_url: str) -> Foreseen | None:
     """
     if any(ask.condition is not None or ask.if_none_exist is not None for ask in asks):
         return None
-    references = {reference for ask in asks for reference in _foreseen(ask, base_url)}
+    named = {reference for ask in asks for reference in _named(ask, base_url)}
+    references = {reference for ask in asks for reference in _looked_up(ask, base_url)}
     if not references or len(references) > _MOST:
         return None
     follows = any(TYPES[ask.type].kind == COORDINATION for ask in asks)
-    return Foreseen(frozenset(references), _WORKFLOW if follows else ())
+    people = frozenset(reference for reference in named if reference.startswith("Patient/"))
+    return Foreseen(frozenset(references), _WORKFLOW if follows else (), people)
 
 
-def _foreseen(ask: Ask, base_url: str) -> Iterator[str]:
-    if ask.interaction != "create" and ask.id is not None:
-        yield ask.reference
+def _looked_up(ask: Ask, base_url: str) -> Iterator[str]:
+    """What will be read: all that a new resource names; of a changed one what decides, the rest stood there before."""
+    if ask.interaction == "create" or ask.id is None:
+        yield from _named(ask, base_url)
+        return
+    yield ask.reference
+    decides = _DECIDES if TYPES[ask.type].kind == COORDINATION else None
+    for reference in _named(ask, base_url):
+        if decides is None or reference.partition("/")[0] in decides:
+            yield reference
+
+
+def _named(ask: Ask, base_url: str) -> Iterator[str]:
+    """The resources of this server that the ask refers to."""
     for _, text in references_in(ask.resource or {}):
         parsed = parse_reference(local(text, base_url))
         if parsed is not None and parsed.type in TYPES:

@@ -144,12 +144,13 @@ class OwnParameter:
 class Foreseen:
     """What a write will surely ask for, so that a store may read it by one command before the transaction begins.
 
-    `references` are `Type/id`, those of Patients with every circle about them; of the plans that resources of the
-    `workflow` types lie in, all resources of these types, circle and moves.
+    `references` are `Type/id`; `people` are Patients, of whom every circle matters; of the plans that resources of
+    the `workflow` types lie in, all resources of these types, circle and moves.
     """
 
     references: frozenset[str]
     workflow: tuple[str, ...] = ()
+    people: frozenset[str] = frozenset()
 
 
 class Reading(Protocol):

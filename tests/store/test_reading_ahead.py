@@ -40,7 +40,8 @@ def plan(store: MongoStore, version_of: Versions) -> str:
 
 
 def foreseen(plan: str, *more: str) -> Foreseen:
-    return Foreseen(frozenset({f"CarePlan/{plan}", f"Patient/{plan}", *more}), WORKFLOW)
+    person = f"Patient/{plan}"
+    return Foreseen(frozenset({f"CarePlan/{plan}", person, *more}), WORKFLOW, frozenset({person}))
 
 
 def everything(tx: Transaction, plan: str) -> list[Any]:
@@ -57,7 +58,7 @@ def test_what_is_read_ahead_is_what_the_transaction_reads(store: MongoStore, pla
     hints = {
         "plan": foreseen(plan, "Patient/nobody"),
         "task": Foreseen(frozenset({task.reference}), WORKFLOW),
-        "person alone": Foreseen(frozenset({f"Patient/{plan}"}), WORKFLOW),
+        "person alone": Foreseen(frozenset(), WORKFLOW, frozenset({f"Patient/{plan}"})),
     }
 
     def work(tx: Transaction) -> list[Any]:

@@ -68,7 +68,7 @@ def read_ahead(connection: Connection, foreseen: Foreseen) -> Ahead:
     wanted = _Wanted(
         frozenset(str(each) for each in named),
         frozenset(each.id for each in named if each.type == "CarePlan" and foreseen.workflow),
-        frozenset(str(each) for each in named if each.type == "Patient"),
+        foreseen.people,
     )
     _gather(connection, foreseen, wanted, ahead)
     if foreseen.workflow:
