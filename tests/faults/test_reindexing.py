@@ -22,12 +22,12 @@ from fhir_server.fhir.dates import instant, now
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Stored
-from fhir_server.store.mongo import store as mongo_store
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.documents import current_document
 from fhir_server.store.mongo.own_parameters import AGE, SETTLED
 from fhir_server.store.mongo.reindexing import BATCH, Reindexing
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.mongo.transacting import ENDING_SECONDS
 from tests.minimal import minimal
 from tests.world import Party, World
 
@@ -193,7 +193,7 @@ def test_a_writer_who_does_not_know_yet_is_waited_for(apart: World, mongo_url: s
 def test_a_pass_begins_after_the_last_writer_who_does_not_know() -> None:
     """What a process knows may be so old, and what it writes with it is kept so much later at most."""
     writing = inspect.signature(MongoStore).parameters["write_seconds"].default
-    assert AGE + writing + mongo_store._ENDING_SECONDS < SETTLED
+    assert AGE + writing + ENDING_SECONDS < SETTLED
 
 
 def test_the_worker_keeps_up(apart: World, database: Database[dict[str, Any]], indexing: Reindexing) -> None:
