@@ -34,24 +34,6 @@ OF_ALL = {"_filter": quote('_id eq none or not (_lastUpdated lt "2026-01-01")')}
 OF_A_CASE = {"Task": "task", "ServiceRequest": "order", "CarePlan": "plan", "CareTeam": "team", "Consent": "consent"}
 
 
-@pytest.fixture(scope="module")
-def hospital(world: World) -> Party:
-    """Who asks."""
-    return world.hospital()
-
-
-@pytest.fixture(scope="module")
-def statement(hospital: Party) -> Resource:
-    """What the server declares."""
-    return hospital.read("metadata")
-
-
-@pytest.fixture(scope="module")
-def case(world: World, hospital: Party) -> Case:
-    """A plan of the hospital."""
-    return world.case(hospital, world.party())
-
-
 def declared(statement: Resource, type_name: str) -> Resource:
     """What the server declares for a type."""
     [found] = [each for each in statement["rest"][0]["resource"] if each["type"] == type_name]

@@ -13,24 +13,6 @@ from tests.world import Case, Party, World
 STORED = sorted(TYPES.keys() - {"AuditEvent"})
 
 
-@pytest.fixture(scope="module")
-def hospital(world: World) -> Party:
-    """Who asks."""
-    return world.hospital()
-
-
-@pytest.fixture(scope="module")
-def statement(hospital: Party) -> Resource:
-    """What the server declares."""
-    return hospital.read("metadata")
-
-
-@pytest.fixture(scope="module")
-def case(world: World, hospital: Party) -> Case:
-    """A plan of the hospital."""
-    return world.case(hospital, world.party())
-
-
 def of(world: World, hospital: Party, case: Case, type_name: str) -> tuple[Party, Resource]:
     """A resource of the type, and who may change it."""
     if type_name == "CareTeam":

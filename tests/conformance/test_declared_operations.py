@@ -29,12 +29,6 @@ def statement(hospital: Party) -> Resource:
     return declared
 
 
-@pytest.fixture(scope="module")
-def case(world: World, hospital: Party) -> Case:
-    """A plan of the hospital."""
-    return world.case(hospital, world.party())
-
-
 def parameters(**named: Resource | str) -> Resource:
     """A Parameters resource: texts as codes, resources as resources, all else as meta."""
     listed = []

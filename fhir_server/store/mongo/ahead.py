@@ -8,12 +8,11 @@ turn is read first, the rest after it; when the transaction then takes exactly t
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.store.contract import Circle, Foreseen, Stored
-from fhir_server.store.mongo.connection import Connection
+from fhir_server.store.mongo.connection import Connection, Pipeline, union
 from fhir_server.store.mongo.documents import (
     CIRCLES,
     GUARDS,
@@ -23,8 +22,6 @@ from fhir_server.store.mongo.documents import (
     circle_from,
     stored_from,
 )
-
-Pipeline: TypeAlias = list[Document]
 
 _MANY = 1_000
 _FROM = "~"  # the collection that a document came from
@@ -88,11 +85,9 @@ def _led_to(ahead: Ahead, foreseen: Foreseen) -> _Wanted:
 def _gather(connection: Connection, foreseen: Foreseen, wanted: _Wanted, ahead: Ahead) -> None:
     """Read what is wanted, the turns of the guards before everything that they guard."""
     workflow = foreseen.workflow if wanted.plans else ()
-    parts = list(_parts(wanted, workflow))
-    (first, pipeline), *others = parts
-    unions: Pipeline = [{"$unionWith": {"coll": name, "pipeline": steps}} for name, steps in others]
+    first, pipeline = union(list(_parts(wanted, workflow)))
     _look_for(wanted, workflow, ahead)
-    asked = {"aggregate": first, "pipeline": [*pipeline, *unions], "cursor": {"batchSize": _MANY}}
+    asked = {"aggregate": first, "pipeline": pipeline, "cursor": {"batchSize": _MANY}}
     for document in connection.first_batch(asked):
         _put(document.pop(_FROM), document, wanted, ahead)
 

@@ -6,16 +6,13 @@ judge, who gets the current version beside each.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-import pymongo
 from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
-from pymongo.errors import OperationFailure
 
 from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant
@@ -30,12 +27,10 @@ from fhir_server.store.mongo.documents import (
     time_key,
 )
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
-from fhir_server.store.mongo.time_limit import MAX_TIME_MS
+from fhir_server.store.mongo.time_limit import MAX_TIME_MS, given_up
 
 Collections = Callable[[str], Collection[Document]]
 GrantsFor = Callable[[str], Sequence[Grant]]
-
-_TIME_IS_UP, _SORTS_TOO_MUCH = 50, 292
 
 
 def changes(
@@ -51,7 +46,7 @@ def changes(
 ) -> list[Changed]:
     """At most `count` versions of the span, newest first; past ones are still to be judged."""
     within: dict[str, Any] = {"session": session, "limit": count, "max_time_ms": max_time_ms}
-    with _costly():
+    with given_up(_too_costly()):
         found = [each for name in span.types for each in _current(collections, name, span, grants_for, moment, within)]
         past = list(_past(collections, span, grants_for, plans, within))
     newest = sorted((*found, *past), key=_order, reverse=True)[:count]
@@ -59,18 +54,8 @@ def changes(
     return [Changed(version, current[version.reference]) for version in newest if version.reference in current]
 
 
-@contextmanager
-def _costly() -> Iterator[None]:
-    """What the database gives up becomes TooCostly; the driver's own limit would end at the same instant."""
-    try:
-        with pymongo.timeout(None):
-            yield
-    except OperationFailure as error:
-        if error.code not in {_TIME_IS_UP, _SORTS_TOO_MUCH}:
-            raise
-        raise TooCostly(
-            "This history examines too much. Ask for one type, and with _since for a shorter time."
-        ) from error
+def _too_costly() -> TooCostly:
+    return TooCostly("This history examines too much. Ask for one type, and with _since for a shorter time.")
 
 
 def _order(version: Stored) -> tuple[datetime, str, str, int]:

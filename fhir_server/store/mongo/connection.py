@@ -3,10 +3,10 @@
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import pymongo
 from bson.errors import BSONError
@@ -28,6 +28,8 @@ from pymongo.write_concern import WriteConcern
 from fhir_server.fhir.errors import FhirError, TooLarge, Unavailable, VersionConflict
 from fhir_server.store.mongo.documents import Document
 
+Pipeline: TypeAlias = list[Document]
+
 DURABLE = WriteConcern(w="majority", j=True)
 ACKNOWLEDGED = WriteConcern(w=1)
 
@@ -39,6 +41,13 @@ _SELECTION_MS = 5_000
 _SOCKET_MS = 15_000
 
 log = logging.getLogger(__name__)
+
+
+def union(parts: Sequence[tuple[str, Pipeline]]) -> tuple[str, Pipeline]:
+    """One question for several collections: the one that is asked first, and the pipeline that goes on through the
+    others in their order. MongoDB answers it outside of transactions only."""
+    (first, stages), *others = parts
+    return first, [*stages, *({"$unionWith": {"coll": name, "pipeline": each}} for name, each in others)]
 
 
 @dataclass(frozen=True)

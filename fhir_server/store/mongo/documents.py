@@ -34,8 +34,9 @@ COUNTERS = "counters"
 AUDIT_EVENTS = "AuditEvent"
 
 
-# What only searches and the audit need stays in the database.
+# What only searches need: it stays in the database, and an update takes away those that a version has no more.
 SEARCH_VALUES = ("t", "d", "s", "n", "g", "m", "has", "k", "own", "w", "c")
+# What a Stored is made of, and nothing else, is sent.
 STORED_FIELDS = dict.fromkeys(
     ("v", "lu", "body", "del", "method", "patient", "plans", "author", "audience", "readers", "glimpses", "label"), 1
 )

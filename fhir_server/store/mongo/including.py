@@ -19,7 +19,7 @@ from fhir_server.search.grant import Grant, first_that_admits
 from fhir_server.search.query import Include, Query
 from fhir_server.search.types.term import term
 from fhir_server.store.contract import Stored
-from fhir_server.store.mongo.documents import Document, stamp_from, stored_from
+from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stamp_from, stored_from
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
 from fhir_server.store.mongo.time_limit import Within
 
@@ -29,7 +29,8 @@ Found: TypeAlias = dict[str, tuple[str, Document]]
 
 MOST_ROUNDS = 5
 MOST_INCLUDED = 2000
-NOT_SENT = {name: 0 for name in ("s", "d", "n", "g", "m", "has", "w", "c", "told", "waiting")}
+# The terms say what a resource refers to.
+_SENT = {**STORED_FIELDS, "t": 1}
 
 
 def brought(
@@ -97,9 +98,7 @@ class _Room:
         if admitted == NOTHING:
             return {}
         condition = both(asked, {"del": False}, admitted)
-        documents = self._database[type_name].find(
-            condition, NOT_SENT, limit=MOST_INCLUDED + 1, **self._within.options()
-        )
+        documents = self._database[type_name].find(condition, _SENT, limit=MOST_INCLUDED + 1, **self._within.options())
         named = {f"{type_name}/{each['_id']}": (type_name, each) for each in documents}
         return {key: value for key, value in named.items() if key not in known}
 

@@ -17,7 +17,7 @@ from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Changed, Circle, NumberedEvent, Page, Span, Stored
 from fhir_server.store.mongo import changing, searching, several
-from fhir_server.store.mongo.connection import Connection, MoreToCome, asking
+from fhir_server.store.mongo.connection import Connection, MoreToCome, asking, union
 from fhir_server.store.mongo.documents import (
     CIRCLES,
     COUNTERS,
@@ -193,11 +193,10 @@ class MongoReading:
         is also of what a majority does not hold yet, for the one who comes next in a turn must see it.
         """
         asked = {"t": {"$in": [refers_to(reference) for reference in references]}, "del": False}
-        first, *others = [(name, _named_where(asked, name, limit)) for name in type_names]
-        unions = [{"$unionWith": {"coll": name, "pipeline": pipeline}} for name, pipeline in others]
+        first, pipeline = union([(name, _named_where(asked, name, limit)) for name in type_names])
         with asking(self._seconds):
-            newest = self._collection(first[0]).with_options(read_concern=ReadConcern("local"))
-            found = newest.aggregate([*first[1], *unions])
+            newest = self._collection(first).with_options(read_concern=ReadConcern("local"))
+            found = newest.aggregate(pipeline)
             named = [each["reference"] for each in found]
         return list(self.read_many(named).values())
 

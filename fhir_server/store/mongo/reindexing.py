@@ -23,7 +23,7 @@ from fhir_server.fhir.errors import FhirError
 from fhir_server.store.contract import OwnParameter
 from fhir_server.store.mongo import own_parameters
 from fhir_server.store.mongo.connection import Connection, asking
-from fhir_server.store.mongo.documents import Document, found_by, stored_from
+from fhir_server.store.mongo.documents import SEARCH_VALUES, Document, found_by, stored_from
 from fhir_server.store.mongo.own_parameters import AGE, REINDEXING, SETTLED, own, waiting_for
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,8 @@ PAUSE = 0.01
 LEASE = timedelta(seconds=10)
 SECONDS = 60.0
 
-_FIELDS = ("t", "d", "s", "n", "g", "m", "has", "k", "own", "c")
+# Words are gathered by themselves.
+_FIELDS = tuple(name for name in SEARCH_VALUES if name != "w")
 
 
 @dataclass(frozen=True)

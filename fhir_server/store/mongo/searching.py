@@ -24,9 +24,9 @@ from fhir_server.store.mongo.connection import MoreToCome, first_batch
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
-from fhir_server.store.mongo.including import NOT_SENT, GrantsFor, brought, referred
+from fhir_server.store.mongo.including import GrantsFor, brought, referred
 from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_filter
-from fhir_server.store.mongo.sorting import LAST_UPDATED, Order, SortKeys, after, order_of, pipeline
+from fhir_server.store.mongo.sorting import LAST_UPDATED, MADE, Order, SortKeys, after, order_of, pipeline
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, TIME_IS_UP, Within, costly, too_costly
 
 ESTIMATE_MS = 500
@@ -149,7 +149,7 @@ def lying_in(
     asked, type_name = both(lying, grant_filter(grants, moment)), collection.name
     with costly(type_name):
         found = collection.find(
-            asked, {**NOT_SENT, "t": 0}, sort=[("_id", 1)], limit=part.count, session=session, max_time_ms=max_time_ms
+            asked, STORED_FIELDS, sort=[("_id", 1)], limit=part.count, session=session, max_time_ms=max_time_ms
         )
         return [stored_from(type_name, each["_id"], each) for each in found]
 
@@ -181,10 +181,9 @@ def _page(
 
 
 def _kept(query: Query, order: Order) -> Document:
-    """What is needed of each document: an order that is worked out adds fields, what is included is found by terms."""
-    if order.made:
-        return {**NOT_SENT, **({} if query.includes else {"t": 0}), **({} if order.by_keys else {"k": 0})}
-    return {**STORED_FIELDS, **({"t": 1} if query.includes else {}), **({"k": 1} if order.by_keys else {})}
+    """What is needed of each document: inclusion goes by its terms, the next page by what it is ordered by."""
+    beside = (("t", query.includes), ("k", order.by_keys), (MADE, order.made))
+    return {**STORED_FIELDS, **{name: 1 for name, needed in beside if needed}}
 
 
 def ordered(

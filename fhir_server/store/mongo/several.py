@@ -20,9 +20,8 @@ from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo import cursors
 from fhir_server.store.mongo.contained import check_contained
 from fhir_server.store.mongo.cursors import Cursor
-from fhir_server.store.mongo.documents import Document, stored_from
+from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
-from fhir_server.store.mongo.including import NOT_SENT
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter, query_filter
 from fhir_server.store.mongo.searching import ESTIMATE_MS, ordered, times_at, total_of, values_at, ways
 from fhir_server.store.mongo.sorting import Order, after, order_of
@@ -133,7 +132,7 @@ class _Search:
             type_name = self._queries[place].type
             ids = {"_id": {"$in": [row.values[-1] for row in rows if row.place == place]}}
             wanted = both(ids, self._conditions[place])
-            for document in self._database[type_name].find(wanted, {**NOT_SENT, "t": 0}, **self._within.options()):
+            for document in self._database[type_name].find(wanted, STORED_FIELDS, **self._within.options()):
                 found[place, document["_id"]] = stored_from(type_name, document["_id"], document)
         return tuple(found[key] for row in rows if (key := (row.place, row.values[-1])) in found)
 

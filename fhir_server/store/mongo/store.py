@@ -166,13 +166,19 @@ class MongoStore(MongoReading):
         Questions about AuditEvents do it themselves, except inside a transaction. Raises Unavailable.
         """
         self._reading_audit.settle()
+        self._settle_documents()
+
+    def _settle_documents(self) -> None:
         self._waiting.settle(self._type_names or self._prepared_types())
 
     def keep_audit_settled(self, stop: threading.Event) -> None:
-        """Until told to stop, settle what processes that ended left; for the worker."""
+        """Until told to stop, settle what processes that ended left in documents; for the worker.
+
+        The journals of a machine are carried on by its servers.
+        """
         while not stop.wait(_LEFT_BEHIND):
             try:
-                self.settle_audit()
+                self._settle_documents()
             except FhirError:
                 log.warning("AuditEvents wait in their documents: the database does not answer")
 

@@ -5,7 +5,7 @@ MongoDB is told with each question how much is left, and gives up by itself.
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pymongo
@@ -47,9 +47,14 @@ def too_costly(searched: str) -> TooCostly:
     )
 
 
+def costly(searched: str) -> AbstractContextManager[None]:
+    """What the database gives up becomes the refusal of a search; `searched` says of what."""
+    return given_up(too_costly(searched))
+
+
 @contextmanager
-def costly(searched: str) -> Iterator[None]:
-    """What the database gives up becomes TooCostly; `searched` says of what.
+def given_up(refusal: TooCostly) -> Iterator[None]:
+    """What the database gives up becomes `refusal`.
 
     The driver's own limit is taken off inside: it ends at the same instant as the server's, so that the client would
     often hang up before it hears why. The client's socket timeout stays.
@@ -60,4 +65,4 @@ def costly(searched: str) -> Iterator[None]:
     except OperationFailure as error:
         if error.code not in {TIME_IS_UP, _SORTS_TOO_MUCH}:
             raise
-        raise too_costly(searched) from error
+        raise refusal from error

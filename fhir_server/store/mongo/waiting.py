@@ -25,7 +25,7 @@ from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
 from fhir_server.store.mongo.audit_events import event_document, insert, record_of
-from fhir_server.store.mongo.connection import ACKNOWLEDGED, Connection, asking
+from fhir_server.store.mongo.connection import ACKNOWLEDGED, Connection, asking, union
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
 
 Collections: TypeAlias = Callable[[str], Collection[Document]]
@@ -143,10 +143,9 @@ def _holding(connection: Connection, type_names: Sequence[str], seconds: float) 
     parts = [(name, [*one, {"$project": {"_id": 0, "type": {"$literal": name}}}]) for name in type_names]
     if not parts:
         return []
-    (first, pipeline), *others = parts
-    unions = [{"$unionWith": {"coll": name, "pipeline": steps}} for name, steps in others]
+    first, pipeline = union(parts)
     with asking(seconds):
-        return [found["type"] for found in connection.collection(first).aggregate([*pipeline, *unions])]
+        return [found["type"] for found in connection.collection(first).aggregate(pipeline)]
 
 
 def _let_go(documents: Collection[Document], found: Sequence[Document]) -> None:
