@@ -82,7 +82,9 @@ def build(settings: Settings) -> Parts:
         secret=secret,
         clock=dates.now,
         new_id=lambda: str(uuid.uuid4()),
-        check_subscription=lambda resource: check_subscription(resource, http_endpoints=settings.http_endpoints),
+        check_subscription=lambda resource, imports: check_subscription(
+            resource, http_endpoints=settings.http_endpoints, imports=imports
+        ),
         max_deletes=settings.max_deletes,
         referential_integrity=settings.referential_integrity,
         full_text=frozenset(settings.full_text),

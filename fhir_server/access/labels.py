@@ -7,6 +7,7 @@ https://hl7.org/fhir/R4/security-labels.html
 
 from collections.abc import Iterable
 
+from fhir_server.access.carrying import carried
 from fhir_server.access.types import CHART, PARTY_OWNED, TYPES
 from fhir_server.fhir.actor import CLEARED, Actor
 from fhir_server.fhir.json import Resource
@@ -21,7 +22,13 @@ _NORMAL = frozenset({"U", "L", "M", "N"})
 
 
 def label_of(resource: Resource) -> str | None:
-    """How far its labels restrict a resource of the chart; None when they do not."""
+    """How far a resource is restricted: one of the chart by its labels, a Task or an order by what it carries.
+
+    None when it is not. A Task or an order that carries what nobody may see before acceptance is its author's alone,
+    and lies in no plan.
+    """
+    if carried(resource):
+        return VERY_RESTRICTED
     return _strictest(resource) if _is_judged(resource["resourceType"]) else None
 
 

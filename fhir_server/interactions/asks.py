@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, InvalidResource
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
@@ -51,34 +52,34 @@ class Ask:
         return error.below(f"{self.place}.resource") if self.place else error
 
 
-def check_structure(asks: Iterable[Ask], services: Services) -> None:
+def check_structure(asks: Iterable[Ask], actor: Actor, services: Services) -> None:
     """Raise InvalidResource with every structural issue of every ask at once."""
     issues: list[Issue] = []
     for ask in asks:
         if ask.interaction in {"create", "update"}:
-            found = structural_issues(ask.resource, ask.type, services)
+            found = structural_issues(ask.resource, ask.type, actor, services)
             issues += [issue.below(f"{ask.place}.resource") for issue in found] if ask.place else found
     if issues:
         raise InvalidResource(issues=issues)
 
 
-def structural_issues(resource: object, type_name: str, services: Services) -> list[Issue]:
+def structural_issues(resource: object, type_name: str, actor: Actor, services: Services) -> list[Issue]:
     """What is structurally wrong with the body of a create or update of `type_name`."""
     stated = resource.get("resourceType") if isinstance(resource, dict) else None
     if isinstance(stated, str) and stated != type_name:
         return [Issue("structure", f"The address says {type_name}, the body {quoted(stated)}.", "resourceType")]
     issues = services.validator.check(resource)
     if not issues and isinstance(resource, dict):
-        issues = _CHECKED.get(type_name, _nothing_more)(resource, services)
+        issues = _CHECKED.get(type_name, _nothing_more)(resource, actor, services)
     return issues
 
 
-def _nothing_more(resource: Resource, services: Services) -> list[Issue]:
+def _nothing_more(resource: Resource, actor: Actor, services: Services) -> list[Issue]:
     return []
 
 
-_CHECKED: Mapping[str, Callable[[Resource, Services], list[Issue]]] = {
-    "SearchParameter": lambda resource, services: definition_issues(resource),
-    "Subscription": lambda resource, services: services.check_subscription(resource),
+_CHECKED: Mapping[str, Callable[[Resource, Actor, Services], list[Issue]]] = {
+    "SearchParameter": lambda resource, actor, services: definition_issues(resource),
+    "Subscription": lambda resource, actor, services: services.check_subscription(resource, actor.imports),
 }
 """What the server must be able to do for a resource of the type, beside its structure."""

@@ -6,6 +6,7 @@ Rules are pure; when another writer was first, the whole gate runs again on the 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from fhir_server.access.carrying import contained_issues
 from fhir_server.access.labels import label_issues
 from fhir_server.access.plan_scope import patient_of, plans_of
 from fhir_server.access.policy import check_create, check_delete, check_membership, check_update
@@ -21,7 +22,7 @@ from fhir_server.interactions.coordination import Coordination
 from fhir_server.interactions.foresight import foresee
 from fhir_server.interactions.keeping import keep
 from fhir_server.interactions.matching import said
-from fhir_server.interactions.references import contained_issues, reference_issues, turns_at_targets
+from fhir_server.interactions.references import reference_issues, turns_at_targets
 from fhir_server.interactions.referrers import check_referrers
 from fhir_server.interactions.settling import resolve
 from fhir_server.interactions.words import Services
@@ -44,7 +45,7 @@ class Written:
 
 def commit(asks: Sequence[Ask], actor: Actor, services: Services) -> list[Written]:
     """Make all of `asks` and what follows from them, as one; or raise and keep nothing."""
-    check_structure(asks, services)
+    check_structure(asks, actor, services)
     foreseen = foresee(asks, services.base_url)
     return services.store.transact(lambda tx: Gate(tx, actor, services).write(asks), foreseen)
 
@@ -141,8 +142,8 @@ class Gate:
         issues = reference_issues(
             pending.after, before, self.working.readable, self.services.base_url, existence=not self.actor.imports
         )
-        issues += contained_issues(pending.after)
-        issues += label_issues(pending.after) if not self.actor.imports else ()
+        if not self.actor.imports:
+            issues += [*contained_issues(pending.after), *label_issues(pending.after)]
         if pending.before is not None and pending.person_before != patient_of(pending.after):
             issues.append(
                 Issue("business-rule", "The person that a resource is about never changes.", ask.type, "subject")

@@ -42,7 +42,7 @@ def load(bundle: Any, content: str, actor: Actor, services: Services, *, again: 
     if not actor.imports:
         raise Forbidden("Only the operator's import scope loads Bundles.", rule="scope")
     asks = _asks(bundle, actor, services)
-    check_structure(asks, services)
+    check_structure(asks, actor, services)
 
     def once(tx: Transaction) -> Loaded:
         tx.guard(f"load:{content}")

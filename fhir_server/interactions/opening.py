@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from fhir_server.access.carrying import READ_BEFORE_ACCEPTANCE
 from fhir_server.access.grants import is_circle_kind
 from fhir_server.access.types import TYPES
 from fhir_server.care.asking import check_new_task
@@ -37,6 +38,7 @@ class Opening:
         """Give a new Task its plan: the one that it lies in, one opened in this write, or a new one."""
         task = pending.after or {}
         check_new_task(task)
+        self._check_order(task)
         patient = task["for"]["reference"]
         if not pending.plans:
             plan = next((circle.plan for circle in self.opened.values() if circle.patient == patient), None)
@@ -45,6 +47,13 @@ class Opening:
         after = self.working.pending[reference].after or {}
         if "basedOn" not in after and len(plans) == 1:
             self.working.rewrite(reference, {**after, "basedOn": [{"reference": f"CarePlan/{plans[0]}"}]})
+
+    def _check_order(self, task: Resource) -> None:
+        """Nobody is asked for what carries, inside, what nobody may see before acceptance: it was imported so."""
+        order = self.working.stored(focus(task)) if focus(task) not in self.working.pending else None
+        if order is not None and order.type in READ_BEFORE_ACCEPTANCE and order.stamp.label:
+            told = f"{focus(task)} contains what nobody sees before acceptance; store that by itself and refer to it."
+            raise InvalidWorkflow(told, "Task.focus", "contained-clinical")
 
     def _open(self, reference: str, task: Resource, patient: str) -> str:
         """Open a plan for the Task; its id."""
@@ -68,7 +77,7 @@ class Opening:
             self.working.put(reference_to(resource), Pending(None, resource, (ids[0],), None, "POST", consequence=True))
         self.working.rewrite(reference, based)
         self.working.take_up(ids[0], patient, self.actor.author)
-        self.working.tx.take_up(ids[0], patient, self.actor.author, _TAKEN_UP)
+        self.working.tx.take_up(ids[0], patient, self.actor.author, _TAKEN_UP, READ_BEFORE_ACCEPTANCE)
         return ids[0]
 
     def _programme(self, patient: str, order: Resource) -> Programme:

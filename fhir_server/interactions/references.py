@@ -5,7 +5,7 @@ A check on an invisible reference answers as on an absent one.
 
 from collections.abc import Callable
 
-from fhir_server.access.types import AUTHOR, DEFINITION, DIRECTORY, TYPES
+from fhir_server.access.types import AUTHOR, TYPES
 from fhir_server.definitions.structures import load
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
@@ -13,8 +13,6 @@ from fhir_server.fhir.reference import parse_reference, references_in
 
 _ADDRESSES = ("http://", "https://", "urn:")
 DELETED_BY_CLIENTS = frozenset(name for name, rule in TYPES.items() if rule.deletes == AUTHOR)
-
-_FREE_TO_CONTAIN = frozenset({DEFINITION, DIRECTORY})
 
 
 def local(reference: str, base_url: str) -> str:
@@ -81,24 +79,3 @@ def turns_at_targets(resource: Resource, before: Resource | None) -> list[str]:
     new = {text for _, text in references_in(resource)} - {text for _, text in references_in(before or {})}
     targets = {str(found) for text in new if (found := parse_reference(text)) and found.type in DELETED_BY_CLIENTS}
     return [turn_at(target) for target in sorted(targets)]
-
-
-def contained_issues(resource: Resource) -> list[Issue]:
-    """A Task or an order is shown before acceptance: it must not carry a person or clinical content inside."""
-    if resource["resourceType"] not in {"Task", "ServiceRequest"}:
-        return []
-    return [
-        Issue(
-            "business-rule",
-            f"A {resource['resourceType']} is read before it is accepted; it contains no {inner.get('resourceType')}. "
-            "Store that resource by itself and refer to it.",
-            f"{resource['resourceType']}.contained[{position}]",
-            "contained-clinical",
-        )
-        for position, inner in enumerate(resource.get("contained", []))
-        if not _free_to_contain(inner.get("resourceType"))
-    ]
-
-
-def _free_to_contain(type_name: str | None) -> bool:
-    return type_name in TYPES and TYPES[type_name].kind in _FREE_TO_CONTAIN

@@ -42,7 +42,7 @@ def resolve(asks: Sequence[Ask], working: WorkingSet, services: Services) -> lis
         _find_meant(ask, targets, working, services)
     settled = [_rewritten(ask, targets, services.base_url) for ask in settled]
     settled = [_with_person(ask, working, services) for ask in settled]
-    _check_patched(settled, services)
+    _check_patched(settled, working, services)
     _refuse_duplicates(settled)
     return settled
 
@@ -195,10 +195,10 @@ def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:
     return replace(ask, resource={**ask.resource, "for": named})
 
 
-def _check_patched(asks: Sequence[Ask], services: Services) -> None:
+def _check_patched(asks: Sequence[Ask], working: WorkingSet, services: Services) -> None:
     """A patched resource is as well formed as one that is sent whole."""
     for ask in asks:
-        issues = structural_issues(ask.resource, ask.type, services) if ask.patch else []
+        issues = structural_issues(ask.resource, ask.type, working.actor, services) if ask.patch else []
         if issues:
             raise ask.located(InvalidResource(issues=issues))
 

@@ -42,7 +42,7 @@ def transaction(
         return _batch(raw, actor, services, perform, interaction.returning)
     entries = [read_entry(entry, position, services) for position, entry in enumerate(raw)]
     asks = asks_of(entries, actor)
-    check_structure(asks, services)
+    check_structure(asks, actor, services)
 
     def all_of_it(tx: Transaction) -> list[Resource]:
         written = {each.ask.place: each for each in Gate(tx, actor, services).write(asks)} if asks else {}

@@ -63,7 +63,7 @@ class Services:
     secret: bytes
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
-    check_subscription: Callable[[Resource], list[Issue]]
+    check_subscription: Callable[[Resource, bool], list[Issue]]
     max_circles: int = 2000
     default_count: int = 50
     max_count: int = 500

@@ -54,7 +54,7 @@ def _changed(interaction: Interaction, actor: Actor, services: Services, merge: 
         if stored is None or stored.deleted:
             raise NotFound
         ask = Ask("update", stored.type, stored.id, _with(stored.resource(), given, merge), interaction.if_match)
-        check_structure([ask], services)
+        check_structure([ask], actor, services)
         [written] = Gate(tx, actor, services).write([ask])
         return written
 

@@ -63,7 +63,7 @@ def _issues(wish: Wish, interaction: Interaction, actor: Actor, services: Servic
     type_name = interaction.type or ""
     found: list[Issue] = []
     if wish.mode != "delete":
-        found = structural_issues(wish.resource, type_name, services)
+        found = structural_issues(wish.resource, type_name, actor, services)
         if not found and interaction.id is not None:
             found = _id_issues(wish.resource, type_name, interaction.id)
     if found or wish.mode in {None, "profile"}:

@@ -14,7 +14,7 @@ from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.operations.inputs import one, texts, whole_number
 from fhir_server.operations.subscription_status import own_subscription
 from fhir_server.store.contract import NumberedEvent, Stored
-from fhir_server.subscriptions.channel import channel_of
+from fhir_server.subscriptions.channel import content_of
 from fhir_server.subscriptions.payload import QUERY_EVENT, Event, notification
 from fhir_server.subscriptions.topics import CONTENTS
 
@@ -41,7 +41,7 @@ def events(interaction: Interaction, actor: Actor, services: Services) -> Answer
         QUERY_EVENT,
         resource,
         base_url=services.base_url,
-        content=content or channel_of(resource).content,
+        content=content or content_of(resource),
         count=services.reading.last_event(stored.id),
         moment=services.clock(),
         events=told,

@@ -3,7 +3,7 @@
 Reading and writing share one set of questions: inside a transaction they see its own writes.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -285,8 +285,11 @@ class Transaction(Reading, Protocol):
     def log_moves(self, moves: Sequence[Resource], plan: str) -> None:
         """Append to the plan's log of moves."""
 
-    def take_up(self, plan: str, patient: str, author: str, type_names: Sequence[str]) -> None:
-        """Let the plan take up the author's chart of the patient that lies in no plan yet."""
+    def take_up(
+        self, plan: str, patient: str, author: str, type_names: Sequence[str], unlabelled: Container[str] = ()
+    ) -> None:
+        """Let the plan take up the author's chart of the patient that lies in no plan yet; of `unlabelled` types only
+        what carries no label."""
 
     def record(self, audit_events: Sequence[Resource], stamp: Stamp) -> None:
         """Keep AuditEvents with the write that they tell of."""

@@ -33,15 +33,20 @@ class Channel:
 def channel_of(subscription: Resource) -> Channel:
     """The channel of a Subscription that `topics.check_subscription` accepted."""
     channel = subscription["channel"]
-    contents = dict(extensions(channel.get("_payload")))
     periods = dict(extensions(channel))
     return Channel(
         endpoint=channel["endpoint"],
         headers=tuple(split_header(line) for line in channel.get("header", ())),
-        content=contents.get(CONTENT, "empty"),
+        content=content_of(subscription),
         heartbeat=periods.get(HEARTBEAT),
         timeout=periods.get(TIMEOUT),
     )
+
+
+def content_of(subscription: Resource) -> str:
+    """How much a notification says; the least when the Subscription does not say it."""
+    contents: dict[str, str] = dict(extensions(subscription["channel"].get("_payload")))
+    return contents.get(CONTENT, "empty")
 
 
 def extensions(element: Any) -> Iterator[tuple[str, Any]]:

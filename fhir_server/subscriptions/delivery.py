@@ -20,7 +20,7 @@ from fhir_server.subscriptions.payload import EVENT, HANDSHAKE, HEARTBEAT, Event
 from fhir_server.subscriptions.rest_hook import Answer, Post
 from fhir_server.subscriptions.retry import Retry
 from fhir_server.subscriptions.status import settle
-from fhir_server.subscriptions.topics import PAYLOAD, unserved
+from fhir_server.subscriptions.topics import PAYLOAD, topic_of, unserved
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +116,9 @@ class Delivery:
             return False
         resource = stored.resource()
         if resource["status"] not in ("requested", "active"):
+            self._deliveries.park(stored.id, version=stored.version)
+            return False
+        if resource["status"] == "requested" and topic_of(resource) is None:  # imported, and kept as it came
             self._deliveries.park(stored.id, version=stored.version)
             return False
         if has_ended(resource, self._clock()):

@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from fhir_server.fhir.dates import instant
 from fhir_server.fhir.json import Resource
+from fhir_server.subscriptions.topics import topic_of
 
 STATUS_PROFILE = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription-status-r4"
 BUNDLE_PROFILE = (
@@ -83,7 +84,11 @@ def subscription_status(
     """The Parameters that stand for R5's SubscriptionStatus; also the answer of `$status`."""
     url = f"{base_url}/Subscription/{subscription['id']}"
     numbers = ",".join(str(event.number) for event in events) or instant(moment)
-    topic = [{"name": "topic", "valueCanonical": subscription["criteria"]}] if content != "empty" else []
+    topic = (
+        [{"name": "topic", "valueCanonical": subscription["criteria"]}]
+        if content != "empty" and topic_of(subscription)
+        else []
+    )
     return {
         "resourceType": "Parameters",
         "id": str(uuid5(NAMESPACE_URL, f"{url}/{type_name}/{numbers}")),

@@ -74,12 +74,15 @@ def subscribes(subscription: Resource, entry: Mapping[str, Any], moment: datetim
     )
 
 
-def check_subscription(resource: Resource, *, http_endpoints: bool) -> list[Issue]:
+def check_subscription(resource: Resource, *, http_endpoints: bool, imports: bool = False) -> list[Issue]:
     """What this server cannot keep of a Subscription that a client creates or updates; empty when it can be served.
 
     Asked after the structure is valid. Nothing is accepted and then silently left undone. `http_endpoints` is the
-    development setting of `endpoints.endpoint_faults`.
+    development setting of `endpoints.endpoint_faults`. The operator `imports` one to another server's topic as it is;
+    it is never served, so it must not say that it is.
     """
+    if imports and topic_of(resource) is None:
+        return list(_served_elsewhere(resource))
     return [*_status(resource), *unserved(resource, http_endpoints=http_endpoints)]
 
 
@@ -93,6 +96,12 @@ def _status(resource: Resource) -> Iterator[Issue]:
     if resource.get("status") not in _ASKED_STATUSES:
         yield _issue("Subscription.status", "Ask with status 'requested'; the server makes it 'active' once the "
                      "endpoint has answered the handshake. Stop with 'off'.", "business-rule")  # fmt: skip
+
+
+def _served_elsewhere(resource: Resource) -> Iterator[Issue]:
+    if resource.get("status") == "active":
+        yield _issue("Subscription.status", "This server tells nothing for these criteria, so 'active' would not "
+                     "be true; load it as 'requested' or 'off'.", "business-rule")  # fmt: skip
 
 
 def _criteria(resource: Resource) -> Iterator[Issue]:

@@ -160,11 +160,11 @@ def test_a_subscription_whose_end_is_past_is_switched_off(samen: House, receiver
 
 def test_a_subscription_that_this_server_cannot_serve_says_so(samen: House, receiver: Receiver) -> None:
     id = samen.subscribe(HOME, receiver.url)
-    samen.change(id, criteria="Task?status=requested")
+    samen.change(id, channel={**samen.subscription(id)["channel"], "type": "websocket"})
     samen.worker().run_once()
     subscription = samen.subscription(id)
     assert (receiver.received, subscription["status"]) == ([], "error")
-    assert "Unknown topic" in subscription["error"]
+    assert "rest-hook" in subscription["error"]
 
 
 def test_redirects_are_not_followed(samen: House, receiver: Receiver) -> None:
@@ -209,3 +209,29 @@ def test_a_running_worker_tells_within_a_second_and_stops_when_asked(samen: Hous
         stop.set()
         thread.join(5)
     assert not thread.is_alive()
+
+
+def test_an_imported_subscription_to_another_servers_topic_is_left_as_it_came(samen: House, receiver: Receiver) -> None:
+    id = samen.subscribe(HOME, receiver.url)
+    samen.change(id, criteria="Task?status=requested", end="2021-01-01T00:00:00Z")
+    as_it_came = samen.subscription(id)
+
+    samen.announce("Task/1", HOME)
+    for _ in range(2):
+        samen.worker().run_once()
+
+    assert (samen.subscription(id), receiver.received, samen.events_of(id)) == (as_it_came, [], [])
+    assert samen.worker()._waiting() == []
+
+
+def test_an_active_subscription_to_an_unknown_topic_ends_with_its_reason(samen: House, receiver: Receiver) -> None:
+    id = samen.subscribe(HOME, receiver.url, status="active", extension=samen.heartbeat_every(10))
+    samen.announce("Task/1", HOME)
+    samen.sequence()
+    samen.change(id, criteria="https://samen.example/fhir/SubscriptionTopic/gone")
+
+    samen.worker().run_once()
+
+    subscription = samen.subscription(id)
+    assert (subscription["status"], receiver.received) == ("error", [])
+    assert "Unknown topic" in subscription["error"]

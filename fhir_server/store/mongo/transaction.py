@@ -4,7 +4,7 @@ So a Bundle of 300 creates costs a few commands, not 600.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
@@ -131,14 +131,17 @@ class MongoTransaction(ReadingWithin):
             number = self._turns[plan] * _MOVES_PER_TURN + self._logged
             self._appends[MOVES].append({**move, "plan": plan, "seq": number})
 
-    def take_up(self, plan: str, patient: str, author: str, type_names: Sequence[str]) -> None:
+    def take_up(
+        self, plan: str, patient: str, author: str, type_names: Sequence[str], unlabelled: Container[str] = ()
+    ) -> None:
         """Let the plan take up the author's chart of the patient that lies in no plan yet."""
         self.flush()
         self._ahead = None
         loose = {"patient": patient, "author": author, "plans": []}
         for type_name in type_names:
+            found = {**loose, "label": None} if type_name in unlabelled else loose
             with asking(self._seconds):
-                self._collection(type_name).update_many(loose, {"$set": {"plans": [plan]}}, session=self._session)
+                self._collection(type_name).update_many(found, {"$set": {"plans": [plan]}}, session=self._session)
         self._known.clear()
 
     def record(self, audit_events: Sequence[Resource], stamp: Stamp) -> None:
