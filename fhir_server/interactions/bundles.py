@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/bundle.html
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlencode
 
 from fhir_server.fhir.dates import instant
@@ -29,16 +29,11 @@ def searchset(
     `place` is where it was searched, "" for the base. `skipped` are the parameters that a lenient search left out; an
     OperationOutcome at the end names them.
     """
-    asked = [(name, value) for name, value in parameters if name != "_cursor"]
-    links = [{"relation": "self", "url": _address(base_url, place, parameters)}]
-    ways = (("next", page.next), ("previous", page.previous)) if matches else ()
-    if any(cursor for _, cursor in ways):
-        links.append({"relation": "first", "url": _address(base_url, place, asked)})
-    links += [
-        {"relation": relation, "url": _address(base_url, place, [*asked, ("_cursor", cursor)])}
-        for relation, cursor in ways
-        if cursor
-    ]
+    asked = _address(base_url, place, parameters)
+    links = [{"relation": "self", "url": asked}]
+    if matches and (page.next or page.previous):
+        without = [pair for pair in parameters if pair[0] != "_cursor"]
+        links += _ways(asked if len(without) == len(parameters) else _address(base_url, place, without), page)
     head: Resource = {"resourceType": "Bundle", "type": "searchset"}
     if page.total is not None:
         head["total"] = page.total
@@ -101,6 +96,16 @@ def _spliced(head: Resource, entries: Sequence[bytes]) -> bytes:
     if not entries:
         return opened + b"}"
     return opened + b',"entry":[' + b",".join(entries) + b"]}"
+
+
+def _ways(first: str, page: Page) -> Iterator[dict[str, str]]:
+    """The links from a page to the one at the address `first`, and to those around it."""
+    yield {"relation": "first", "url": first}
+    joint = "&" if "?" in first else "?"
+    for relation, cursor in (("next", page.next), ("previous", page.previous)):
+        if cursor:
+            # Written in characters that an address takes as they are.
+            yield {"relation": relation, "url": f"{first}{joint}_cursor={cursor}"}
 
 
 def _address(base_url: str, place: str, parameters: Sequence[tuple[str, str]]) -> str:

@@ -20,11 +20,12 @@ from fhir_server.store.contract import Page, Stored
 
 def grants_by_id(query: Query, sight: Sight) -> list[Grant]:
     """The further grants of a search that says of a Patient nothing but its id; none of any other search."""
+    if query.type != "Patient" or not query.clauses:
+        return []
     asked = replace(Query(query.type, query.clauses, query.sort), **{name: getattr(query, name) for name in _HOW})
     by_id = all(c.parameter == "_id" and c.modifier is None and c.missing is None for c in query.clauses)
     in_order = all(sort.parameter == "_id" for sort in query.sort)
-    plain = query.type == "Patient" and query.clauses and asked == query
-    return glimpse(sight.actor) if plain and by_id and in_order else []
+    return glimpse(sight.actor) if asked == query and by_id and in_order else []
 
 
 def grants_along(included: str, query: Query, sight: Sight) -> Sequence[Grant]:
@@ -46,6 +47,8 @@ def glimpsed(stored: Stored | None, sight: Sight, services: Services) -> Stored 
 
 def cut(page: Page, sight: Sight, services: Services) -> Page:
     """The page with those Patients cut that it has by a glimpse alone."""
+    if all(stored.type != "Patient" for stored in (*page.matches, *page.included)):
+        return page
     return replace(
         page,
         matches=tuple(seen for stored in page.matches if (seen := _as_seen(stored, sight, services))),

@@ -26,6 +26,7 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
     """A searchset; `disclosed` names each resource in it."""
     if interaction.type is None:
         raise NotFound
+    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
     query = parse(
         interaction.type,
         interaction.parameters,
@@ -33,11 +34,10 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
         default_count=services.default_count,
         max_count=services.max_count,
         lenient=interaction.lenient,
-        moment=beginning_of_day(services.clock()),
+        moment=beginning_of_day(sight.moment),
         patient=interaction.id,
         full_text=services.full_text,
     )
-    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
     if query.contained:
         check_contained_query(query)
     query = answered(query, sight)

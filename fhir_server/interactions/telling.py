@@ -103,8 +103,9 @@ def _stored_at(places: Sequence[str], services: Services) -> list[Stored]:
 
 
 def _groups(disclosed: Sequence[Stored], services: Services) -> list[Sequence[Stored]]:
-    plans = sorted({plan for stored in disclosed for plan in stored.stamp.plans})
-    if len(plans) <= 1 and all(stored.stamp.plans or stored.stamp.audience == "everyone" for stored in disclosed):
+    plans = _plans_of(disclosed)
+    lying = {stored.stamp.plans or stored.stamp.audience for stored in disclosed}
+    if len(plans) <= 1 and lying <= {plans, "everyone"}:
         return [disclosed] if disclosed else []
     keeper = {circle.plan: _keeper(circle, services) for circle in services.reading.circles_in(plans)}
     groups: dict[tuple[str, ...], list[Stored]] = defaultdict(list)
@@ -136,6 +137,10 @@ def _telling(
 
 def _stamp_of(told: Sequence[Stored]) -> Stamp:
     """The stamp of a record about these resources: their plans, and their person when it is one."""
-    patients = sorted({stored.stamp.patient for stored in told if stored.stamp.patient})
-    plans = tuple(sorted({plan for stored in told for plan in stored.stamp.plans}))
-    return Stamp(patient=patients[0] if len(patients) == 1 else None, plans=plans)
+    patients = {stored.stamp.patient for stored in told if stored.stamp.patient}
+    return Stamp(patient=patients.pop() if len(patients) == 1 else None, plans=_plans_of(told))
+
+
+def _plans_of(told: Sequence[Stored]) -> tuple[str, ...]:
+    """The plans of these resources, in their order."""
+    return tuple(sorted({plan for plans in {stored.stamp.plans for stored in told} for plan in plans}))

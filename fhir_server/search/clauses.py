@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/search.html#modifiers
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +44,7 @@ _ONLY_FOR: Mapping[str, Callable[[SearchParameter], bool]] = {
     "missing": lambda parameter: parameter.code not in OF_THE_STORE,
 }
 
+_IN_NO_TEXT = re.compile("[\x00-\x1f\ud800-\udfff]")
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -153,7 +155,7 @@ def _check_modifier(parameter: SearchParameter, modifier: str) -> None:
 
 
 def _check_characters(name: str, text: str) -> None:
-    if any(character < " " or "\ud800" <= character <= "\udfff" for character in text):
+    if _IN_NO_TEXT.search(text):
         raise MalformedRequest(f"The value of the search parameter {name!r} holds a character that no text may have.")
 
 

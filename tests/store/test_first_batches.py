@@ -98,3 +98,21 @@ def test_a_page_that_does_not_fit_into_one_batch_is_whole(store: MongoStore, ver
 
     assert [match.id for match in page.matches] == [f"{id}-{number}" for number in range(5)]
     assert {len(match.body) > 4_000_000 for match in page.matches} == {True}
+
+
+def test_a_page_that_the_database_sorts_itself_is_one_batch(
+    mongo_url: str, database_name: str, store: MongoStore, version_of: Any, failing_command: Any, id: str
+) -> None:
+    for number in range(4):
+        said = {"code": {"text": id, "coding": [{"code": id}]}, "effectiveDateTime": f"2026-05-0{number + 1}"}
+        made = version_of("Observation", f"{id}-{number}", plans=(id,), content=said)
+        store.transact(lambda tx, made=made: tx.save(made))  # type: ignore[misc]
+    query = parse("Observation", [("code", id), ("_sort", "-date"), ("_count", "2")], base_url="")
+
+    with (
+        MongoStore(f"{mongo_url}&appName={id}", database_name, secret=b"s") as other,
+        failing_command("killCursors", None, appName=id, errorCode=8),
+    ):
+        page = other.search(query, [Grant("", plans=(id,))], now())
+
+    assert [match.id for match in page.matches] == [f"{id}-3", f"{id}-2"]

@@ -8,7 +8,9 @@ and, in current versions only, the search values of `search/extract.py`.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from bson import Binary
@@ -143,15 +145,26 @@ def stamp_fields(stamp: Stamp) -> Document:
 
 def stamp_from(document: Document) -> Stamp:
     """The stamp that a document carries."""
-    return Stamp(
+    plain = _plain_stamp(
         document["patient"],
         tuple(document["plans"]),
-        _readers_from(document["readers"]),
         document["author"],
         document["audience"],
-        tuple(Glimpse(each["p"], each["g"], each["f"], each["u"]) for each in document.get("glimpses", ())),
         document.get("label"),
     )
+    readers, glimpses = document["readers"], document.get("glimpses")
+    if not readers and not glimpses:
+        return plain
+    seen = tuple(Glimpse(each["p"], each["g"], each["f"], each["u"]) for each in glimpses or ())
+    return replace(plain, readers=_readers_from(readers), glimpses=seen)
+
+
+@lru_cache(maxsize=4096)
+def _plain_stamp(
+    patient: str | None, plans: tuple[str, ...], author: str | None, audience: str, label: str | None
+) -> Stamp:
+    """The stamp of what names no readers: whole charts share one."""
+    return Stamp(patient, plans, (), author, audience, (), label)
 
 
 def circle_document(circle: Circle) -> Document:

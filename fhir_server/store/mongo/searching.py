@@ -66,8 +66,10 @@ def search(
     onward, backward = ways(cursor, more=len(documents) > query.count)
 
     def leading(to: bool, *, back: bool) -> str | None:
-        beside = Cursor(values_at(shown[0 if back else -1], order_of(query).keys), back) if to and shown else None
-        return cursors.written(query, beside, moment, secret) if beside else None
+        if not to or not shown:
+            return None
+        beside = Cursor(values_at(shown[0 if back else -1], order_of(query).keys), back)
+        return cursors.written(query, beside, moment, secret)
 
     return Page(matches, included, leading(onward, back=False), leading(backward, back=True), total)
 
@@ -177,7 +179,7 @@ def _page(
         order = order.reversed() if cursor.back else order
         begin = after(order.keys, times_at(order.keys, cursor.values))
     kept = _kept(query, order)
-    return ordered(database[query.type], order, condition, begin, kept, query.count + 1, within)
+    return ordered(database, query.type, order, condition, begin, kept, query.count + 1, within)
 
 
 def _kept(query: Query, order: Order) -> Document:
@@ -187,7 +189,8 @@ def _kept(query: Query, order: Order) -> Document:
 
 
 def ordered(
-    collection: Collection[Document],
+    database: Database[Document],
+    type_name: str,
     order: Order,
     condition: Filter,
     begin: Filter | None,
@@ -195,18 +198,22 @@ def ordered(
     limit: int,
     within: Within,
 ) -> list[Document]:
-    """The first `limit` documents of the order that meet the condition, from `begin` on; of each what is `kept`."""
+    """The first `limit` documents of a type that meet the condition, in the order and from `begin` on.
+
+    Of each comes what is `kept`.
+    """
     if order.made:
         stages = [*pipeline(order, condition, begin, limit), {"$project": kept}]
         time_limit: dict[str, Any] = {"maxTimeMS": within.left()}
-        return list(collection.aggregate(stages, session=within.session, **time_limit))
+        return list(database[type_name].aggregate(stages, session=within.session, **time_limit))
     sought = condition if begin is None else both(condition, begin)
     if within.session is None:
-        asked: Document = {"find": collection.name, "filter": sought, "projection": kept, "sort": dict(order.keys)}
-        asked |= {"limit": limit, "batchSize": limit, "maxTimeMS": within.left()}
+        asked: Document = {"find": type_name, "filter": sought, "projection": kept, "sort": dict(order.keys)}
+        # One more than there can be: of what it sorts itself, MongoDB only then knows that no more is to come.
+        asked |= {"limit": limit, "batchSize": limit + 1, "maxTimeMS": within.left()}
         with suppress(MoreToCome):
-            return first_batch(collection.database, asked)
-    return list(collection.find(sought, kept, sort=list(order.keys), limit=limit, **within.options()))
+            return first_batch(database, asked)
+    return list(database[type_name].find(sought, kept, sort=list(order.keys), limit=limit, **within.options()))
 
 
 def _in_order(documents: list[Document], cursor: Cursor | None) -> list[Document]:

@@ -142,7 +142,8 @@ class _Search:
             return
         order = self._orders[place]
         found = ordered(
-            self._database[self._queries[place].type],
+            self._database,
+            self._queries[place].type,
             order,
             self._conditions[place],
             beyond,
