@@ -81,6 +81,11 @@ class SearchParameter:
         """Whether a reference of this parameter may have the target type."""
         return ANY_TYPE in self.targets or type_name in self.targets
 
+    @property
+    def is_canonical(self) -> bool:
+        """Whether it is a reference whose values name resources by their canonical urls."""
+        return self.type == "reference" and all(path.datatype != "Reference" for path in self.paths)
+
 
 @dataclass(frozen=True)
 class Own:

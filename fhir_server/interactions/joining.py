@@ -7,14 +7,14 @@ import time
 from collections.abc import Sequence
 
 from fhir_server.access.scopes import check_scope
-from fhir_server.fhir.errors import MalformedRequest, TooCostly
+from fhir_server.fhir.errors import TooCostly
 from fhir_server.interactions.sight import Sight
-from fhir_server.interactions.standing import codes_standing, places_standing
+from fhir_server.interactions.standing import places_standing
+from fhir_server.interactions.terminology import codes_in, codes_standing
 from fhir_server.search.grant import Grant
 from fhir_server.search.hierarchy import DIRECTIONS, PART_OF
 from fhir_server.search.joins import joined, joins_in
-from fhir_server.search.members import codes_of
-from fhir_server.search.query import Join, Query, Target, Token, Value
+from fhir_server.search.query import Clause, Join, Query, Target, Token, Value
 
 Known = dict[tuple[Query, str | None], Sequence[str]]
 """What was found, by what was sought, so that several searches of one request seek it once."""
@@ -51,21 +51,12 @@ def answered(query: Query, sight: Sight, known: Known | None = None) -> Query:
 
     def members(asked: Join) -> Sequence[Value]:
         if asked.members not in DIRECTIONS:
-            return _codes_of_value_set(asked.queries[0], sight)
+            return codes_in(asked, sight, MOST_JOINED)
         if asked.queries[0].type in PART_OF:
             return places_standing(asked, seek, MOST_JOINED)
         return codes_standing(asked, sight, MOST_JOINED)
 
     return joined(query, seek, members)
-
-
-def _codes_of_value_set(asked: Query, sight: Sight) -> Sequence[Token]:
-    check_scope(sight.actor, "read", asked.type)
-    found = sight.reading.search(asked, sight.grants(asked.type), sight.moment).matches
-    if len(found) != 1:
-        told = "no ValueSet of this server" if not found else "more than one ValueSet; add its |version"
-        raise MalformedRequest(f"':in' and ':not-in' name {told}.")
-    return codes_of(found[0].resource(), MOST_JOINED)
 
 
 def grants_of(query: Query, sight: Sight) -> list[Grant]:
@@ -89,7 +80,12 @@ def grants_of(query: Query, sight: Sight) -> list[Grant]:
 def patient_asked(query: Query) -> str | None:
     """`Patient/x` when the query is about exactly one person, so that only that person's circles matter."""
     for clause in query.clauses + query.joined:
-        if clause.modifier is not None or clause.missing is not None or len(clause.values) != 1:
+        if (
+            not isinstance(clause, Clause)
+            or clause.modifier is not None
+            or clause.missing is not None
+            or len(clause.values) != 1
+        ):
             continue
         value = clause.values[0]
         if query.type == "Patient" and clause.parameter == "_id" and isinstance(value, Token):

@@ -1,38 +1,18 @@
-"""What stands above or below codes and places, sought under the asker's own grants.
+"""What stands above or below resources by what they are part of, sought under the asker's own grants.
 
 What the asker may not read leads no further: a part that is hidden hides what is part of it alone.
 """
 
 from collections.abc import Callable, Sequence
 
-from fhir_server.access.scopes import check_scope
-from fhir_server.fhir.errors import MalformedRequest, TooCostly
+from fhir_server.fhir.errors import TooCostly
 from fhir_server.fhir.reference import parse_reference
-from fhir_server.interactions.sight import Sight
-from fhir_server.search.hierarchy import ABOVE, PART_OF, related_codes
+from fhir_server.search.hierarchy import ABOVE, PART_OF
 from fhir_server.search.query import Clause, Join, Query, Target, Token
 
 Seek = Callable[[Query, str | None], Sequence[str]]
 
 MOST_LEVELS = 32
-
-
-def codes_standing(asked: Join, sight: Sight, most: int) -> list[Token]:
-    """The codes that stand above or below those asked, by the stored CodeSystem of each.
-
-    Raises MalformedRequest for a CodeSystem that is not here once, or cannot say it.
-    """
-    found: dict[Token, None] = {}
-    for value, query in zip(asked.values, asked.queries, strict=True):
-        if isinstance(value, Token) and value.code is not None:
-            check_scope(sight.actor, "read", query.type)
-            stored = sight.reading.search(query, sight.grants(query.type), sight.moment).matches
-            if len(stored) != 1:
-                told = "more than one CodeSystem" if stored else "no CodeSystem"
-                raise MalformedRequest(f"':{asked.members}': {told} of this server has the url {value.system!r}.")
-            codes = related_codes(stored[0].resource(), value.code, asked.members or "", most)
-            found.update({Token(value.system, code): None for code in codes})
-    return list(found)
 
 
 def places_standing(asked: Join, seek: Seek, most: int) -> list[Target]:

@@ -15,6 +15,7 @@ from fhir_server.search.escaping import split
 from fhir_server.search.extract import OF_THE_STORE
 from fhir_server.search.hierarchy import PART_OF
 from fhir_server.search.query import Clause, Together, Value
+from fhir_server.search.terms import has_beginnings
 from fhir_server.search.types import date, near, number, quantity, reference, string, token, uri
 
 MODIFIERS: Mapping[str, tuple[str, ...]] = {
@@ -35,8 +36,9 @@ MEMBERS = frozenset({"in", "not-in"})
 
 _KEPT = frozenset({"not", "exact", "contains", "text", "above", "below"})
 _ONLY_FOR: Mapping[str, Callable[[SearchParameter], bool]] = {
+    "identifier": lambda parameter: not parameter.is_canonical,
     "above": lambda parameter: parameter.type == "uri" or stands_in_a_hierarchy(parameter),
-    "below": lambda parameter: parameter.type == "uri" or stands_in_a_hierarchy(parameter),
+    "below": lambda parameter: parameter.type == "uri" or has_beginnings(parameter) or stands_in_a_hierarchy(parameter),
     "text": token.has_words,
     "in": token.has_codes,
     "not-in": token.has_codes,
@@ -52,7 +54,8 @@ def stands_in_a_hierarchy(parameter: SearchParameter) -> bool:
     """Whether values of the parameter may stand above and below each other, as a stored resource says."""
     if parameter.type == "token":
         return token.has_codes(parameter) and not token.is_systemless(parameter)
-    return parameter.type == "reference" and any(map(parameter.may_point_to, PART_OF))
+    part_of = parameter.type == "reference" and not parameter.is_canonical
+    return part_of and any(map(parameter.may_point_to, PART_OF))
 
 
 class NotServed(MalformedRequest):
@@ -172,6 +175,8 @@ def _token(text: str, parameter: SearchParameter, modifier: str, asking: Asking)
 
 
 def _reference(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
+    if modifier == "below":  # of a canonical: the url, with the beginning of a version
+        return uri.parse(text, parameter)
     return reference.parse(text, parameter, base_url=asking.base_url, modifier=modifier or None)
 
 
@@ -180,7 +185,7 @@ def _date(text: str, parameter: SearchParameter, modifier: str, asking: Asking) 
 
 
 def _string(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
-    return string.parse(text, parameter)
+    return string.parse_exact(text) if modifier == "exact" else string.parse(text, parameter)
 
 
 def _uri(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:

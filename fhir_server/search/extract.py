@@ -29,6 +29,7 @@ from fhir_server.search.folding import fold
 from fhir_server.search.keys import has_key, key_of
 from fhir_server.search.terms import TERM_TYPES, stored_terms
 from fhir_server.search.types import date, near, number, quantity, string, token
+from fhir_server.search.types.term import term
 
 OF_THE_STORE = frozenset({"_id", "_lastUpdated"})
 
@@ -46,8 +47,10 @@ def extracted(resource: Resource, parameters: Sequence[SearchParameter]) -> dict
     """The same fields for some parameters of the resource's type."""
     found = [(each, values_of(resource, each)) for each in parameters]
     given = [(parameter, values) for parameter, values in found if values]
+    always = _always(given)
     return {
-        **_always(given),
+        **always,
+        "t": [*always["t"], *_versioned(resource)],
         **_sometimes(given),
         **_places(resource),
         "has": [parameter.code for parameter, _ in given],
@@ -106,6 +109,12 @@ def _place(node: Resource, components: Iterable[SearchParameter]) -> dict[str, A
     given = [(each, values) for each in components if (values := values_of(node, each))]
     fields = {**_always(given), **_sometimes(given)}
     return {name: value for name, value in fields.items() if value}
+
+
+def _versioned(resource: Resource) -> list[str]:
+    """The canonical url with the version that the resource says it is, for whoever asks for both."""
+    url, version = resource.get("url"), resource.get("version")
+    return [term("url", f"{url}|{version}")] if isinstance(url, str) and isinstance(version, str) else []
 
 
 def _terms(given: _Found) -> list[str]:

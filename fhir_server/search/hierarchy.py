@@ -15,7 +15,16 @@ from fhir_server.fhir.json import Resource
 ABOVE, BELOW = "above", "below"
 DIRECTIONS = frozenset({ABOVE, BELOW})
 
-PART_OF = {"Location": "partof", "Organization": "partof"}
+PART_OF = {
+    "CarePlan": "part-of",
+    "Communication": "part-of",
+    "Encounter": "part-of",
+    "Location": "partof",
+    "MedicationStatement": "part-of",
+    "Organization": "partof",
+    "Procedure": "part-of",
+    "Task": "part-of",
+}
 """The types whose resources stand below each other, each with the parameter that leads up."""
 
 _MEANS = {f"http://hl7.org/fhir/concept-properties#{name}": name for name in ("parent", "child")}
@@ -26,9 +35,7 @@ def related_codes(code_system: Resource, code: str, direction: str, most: int) -
 
     Raises MalformedRequest when the CodeSystem cannot say that, does not have the code, or there are more than `most`.
     """
-    name = f"CodeSystem/{code_system.get('id')}"
-    if code_system.get("content") != "complete":
-        raise MalformedRequest(f"{name} is not complete, so it does not say what stands {direction} a code.")
+    name = _complete(code_system)
     if code_system.get("hierarchyMeaning", "is-a") != "is-a":
         raise MalformedRequest(f"The hierarchy of {name} does not say what is a kind of what.")
     known, parents = _concepts(code_system)
@@ -41,6 +48,20 @@ def related_codes(code_system: Resource, code: str, direction: str, most: int) -
     if len(related) > most:
         raise MalformedRequest(f"More than {most} codes of {name} stand {direction} {code!r}; a search takes no more.")
     return related
+
+
+def all_codes(code_system: Resource) -> list[str]:
+    """Every code that the CodeSystem has. Raises MalformedRequest when it is not complete."""
+    _complete(code_system)
+    return [concept["code"] for concept, _ in _nested(code_system.get("concept", []), None)]
+
+
+def _complete(code_system: Resource) -> str:
+    """What the CodeSystem is called. Raises MalformedRequest when it does not have all of its codes."""
+    name = f"CodeSystem/{code_system.get('id')}"
+    if code_system.get("content") != "complete":
+        raise MalformedRequest(f"{name} is not complete, so it does not say which codes there are.")
+    return name
 
 
 Links = Mapping[str, set[str]]

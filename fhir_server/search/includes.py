@@ -2,7 +2,8 @@
 
 https://hl7.org/fhir/R4/search.html#include
 
-A wildcard stands for every reference parameter of a type.
+A wildcard stands for every reference parameter of a type. Standing alone it also stands for the type: the searched
+one, or with `_revinclude` and `:iterate` every type that may refer to what was found, AuditEvents left out.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from fhir_server.search.clauses import NotServed, indexed
 from fhir_server.search.query import Include
 
 WILDCARD = "*"
+_EVERY_TYPE = sorted(RESOURCE_TYPES - {"AuditEvent"})
 
 
 def include(searched: str, text: str, *, iterate: bool) -> list[Include]:
@@ -20,6 +22,8 @@ def include(searched: str, text: str, *, iterate: bool) -> list[Include]:
 
     Of another type than the searched one only with `iterate`, because matches are never of that type.
     """
+    if text == WILDCARD and iterate:
+        return [each for name in _EVERY_TYPE for each in include(searched, f"{name}:{WILDCARD}", iterate=True)]
     type_name, parameter, target = _parts(f"{searched}:{WILDCARD}" if text == WILDCARD else text)
     if type_name not in RESOURCE_TYPES or (type_name != searched and not iterate):
         raise NotServed(f"A search of {searched} cannot include {text!r}; it can include {_choice(searched)}.")
@@ -34,6 +38,8 @@ def include(searched: str, text: str, *, iterate: bool) -> list[Include]:
 
 def revinclude(searched: str, text: str, *, iterate: bool) -> list[Include]:
     """The includes that `Provenance:target` or `Task:*` stands for, the other way round. Raises NotServed."""
+    if text == WILDCARD:
+        return [each for name in _EVERY_TYPE for each in revinclude(searched, f"{name}:{WILDCARD}", iterate=iterate)]
     type_name, parameter, target = _parts(text)
     if type_name not in RESOURCE_TYPES:
         raise NotServed(f"'_revinclude' takes TYPE:REFERENCE, such as Provenance:target, not {text!r}.")

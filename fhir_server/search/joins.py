@@ -22,11 +22,15 @@ from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Contained,
 MOST_LINKS = 8
 MOST_TYPES = 8
 
+URL = "url"
+"""The parameter by which resources are found that have a canonical url."""
+
 _HAS = re.compile(r"_has:(?P<type>[A-Za-z]+):(?P<parameter>[A-Za-z0-9-]+):(?P<rest>.+)")
 _CHAIN = re.compile(r"(?P<code>[A-Za-z0-9_-]+)(?::(?P<type>[A-Za-z]+))?\.(?P<rest>.+)")
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 Seek = Callable[[Query, str | None], Sequence[str]]
+"""What a query finds, as `Type/id`; or what these refer to by the parameter that is named, urls included."""
 Members = Callable[[Join], Sequence[Value]]
 
 
@@ -55,12 +59,13 @@ def join(asking: Asking, name: str, text: str, links: int = 0) -> Join:
 def joined(query: Query, seek: Seek, members: Members) -> Query:
     """`query` with the clauses that its joins make, those in its filters in their places.
 
-    `seek(query, linked)` says what a query finds, as `Type/id`; `members(join)` the values that a join with members
-    stands for.
+    `members(join)` says the values that a join with members stands for.
     """
 
-    def answer(asked: Join) -> Clause:
-        return _of_members(asked, members) if asked.members else _found(asked, query.type, seek)
+    def answer(asked: Join) -> Condition:
+        if asked.members:
+            return _of_members(asked, members)
+        return _referring(asked, query.type, seek) if asked.linked is None else _referred(asked, query.type, seek)
 
     filtered = tuple(_with_answers(each, answer) for each in query.filters)
     return replace(query, joined=tuple(map(answer, query.joins)), filtered=filtered)
@@ -88,7 +93,7 @@ def _joins_of(condition: Condition) -> list[Join]:
     return [condition] if isinstance(condition, Join) else []
 
 
-def _with_answers(condition: Condition, answer: Callable[[Join], Clause]) -> Condition:
+def _with_answers(condition: Condition, answer: Callable[[Join], Condition]) -> Condition:
     if isinstance(condition, AllOf | AnyOf):
         return replace(condition, conditions=tuple(_with_answers(each, answer) for each in condition.conditions))
     if isinstance(condition, Not):
@@ -96,13 +101,24 @@ def _with_answers(condition: Condition, answer: Callable[[Join], Clause]) -> Con
     return answer(condition) if isinstance(condition, Join) else condition
 
 
-def _found(asked: Join, type_name: str, seek: Seek) -> Clause:
-    references = [each for sub in asked.queries for each in seek(sub, asked.linked)]
-    if asked.linked is None:
-        targets = tuple(Target(reference=each) for each in dict.fromkeys(references))
-        return Clause(asked.parameter, "reference", targets)
-    own = [each.partition("/")[2] for each in dict.fromkeys(references) if each.startswith(f"{type_name}/")]
-    return Clause("_id", "token", tuple(Token(None, each) for each in own))
+def _referring(asked: Join, type_name: str, seek: Seek) -> Condition:
+    """Refers to what the queries find: by address, a canonical also by url."""
+    found = [Target(reference=each) for sub in asked.queries for each in seek(sub, None)]
+    if parameters_of(type_name)[asked.parameter].is_canonical:
+        found += [Target(url=each) for sub in asked.queries for each in seek(sub, URL)]
+    return Clause(asked.parameter, "reference", tuple(dict.fromkeys(found)))
+
+
+def _referred(asked: Join, type_name: str, seek: Seek) -> Condition:
+    """Is referred to by what the query finds: by address, in a canonical also by url."""
+    [sub] = asked.queries
+    found = dict.fromkeys(seek(sub, asked.linked))
+    own = tuple(Token(None, each.partition("/")[2]) for each in found if each.startswith(f"{type_name}/"))
+    by_id = Clause("_id", "token", own)
+    if not parameters_of(sub.type)[asked.linked or ""].is_canonical:
+        return by_id
+    urls = tuple(Target(url=each) for each in found if ":" in each)
+    return AnyOf((by_id, Clause(URL, "uri", urls)))
 
 
 def _of_members(asked: Join, members: Members) -> Clause:
@@ -117,7 +133,8 @@ def _standing(asking: Asking, name: str, text: str) -> Join:
     plain = clause(asking, code, text)
     if parameter.type == "token":
         return Join(code, _code_systems(asking, name, plain), members=direction, values=plain.values)
-    types = {_place(name, value) for value in plain.values}
+    possible = [each for each in PART_OF if parameter.may_point_to(each)]
+    types = {_place(name, value, possible) for value in plain.values}
     if len(types) > 1:
         raise MalformedRequest(f"{name!r} takes references to one type, not to {' and '.join(sorted(types))}.")
     return Join(code, (Query(types.pop()),), members=direction, values=plain.values)
@@ -131,10 +148,10 @@ def _code_systems(asking: Asking, name: str, asked: Clause) -> tuple[Query, ...]
     return tuple(Query("CodeSystem", (Clause("url", "uri", (Target(url=system),)),)) for system in systems)
 
 
-def _place(name: str, value: Value) -> str:
+def _place(name: str, value: Value, possible: Sequence[str]) -> str:
     literal = parse_reference(value.reference or "") if isinstance(value, Target) else None
-    if literal is None or literal.version or literal.type not in PART_OF:
-        raise MalformedRequest(f"{name!r} takes references such as {' or '.join(f'{each}/1' for each in PART_OF)}.")
+    if literal is None or literal.version or literal.type not in possible:
+        raise MalformedRequest(f"{name!r} takes references such as {' or '.join(f'{each}/1' for each in possible)}.")
     return literal.type
 
 
@@ -142,6 +159,7 @@ def _members(asking: Asking, name: str, text: str) -> Join:
     """The codes of a ValueSet that is named by its url, perhaps with a version, or as ValueSet/id."""
     parameter, modifier = parameter_for(asking, name), name.partition(":")[2]
     in_sets = replace(asking, type="ValueSet")
+    text = text.removeprefix(f"{asking.base_url.rstrip('/')}/") if asking.base_url else text
     if text.startswith("ValueSet/"):
         clauses = (clause(in_sets, "_id", text.removeprefix("ValueSet/")),)
     else:
@@ -190,11 +208,11 @@ def _chain(asking: Asking, name: str, text: str, links: int) -> Join:
 def types_of_chain(parameter: SearchParameter, stated: str | None, rest: str, name: str) -> list[str]:
     """The types that a chain leads to: the one that is stated, or those that have what follows. Raises NotServed."""
     if stated is not None:
-        if stated not in RESOURCE_TYPES or not parameter.may_point_to(stated):
+        if stated not in RESOURCE_TYPES or not _refers(parameter, stated):
             raise NotServed(f"{name!r}: {parameter.code!r} does not refer to {stated!r} here.")
         return [stated]
     code = re.split(r"[.:]", rest, maxsplit=1)[0]
-    possible = [each for each in sorted(RESOURCE_TYPES) if parameter.may_point_to(each)]
+    possible = [each for each in sorted(RESOURCE_TYPES) if _refers(parameter, each)]
     having = [each for each in possible if code == "_has" or code in parameters_of(each)]
     if not having:
         raise NotServed(f"{name!r}: nothing that {parameter.code!r} refers to has a search parameter {code!r}.")
@@ -213,4 +231,5 @@ def _asked(asking: Asking, name: str, text: str, links: int) -> Query:
 
 
 def _refers(parameter: SearchParameter, type_name: str) -> bool:
-    return parameter.type == "reference" and parameter.may_point_to(type_name)
+    named = not parameter.is_canonical or URL in parameters_of(type_name)
+    return parameter.type == "reference" and parameter.may_point_to(type_name) and named

@@ -34,6 +34,9 @@ _SUMMARIES = ("true", "text", "data", "count", "false")
 _CONTAINED = ("true", "false", "both")
 _CONTAINED_TYPES = ("container", "contained")
 _MOST_DIGITS = 9
+_REPEATING = frozenset(
+    f"{name}{how}" for name in ("_include", "_revinclude") for how in ("", ":iterate", ":recurse")
+) | {"_sort"}
 
 
 def parse(
@@ -105,7 +108,7 @@ def _bounded(query: Query, name: str) -> Query:
 
 
 def _repeated(pairs: Sequence[tuple[str, str]]) -> list[Issue]:
-    names = [name for name, _ in pairs if name in CONTROLS and "include" not in name]
+    names = [name for name, _ in pairs if name in CONTROLS and name not in _REPEATING]
     repeated = sorted({name for name in names if names.count(name) > 1})
     return [Issue("invalid", f"The search parameter {name!r} may be given once.") for name in repeated]
 
@@ -125,7 +128,8 @@ def _count(query: Query, text: str) -> Query:
 
 
 def _sort(query: Query, text: str) -> Query:
-    keys = [Sort(each.removeprefix("-"), each.startswith("-")) for each in text.split(",")]
+    """By what was said before, then by this."""
+    keys = [*query.sort, *(Sort(each.removeprefix("-"), each.startswith("-")) for each in text.split(","))]
     served = sortable(query.type)
     for key in keys:
         if key.parameter not in served:

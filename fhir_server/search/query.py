@@ -168,7 +168,7 @@ Condition: TypeAlias = Clause | Join | AllOf | AnyOf | Not | Contained
 class Query:
     """A search of one resource type.
 
-    Of `any_of`, when there are some, one must be met. `joins` are answered before the rest; `joined` are the clauses
+    Of `any_of`, when there are some, one must be met. `joins` are answered before the rest; `joined` are the conditions
     that they came to. `filters` are the conditions of `_filter`, `filtered` the same with their joins answered.
     `contained` is true or both when contained resources are asked for, `as_contained` when these are shown rather than
     what contains them. `summary` is count, true, text or data, `elements` what `_elements` names. `skipped` names the
@@ -186,7 +186,7 @@ class Query:
     skipped: tuple[str, ...] = field(default=(), compare=False)
     any_of: tuple[Clause, ...] = ()
     joins: tuple[Join, ...] = ()
-    joined: tuple[Clause, ...] = ()
+    joined: tuple[Condition, ...] = ()
     filters: tuple[Condition, ...] = ()
     filtered: tuple[Condition, ...] = ()
     elements: tuple[str, ...] = ()

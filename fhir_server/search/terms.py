@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter
-from fhir_server.search.query import Clause, Target
+from fhir_server.search.query import Clause, Target, Token, Value
 from fhir_server.search.types import reference, token, uri
 from fhir_server.search.types.term import term
 
@@ -24,10 +24,24 @@ _ASKED: Mapping[str, Callable[[SearchParameter, Any], Iterator[str]]] = {
 }
 
 
+def has_beginnings(parameter: SearchParameter) -> bool:
+    """Whether what stands below a token or reference begins with it: versions of a url, parameters of a mime type."""
+    return parameter.is_canonical or token.is_mime_type(parameter)
+
+
 def beginnings(parameter: SearchParameter, clause: Clause) -> list[str]:
-    """How the terms begin of what stands below the asked urls."""
-    urls = [value.url.rstrip("/") for value in clause.values if isinstance(value, Target) and value.url]
-    return [term(parameter.code, f"{url}/") for url in dict.fromkeys(urls)]
+    """How the terms begin of what stands below the asked urls and mime types; of a url all versions share its term."""
+    return list(dict.fromkeys(each for value in clause.values for each in _beginning(parameter, value)))
+
+
+def _beginning(parameter: SearchParameter, value: Value) -> Iterator[str]:
+    if isinstance(value, Token):
+        yield from (f"{each};" for each in token.asked_terms(parameter, value))
+    elif isinstance(value, Target) and value.url:
+        if "|" in value.url:
+            yield term(parameter.code, f"{value.url}.")
+        elif not parameter.is_canonical:
+            yield term(parameter.code, f"{value.url.rstrip('/')}/")
 
 
 TERM_TYPES = frozenset(_STORED)

@@ -203,7 +203,7 @@ class Reading(Protocol):
     def linked(
         self, query: Query, grants: Sequence[Grant], moment: datetime, *, parameter: str | None, limit: int
     ) -> list[str]:
-        """`Type/id` of what the query AND any grant find, or of what these refer to by `parameter`.
+        """`Type/id` of what the query AND any grant find, or of what these refer to by `parameter`; of a url the url.
 
         Raises TooCostly when more than `limit` are found.
         """

@@ -62,6 +62,8 @@ def numbers(world: World) -> tuple[Party, dict[str, str]]:
         generalPractitioner=[{"identifier": {"system": "urn:doctors", "value": "1"}}],
     )
     subject = {"reference": f"Patient/{patient}"}
+    stay = made(hosp, "Encounter", subject=subject)
+    part = made(hosp, "Encounter", subject=subject, partOf={"reference": f"Encounter/{stay}"})
     observation = made(
         hosp,
         "Observation",
@@ -70,6 +72,7 @@ def numbers(world: World) -> tuple[Party, dict[str, str]]:
         subject=subject,
         code=coded("29463-7", "Body weight"),
         effectiveDateTime="2026-03-04",
+        encounter={"reference": f"Encounter/{part}"},
         valueQuantity=measured("72.4", "kg"),
         component=[{"code": coded("8480-6", "Systolic"), "valueQuantity": measured("150", "mm[Hg]")}],
     )
@@ -82,6 +85,10 @@ def numbers(world: World) -> tuple[Party, dict[str, str]]:
     intake = "https://example.org/questionnaires/intake"
     made(hosp, "Questionnaire", url=intake, status="active")
     made(hosp, "QuestionnaireResponse", questionnaire=f"{intake}|1", subject=subject)
+    made(hosp, "Questionnaire", url=f"{intake}/two", version="1.2", status="active", title="Intake")
+    made(hosp, "QuestionnaireResponse", questionnaire=f"{intake}/two|1.2", subject=subject)
+    attachment = {"contentType": "text/xml; charset=UTF-8", "url": "https://example.org/letter"}
+    made(hosp, "DocumentReference", subject=subject, content=[{"attachment": attachment}])
     kinds = [{"code": "vital-sign", "concept": [{"code": "29463-7", "concept": [{"code": "sitting-weight"}]}]}]
     findings = "https://example.org/CodeSystem/findings"
     put(world, "CodeSystem", "of-the-page", url=findings, status="active", content="complete", concept=kinds)
@@ -110,14 +117,14 @@ def numbers(world: World) -> tuple[Party, dict[str, str]]:
         url = f"https://example.org/ValueSet/{name}"
         put(world, "ValueSet", f"of-the-page-{name}", url=url, status="active", compose={"include": include})
     listed = made(hosp, "List", subject=subject, entry=[{"item": subject}])
-    return hosp, {"7": patient, "5": observation, "12": listed}
+    return hosp, {"7": patient, "5": observation, "12": listed, "21": stay}
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_finds_something(numbers: tuple[Party, dict[str, str]], example: str) -> None:
     hosp, named = numbers
     asked = example.replace("\\|", "|")
-    asked = re.sub(r"(?<=[=/])(5|7|12)(?=[&/]|$)", lambda match: named[match[1]], asked)
+    asked = re.sub(r"(?<=[=/])(5|7|12|21)(?=[&/]|$)", lambda match: named[match[1]], asked)
     place, _, parameters = asked.partition("?")
 
     reply = hosp.get(f"{place}?{quote(parameters, safe='=&')}")

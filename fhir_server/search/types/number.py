@@ -57,7 +57,7 @@ def asked(
     text: str, parameter: SearchParameter, in_base: Callable[[Decimal], Decimal]
 ) -> tuple[str, float, float, float]:
     """Prefix, start, end and value of a number as it was asked, each brought to the base unit."""
-    match = _ASKED.fullmatch(text)
+    match = _ASKED.fullmatch(text.replace(" ", "+"))  # a plus that nobody encoded has come as a space
     if match is None:
         raise MalformedRequest(
             f"{text!r} is no number for {parameter.code!r}; write one such as 5.40, with one of the prefixes "

@@ -30,6 +30,12 @@ def parse(text: str, parameter: SearchParameter) -> Text:
     return Text(asked, folded)
 
 
+def parse_exact(text: str) -> Text:
+    """The text by every character."""
+    asked = unescape(text)[:LONGEST]
+    return Text(asked, fold(asked))
+
+
 def texts_of(datatype: str, value: Any) -> list[str]:
     """Every text by which a value can be found, cut to 1,000 characters."""
     return [text[:LONGEST] for text in _READERS[datatype](value) if isinstance(text, str) and text]

@@ -21,6 +21,8 @@ from fhir_server.search.types.term import term
 
 _EXACT = frozenset({"boolean", "canonical", "code", "id", "uri"})
 _SYSTEMLESS = _EXACT | {"ContactPoint", "existence", "string"}
+_YES_OR_NO = frozenset({"boolean", "existence"})
+_OF_YES_AND_NO = "http://hl7.org/fhir/special-values"
 _CASE_SENSITIVE_SYSTEMS = frozenset({"http://unitsofmeasure.org"})
 _TELEPHONE = re.compile(r"\+?[\d\s./()-]+")
 _NOT_DIALLED = re.compile(r"\(0\)|[\s./()-]")
@@ -34,9 +36,19 @@ def parse(text: str, parameter: SearchParameter) -> Token:
             f"{text!r} is no token for {parameter.code!r}; write CODE, SYSTEM|CODE, |CODE or SYSTEM|."
         )
     token = Token(None, parts[0]) if len(parts) == 1 else Token(parts[0], parts[1] or None)
-    if token.code is None and is_systemless(parameter):
+    datatypes = {path.datatype for path in parameter.paths}
+    if datatypes and datatypes <= _YES_OR_NO:
+        return _yes_or_no(token, text, parameter)
+    if is_systemless(parameter) and (token.code is None or (token.system and datatypes == {"ContactPoint"})):
         raise MalformedRequest(f"The codes of {parameter.code!r} state no system; ask for a code, not for {text!r}.")
     return token
+
+
+def _yes_or_no(token: Token, text: str, parameter: SearchParameter) -> Token:
+    """True or false, whose code system is seldom stated."""
+    if token.system not in {None, "", _OF_YES_AND_NO} or token.code not in {"true", "false"}:
+        raise MalformedRequest(f"{parameter.code!r} takes true or false, not {text!r}.")
+    return Token(None, token.code)
 
 
 def parse_identifier(text: str, parameter: SearchParameter) -> Token:
@@ -65,6 +77,12 @@ def is_scalar(parameter: SearchParameter) -> bool:
     return parameter.single and len(parameter.paths) == 1 and parameter.paths[0].datatype in {"boolean", "code"}
 
 
+def is_mime_type(parameter: SearchParameter) -> bool:
+    """Whether the values of the parameter are mime types, such as `text/xml; charset=UTF-8`."""
+    elements = {path.steps[-1].name for path in parameter.paths}
+    return parameter.type == "token" and elements == {"contentType"}
+
+
 def stored_terms(parameter: SearchParameter, datatype: str, value: Any) -> Iterator[str]:
     """The terms of one value of a resource."""
     for token in tokens_of(datatype, value):
@@ -84,7 +102,7 @@ def asked_terms(parameter: SearchParameter, token: Token | Typed) -> Iterator[st
     if is_systemless(parameter):
         system = "" if system in {None, "", parameter.system} else system
         datatypes = {path.datatype for path in parameter.paths}
-        code = _dialled(token.code or "") if datatypes == {"ContactPoint"} else token.code
+        code = _asked_contact(token.code or "") if datatypes == {"ContactPoint"} else token.code
         token = Token(system, code)
     yield asked_term(parameter.code, token, folded=folded)
 
@@ -181,6 +199,11 @@ def _contact_point(value: Any) -> _Pairs:
 def _dialled(text: str) -> str:
     """A telephone number as it is dialled, without the marks that people write in it; anything else as it is."""
     return _NOT_DIALLED.sub("", text) if _TELEPHONE.fullmatch(text) else text
+
+
+def _asked_contact(text: str) -> str:
+    """The same; a plus that nobody encoded has come as a space."""
+    return _dialled(f"+{text[1:]}" if text.startswith(" ") else text)
 
 
 def _nothing(value: dict[str, Any]) -> Iterator[Any]:

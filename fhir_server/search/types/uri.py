@@ -2,7 +2,7 @@
 
 https://hl7.org/fhir/R4/search.html#uri
 
-A canonical with a version can be asked for with it and without it.
+A canonical with a version can be asked for with it and without it; so can a definition that states its `version`.
 """
 
 from collections.abc import Iterator

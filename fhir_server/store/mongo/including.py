@@ -63,12 +63,11 @@ def brought(
     return tuple(stored_from(known[key][0], known[key][1]["_id"], known[key][1]) for key in known if key not in matched)
 
 
-def referred(document: Document, parameter: str) -> Iterator[Reference]:
-    """The resources on this server that a document refers to by a parameter; its terms say which."""
+def named(document: Document, parameter: str) -> Iterator[str]:
+    """What a document refers to by a parameter, without versions: `Type/id` or a url; its terms say which."""
     for form in _forms(document, parameter):
         reference = parse_reference(form)
-        if reference and reference.version is None:
-            yield reference
+        yield str(reference) if reference else form.partition("|")[0]
 
 
 class _Room:
@@ -139,10 +138,12 @@ def _forwards(fresh: Found, includes: Sequence[Include]) -> Iterator[Reference]:
 def _canonicals(fresh: Found, includes: Sequence[Include]) -> Mapping[str, list[str]]:
     """The urls that are mentioned, without their versions, by each type that may be meant."""
     urls: dict[str, dict[str, None]] = defaultdict(dict)
+    wanted: dict[str, list[Include]] = defaultdict(list)
+    for include in includes:
+        if not include.reverse and _is_canonical(include):
+            wanted[include.type].append(include)
     for type_name, document in fresh.values():
-        for include in includes:
-            if include.reverse or include.type != type_name or not _is_canonical(include):
-                continue
+        for include in wanted[type_name]:
             for form in _forms(document, include.parameter):
                 if "://" in form or form.startswith("urn:"):
                     for target in _defined(include):
@@ -157,9 +158,10 @@ def _backwards(fresh: Found, includes: Sequence[Include]) -> Mapping[str, list[s
         if include.reverse:
             parameter = parameters_of(include.type)[include.parameter]
             terms[include.type] += [
-                term(include.parameter, reference)
-                for reference, (type_name, _) in fresh.items()
+                term(include.parameter, form)
+                for reference, (type_name, document) in fresh.items()
                 if include.target in {None, type_name} and parameter.may_point_to(type_name)
+                for form in (reference, *(_forms(document, "url") if _is_canonical(include) else ()))
             ]
     return {type_name: found for type_name, found in terms.items() if found}
 

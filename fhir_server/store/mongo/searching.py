@@ -24,7 +24,7 @@ from fhir_server.store.mongo.connection import MoreToCome, first_batch
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
-from fhir_server.store.mongo.including import GrantsFor, brought, referred
+from fhir_server.store.mongo.including import GrantsFor, brought, named
 from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_filter
 from fhir_server.store.mongo.sorting import LAST_UPDATED, MADE, Order, SortKeys, after, order_of, pipeline
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, TIME_IS_UP, Within, costly, too_costly
@@ -85,7 +85,7 @@ def linked(
     session: ClientSession | None = None,
     max_time_ms: int = MAX_TIME_MS,
 ) -> list[str]:
-    """`Type/id` of what the query asks and a grant admits, or of what these refer to by `parameter`.
+    """`Type/id` of what the query asks and a grant admits, or of what these refer to by `parameter`, with urls.
 
     Raises TooCostly when they are more than `limit`, which only counts what a grant admits.
     """
@@ -101,7 +101,7 @@ def linked(
         )
     if parameter is None:
         return [f"{query.type}/{each['_id']}" for each in documents]
-    return list(dict.fromkeys(str(each) for document in documents for each in referred(document, parameter)))
+    return list(dict.fromkeys(each for document in documents for each in named(document, parameter)))
 
 
 def plans_beside(

@@ -8,7 +8,7 @@ from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource
 from fhir_server.search.joins import joined
 from fhir_server.search.match import matches
-from fhir_server.search.members import codes_of
+from fhir_server.search.members import MOST_READ, codes_of
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query, Token
 
@@ -77,6 +77,10 @@ def test_urls_stand_above_and_below_each_other_path_by_path(name: str, text: str
     assert finds("ValueSet", name, text, url="http://a.example/fhir/ValueSet/x") is found
 
 
+def nothing_else(type_name: str, url: str) -> Resource:
+    raise AssertionError("no other definition is needed")
+
+
 LISTED: Resource = {
     "resourceType": "ValueSet",
     "compose": {
@@ -87,7 +91,7 @@ LISTED: Resource = {
 
 
 def test_the_codes_of_a_value_set_are_those_it_names() -> None:
-    assert codes_of(LISTED, 10) == [Token("http://s", "a")]
+    assert codes_of(LISTED, 10, nothing_else) == [Token("http://s", "a")]
 
 
 def test_the_codes_of_an_expansion_are_all_that_it_contains() -> None:
@@ -95,26 +99,80 @@ def test_the_codes_of_an_expansion_are_all_that_it_contains() -> None:
         {"system": "http://s", "code": "a", "abstract": True, "contains": [{"system": "http://s", "code": "b"}]},
         {"system": "http://s", "code": "c"},
     ]
-    assert codes_of({"expansion": {"contains": contains}}, 10) == [Token("http://s", "b"), Token("http://s", "c")]
+    found = codes_of({"expansion": {"contains": contains}}, 10, nothing_else)
+    assert found == [Token("http://s", "b"), Token("http://s", "c")]
+
+
+DEFINITIONS: dict[tuple[str, str], Resource] = {
+    ("CodeSystem", "http://s"): {
+        "id": "s",
+        "content": "complete",
+        "concept": [{"code": "a", "concept": [{"code": "a1"}, {"code": "a2", "concept": [{"code": "a21"}]}]}],
+    },
+    ("CodeSystem", "http://part"): {"id": "part", "content": "fragment", "concept": [{"code": "a"}]},
+    ("ValueSet", "http://v"): {"url": "http://v", "compose": {"include": [{"system": "http://s"}]}},
+    ("ValueSet", "http://v|2"): {"url": "http://v", "compose": {"include": [{"valueSet": ["http://w"]}]}},
+    ("ValueSet", "http://w"): {
+        "url": "http://w",
+        "compose": {"include": [{"system": "http://s", "concept": [{"code": "a"}, {"code": "x"}]}]},
+    },
+    ("ValueSet", "http://circle"): {"url": "http://circle", "compose": {"include": [{"valueSet": ["http://round"]}]}},
+    ("ValueSet", "http://round"): {"url": "http://round", "compose": {"include": [{"valueSet": ["http://circle"]}]}},
+}
+
+
+def below(code: str, op: str = "is-a") -> Resource:
+    return {"property": "concept", "op": op, "value": code}
 
 
 @pytest.mark.parametrize(
-    "include",
+    ("include", "exclude", "codes"),
     [
-        {"system": "http://s"},
-        {"system": "http://s", "filter": [{"property": "concept", "op": "is-a", "value": "a"}]},
-        {"valueSet": ["http://v"]},
-        {"valueSet": ["http://v"], "system": "http://s", "concept": [{"code": "a"}]},
+        ({"system": "http://s"}, None, "a a1 a2 a21"),
+        ({"system": "http://s", "filter": [below("a2")]}, None, "a2 a21"),
+        ({"system": "http://s", "filter": [below("a", "descendent-of"), below("a2")]}, None, "a2 a21"),
+        ({"system": "http://s"}, {"system": "http://s", "filter": [below("a2", "descendent-of")]}, "a a1 a2"),
+        ({"valueSet": ["http://v"]}, {"valueSet": ["http://w"]}, "a1 a2 a21"),
+        ({"valueSet": ["http://v|2"]}, None, "a x"),
+        ({"valueSet": ["http://v", "http://w"]}, None, "a"),
+        ({"valueSet": ["http://v"], "system": "http://s", "concept": [{"code": "a1"}, {"code": "y"}]}, None, "a1"),
     ],
 )
-def test_codes_that_are_not_named_are_not_guessed(include: Resource) -> None:
-    with pytest.raises(MalformedRequest, match="not all named"):
-        codes_of({"compose": {"include": [include]}}, 10)
+def test_a_value_set_is_made_of_others_and_of_code_systems(
+    include: Resource, exclude: Resource | None, codes: str
+) -> None:
+    compose = {"include": [include], **({"exclude": [exclude]} if exclude else {})}
+    found = codes_of({"compose": compose}, 10, lambda kind, url: DEFINITIONS[kind, url])
+    assert found == [Token("http://s", code) for code in codes.split()]
+
+
+@pytest.mark.parametrize(
+    ("include", "says"),
+    [
+        ({"system": "http://part"}, "not complete"),
+        ({"system": "http://s", "filter": [{"property": "colour", "op": "=", "value": "red"}]}, "not worked out"),
+        ({"system": "http://s", "filter": [below("a", "is-not-a")]}, "not worked out"),
+        ({"system": "http://s", "filter": [below("z")]}, "has no code 'z'"),
+        ({"valueSet": ["http://circle"]}, "part of itself"),
+        ({}, "names no codes"),
+    ],
+)
+def test_codes_that_cannot_be_told_are_not_guessed(include: Resource, says: str) -> None:
+    with pytest.raises(MalformedRequest, match=says):
+        codes_of({"compose": {"include": [include]}}, 10, lambda kind, url: DEFINITIONS[kind, url])
+
+
+def test_a_value_set_reads_so_many_others_and_no_more() -> None:
+    def other(kind: str, url: str) -> Resource:
+        return {"url": url, "compose": {"include": [{"valueSet": [f"{url}+"]}]}}
+
+    with pytest.raises(MalformedRequest, match=f"more than {MOST_READ} others"):
+        codes_of({"compose": {"include": [{"valueSet": ["http://v"]}]}}, 10, other)
 
 
 def test_more_codes_than_a_search_takes_are_refused() -> None:
     with pytest.raises(MalformedRequest, match="more than 1 codes"):
-        codes_of({"compose": {"include": [{"concept": [{"code": "a"}, {"code": "b"}]}]}}, 1)
+        codes_of({"compose": {"include": [{"concept": [{"code": "a"}, {"code": "b"}]}]}}, 1, nothing_else)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +188,8 @@ def test_more_codes_than_a_search_takes_are_refused() -> None:
 )
 def test_in_asks_for_the_codes_of_a_value_set(name: str, code: str | None, found: bool) -> None:
     coded = {"code": {"coding": [{"system": "http://s", "code": code}]}} if code else {}
-    query = joined(asked("Condition", name, "http://v|1"), lambda sub, linked: [], lambda sub: codes_of(LISTED, 10))
+    listed = codes_of(LISTED, 10, nothing_else)
+    query = joined(asked("Condition", name, "http://v|1"), lambda sub, linked: [], lambda sub: listed)
     assert matches(query, {"resourceType": "Condition", "id": "1", **coded}) is found
 
 

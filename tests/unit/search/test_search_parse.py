@@ -89,7 +89,7 @@ def test_a_count_alone_can_be_asked(pair: tuple[str, str]) -> None:
         ("_has:Colour:x:y", "x", r"there is no type 'Colour' here"),
         ("_list", "$current-tasks", r"'_list' takes the id of a List"),
         ("_revinclude", "Observation:patient", r"No 'Observation:patient' refers to Task; it can be Observation:focus"),
-        ("_revinclude", "*", r"'_revinclude' takes TYPE:REFERENCE"),
+        ("_revinclude", "Colour", r"'_revinclude' takes TYPE:REFERENCE"),
         ("_include:iterate", "Colour:focus", r"cannot include 'Colour:focus'"),
         ("_include", "Task:status", r"cannot include 'Task:status'; it can include Task:based-on"),
         ("_include", "CarePlan:care-team", r"A search of Task cannot include 'CarePlan:care-team'"),
@@ -160,8 +160,14 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
 
 def test_a_control_may_be_given_once() -> None:
-    with pytest.raises(MalformedRequest, match="'_sort' may be given once"):
-        asked("Task", ("_sort", "due"), ("_sort", "status"))
+    with pytest.raises(MalformedRequest, match="'_total' may be given once"):
+        asked("Task", ("_total", "none"), ("_total", "accurate"))
+
+
+def test_a_repeated_sort_is_one_sort() -> None:
+    assert asked("Task", ("_sort", "due"), ("_sort", "-status")).sort == asked("Task", ("_sort", "due,-status")).sort
+    with pytest.raises(MalformedRequest, match="takes each parameter once"):
+        asked("Task", ("_sort", "due"), ("_sort", "-due"))
 
 
 @pytest.mark.parametrize("type_name", ["Nothing", "Resource", "Bundle", ""])
