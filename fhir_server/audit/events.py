@@ -51,11 +51,15 @@ FAILED = "8"
 
 @dataclass(frozen=True)
 class Occurrence:
-    """What is to be told: the interaction, what it touched, what it asked, how it ended and why it was allowed."""
+    """What is to be told: the interaction, what it touched, what it asked, how it ended and why it was allowed.
+
+    `patient` is the person that all of it is about, `people` are they when it is about several.
+    """
 
     interaction: str
     entities: Sequence[str] = ()
     patient: str | None = None
+    people: Sequence[str] = ()
     query: str | None = None
     outcome: str = DONE
     description: str | None = None
@@ -106,8 +110,10 @@ def _agent(actor: Actor | None) -> Resource:
 
 def _entities(occurrence: Occurrence) -> list[Resource]:
     entities: list[Resource] = [{"what": {"reference": reference}} for reference in occurrence.entities]
-    if occurrence.patient and occurrence.patient not in occurrence.entities:
-        entities.append({"what": {"reference": occurrence.patient}, "role": {"code": "1"}})
+    people = occurrence.people or ([occurrence.patient] if occurrence.patient else ())
+    entities += [
+        {"what": {"reference": person}, "role": {"code": "1"}} for person in people if person not in occurrence.entities
+    ]
     if occurrence.query:
         entities.append({"query": base64.b64encode(occurrence.query.encode()).decode()})
     if occurrence.reason:

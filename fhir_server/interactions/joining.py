@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 
 from fhir_server.access.scopes import check_scope
+from fhir_server.access.types import TYPES
+from fhir_server.definitions.search_parameters import shipped_parameters_of
 from fhir_server.fhir.errors import TooCostly
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.standing import places_standing
@@ -23,6 +25,10 @@ SECONDS = 10.0
 """How long the chains of one request may be sought before no other is begun."""
 
 _ABOUT = frozenset({"patient", "subject"})
+_OF_SEVERAL = frozenset(
+    name for name in TYPES if (patient := shipped_parameters_of(name).get("patient")) and not patient.single
+)
+"""The types whose resources may name several people by `patient`."""
 
 MOST_JOINED = 2000
 """How many resources of a type one step of a chain or `_has` may go through."""
@@ -43,7 +49,7 @@ def answered(query: Query, sight: Sight, known: Known | None = None) -> Query:
             if time.monotonic() > sight.begun + SECONDS:
                 raise TooCostly("This search goes through other resources for too long; narrow what it says of them.")
             plain = answered(asked, sight, found)
-            grants = sight.grants(asked.type, patient_asked(plain))
+            grants = grants_of(plain, sight)
             found[asked, linked] = sight.reading.linked(
                 plain, grants, sight.moment, parameter=linked, limit=MOST_JOINED
             )
@@ -63,11 +69,15 @@ def grants_of(query: Query, sight: Sight) -> list[Grant]:
     """The grants for what a query asks, by no more of the actor's circles than it can be about.
 
     Who cares for more people than one question may bring searches one person's compartment all the same: by the
-    circles about the person, and those of what names the person and is about somebody else. Raises TooCostly.
+    circles about the person, and those of what names the person and is about somebody else. Of what may name several
+    people it then finds what lies in the plans about the one. Raises TooCostly.
     """
     try:
         return sight.grants(query.type, patient_asked(query))
     except TooCostly:
+        named = person_named(query)
+        if named is not None:
+            return sight.grants(query.type, named)
         if not query.any_of:
             raise
     person = next(str(value.reference) for value in query.any_of[-1].values if isinstance(value, Target))
@@ -78,7 +88,15 @@ def grants_of(query: Query, sight: Sight) -> list[Grant]:
 
 
 def patient_asked(query: Query) -> str | None:
-    """`Patient/x` when the query is about exactly one person, so that only that person's circles matter."""
+    """`Patient/x` when the query is about exactly one person, so that only that person's circles matter.
+
+    What may name several people lies in the plan of another one, too.
+    """
+    return None if query.type in _OF_SEVERAL else person_named(query)
+
+
+def person_named(query: Query) -> str | None:
+    """`Patient/x` when the query names exactly one person."""
     for clause in query.clauses + query.joined:
         if (
             not isinstance(clause, Clause)

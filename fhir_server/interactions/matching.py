@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from fhir_server.access.scopes import check_scope
 from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import MalformedRequest, MultipleMatches
-from fhir_server.interactions.joining import answered, patient_asked
+from fhir_server.interactions.joining import answered, grants_of
 from fhir_server.interactions.parameters import parameters_in
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.interactions.working_set import WorkingSet
@@ -83,7 +83,7 @@ def matches(
             "if-none-exist" if what == "If-None-Exist" else "condition",
         )
     query = answered(query, working.sight)
-    page = working.tx.search(query, working.sight.grants(type_name, patient_asked(query)), working.moment)
+    page = working.tx.search(query, grants_of(query, working.sight), working.moment)
     if len(page.matches) > most:
         told = "&".join(f"{name}={value}" for name, value in condition)
         many = "more than one" if most == 1 else f"more than {most}"

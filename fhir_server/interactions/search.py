@@ -11,8 +11,7 @@ from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import NotFound
 from fhir_server.interactions.bundles import searchset
 from fhir_server.interactions.glimpses import cut, grants_along, grants_by_id
-from fhir_server.interactions.joining import answered, grants_of
-from fhir_server.interactions.joining import patient_asked as patient_asked
+from fhir_server.interactions.joining import answered, grants_of, person_named
 from fhir_server.interactions.search_contained import search_contained
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.subsets import subset_of
@@ -41,7 +40,7 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
     if query.contained:
         check_contained_query(query)
     query = answered(query, sight)
-    patient = patient_asked(query)
+    patient = person_named(query)
 
     sought = {each.type for each in query.includes if each.reverse}
 

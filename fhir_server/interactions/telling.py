@@ -64,9 +64,8 @@ def _refused(
     occurrence: Occurrence, asked: Sequence[Stored], actor: Actor | None, services: Services
 ) -> tuple[Resource, Stamp]:
     stamp = _stamp_of(asked)
-    told = replace(
-        occurrence, entities=occurrence.entities or [stored.reference for stored in asked], patient=stamp.patient
-    )
+    entities = occurrence.entities or [stored.reference for stored in asked]
+    told = replace(occurrence, entities=entities, patient=stamp.patient, people=_people(asked))
     return audit_event(services.new_id(), services.clock(), actor, told), stamp
 
 
@@ -131,16 +130,23 @@ def _telling(
     told = list(group)
     stamp = _stamp_of(told)
     references = [stored.reference for stored in told]
-    occurrence = Occurrence(interaction.name, references, stamp.patient, answer.query, reason=answer.reason)
+    occurrence = Occurrence(
+        interaction.name, references, stamp.patient, _people(told), answer.query, reason=answer.reason
+    )
     return audit_event(services.new_id(), services.clock(), actor, occurrence), stamp
 
 
 def _stamp_of(told: Sequence[Stored]) -> Stamp:
     """The stamp of a record about these resources: their plans, and their person when it is one."""
-    patients = {stored.stamp.patient for stored in told if stored.stamp.patient}
-    return Stamp(patient=patients.pop() if len(patients) == 1 else None, plans=_plans_of(told))
+    people = _people(told)
+    return Stamp(patient=people[0] if len(people) == 1 else None, plans=_plans_of(told))
 
 
 def _plans_of(told: Sequence[Stored]) -> tuple[str, ...]:
     """The plans of these resources, in their order."""
     return tuple(sorted({plan for plans in {stored.stamp.plans for stored in told} for plan in plans}))
+
+
+def _people(told: Iterable[Stored]) -> list[str]:
+    """Everybody whom the resources are about, so that the record is found by each of them."""
+    return sorted({stored.stamp.patient for stored in told if stored.stamp.patient})
