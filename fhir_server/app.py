@@ -3,7 +3,6 @@
 import logging
 import os
 import threading
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +21,7 @@ from fhir_server.care.programmes import Programme, programme_from
 from fhir_server.fhir import dates
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError
+from fhir_server.fhir.ids import new_id
 from fhir_server.fhir.json import decode
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.interactions.sight import Sight
@@ -81,7 +81,7 @@ def build(settings: Settings) -> Parts:
         base_url=settings.public_url,
         secret=secret,
         clock=dates.now,
-        new_id=lambda: str(uuid.uuid4()),
+        new_id=new_id,
         check_subscription=lambda resource, imports: check_subscription(
             resource, http_endpoints=settings.http_endpoints, imports=imports
         ),

@@ -105,6 +105,11 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 _PATTERNS = [(address, _pattern(address.path)) for address in ADDRESSES]
+_OF_DEPTH = {
+    depth: [(address, pattern) for address, pattern in _PATTERNS if address.path.count("/") == depth]
+    for depth in {address.path.count("/") for address in ADDRESSES}
+}
+"""The same, by how many parts a path has."""
 
 
 def resolve(method: str, path: str) -> Place:
@@ -113,7 +118,7 @@ def resolve(method: str, path: str) -> Place:
     Raises UnknownType, NotFound (no such address) or MethodNotAllowed (naming those that the address has).
     """
     asked = "GET" if method == "HEAD" else method
-    for address, pattern in _PATTERNS:
+    for address, pattern in _OF_DEPTH.get(path.count("/"), ()):
         match = pattern.fullmatch(path)
         if match is None:
             continue

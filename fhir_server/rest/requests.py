@@ -66,14 +66,12 @@ def query_of(request: Request) -> Parameters:
 
 def preferences(request: Request) -> frozenset[str]:
     """The preferences of `Prefer`, such as `return=minimal`."""
-    stated = ",".join(request.headers.getlist("Prefer")).replace(";", ",")
-    return frozenset(part.strip() for part in stated.split(",") if part.strip())
+    return frozenset(_preferences(request))
 
 
 def preferred_return(request: Request) -> str | None:
     """What `Prefer: return=` names; the first when there are several."""
-    stated = ",".join(request.headers.getlist("Prefer")).replace(";", ",").split(",")
-    return next((part.strip().removeprefix("return=") for part in stated if part.strip().startswith("return=")), None)
+    return next((part.removeprefix("return=") for part in _preferences(request) if part.startswith("return=")), None)
 
 
 def wish_of(request: Request, parameters: Parameters) -> Wish:
@@ -93,6 +91,11 @@ def wish_of_refused(request: Request) -> Wish:
         return wish_of(request, query_of(request))
     except FhirError:
         return Wish(JSON)
+
+
+def _preferences(request: Request) -> list[str]:
+    stated = request.headers.get("Prefer")  # several such headers arrive as one
+    return [part.strip() for part in stated.replace(";", ",").split(",") if part.strip()] if stated else []
 
 
 def _resource_in(request: Request, max_body: int) -> Any:

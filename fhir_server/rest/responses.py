@@ -2,8 +2,10 @@
 
 from datetime import UTC
 from email.utils import format_datetime
+from typing import TYPE_CHECKING
 
 from flask import Request, Response
+from werkzeug.datastructures import Headers
 
 from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import encode
@@ -15,6 +17,25 @@ from fhir_server.interactions.words import Answer
 from fhir_server.rest.compression import compress
 from fhir_server.rest.formats import Wish
 from fhir_server.rest.requests import preferred_return, wish_of_refused
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+
+_ALWAYS = [
+    ("Cache-Control", "private, no-cache"),
+    ("Vary", "Authorization, Accept, Accept-Encoding, Prefer"),
+    ("X-Content-Type-Options", "nosniff"),
+]
+_NO_LENGTH = ("204", "304")
+
+
+class _Response(Response):
+    """A response whose headers are sent as they were set here: there is nothing to correct in them."""
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
+        """The headers themselves."""
+        return self.headers
 
 
 def response_of(request: Request, wish: Wish, answer: Answer, base_url: str) -> Response:
@@ -54,13 +75,12 @@ def _outcome(request: Request, status: str, issues: list[Issue]) -> Response:
 
 def _written(request: Request, wish: Wish, status: str, body: bytes | None) -> Response:
     """A response whose body, if there is one, is in the format, and packed for callers who take it so."""
-    response = Response(wish.write(body) if body else b"", status=status)
+    headers = [("Content-Type", wish.format.content_type), *_ALWAYS]
+    response = _Response(wish.write(body) if body else b"", status, headers)
     if body:
-        response.headers["Content-Type"] = wish.format.content_type
         compress(request, response)
-    else:
-        del response.headers["Content-Type"]
-    response.headers["Cache-Control"] = "private, no-cache"
-    response.headers["Vary"] = "Authorization, Accept, Accept-Encoding, Prefer"
-    response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+    del response.headers["Content-Type"]
+    if status.startswith(_NO_LENGTH):
+        del response.headers["Content-Length"]
     return response
