@@ -11,6 +11,7 @@ from importlib.metadata import version
 from flask import Flask, Response, jsonify
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from fhir_server.access.labels import JUDGED, label_of
 from fhir_server.access.types import TYPES
 from fhir_server.auth.authenticator import Authenticator, Trust
 from fhir_server.auth.jwks import KeyRing, fetch_jwks
@@ -71,6 +72,7 @@ def build(settings: Settings) -> Parts:
         journal=settings.journal_folder if settings.audit_reads == "local" else None,
     )
     store.prepare(sorted(TYPES))
+    store.label(JUDGED, label_of)
     issuer = LocalIssuer(
         registry, issuer=settings.origin, audience=settings.public_url, lifetime=settings.token_life, clock=dates.now
     )
@@ -111,7 +113,8 @@ def programmes() -> Mapping[str, Programme]:
 def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application: FHIR, the token endpoint, the viewer, and two addresses that say how the server is."""
     parts = build(settings or Settings.read(os.environ))
-    threading.Thread(target=parts.store.gather, args=(sorted(TYPES),), name="gathering", daemon=True).start()
+    gathered = (sorted(TYPES), JUDGED, label_of)
+    threading.Thread(target=parts.store.gather, args=gathered, name="gathering", daemon=True).start()
     parts.store.look_after_audit()
     return web(parts)
 

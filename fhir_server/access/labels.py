@@ -18,6 +18,9 @@ CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 SENSITIVITY = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 """The system of the codes for what is sensitive: HIV, PSY, SUD, SDV and others."""
 
+JUDGED = frozenset(name for name, rule in TYPES.items() if rule.kind == CHART and name != "Patient")
+"""The types whose labels are judged."""
+
 _NORMAL = frozenset({"U", "L", "M", "N"})
 
 
@@ -29,7 +32,7 @@ def label_of(resource: Resource) -> str | None:
     """
     if carried(resource):
         return VERY_RESTRICTED
-    return _strictest(resource) if _is_judged(resource["resourceType"]) else None
+    return _strictest(resource) if resource["resourceType"] in JUDGED else None
 
 
 def cleared_for(actor: Actor) -> tuple[str, ...]:
@@ -41,17 +44,13 @@ def label_issues(resource: Resource) -> Iterable[Issue]:
     """A label that could not be kept: what is shared by its circle, or open to everybody, is restricted to nobody."""
     type_name = resource["resourceType"]
     its_authors_own = TYPES[type_name].kind == PARTY_OWNED
-    if _is_judged(type_name) or its_authors_own or _strictest(resource) is None:
+    if type_name in JUDGED or its_authors_own or _strictest(resource) is None:
         return []
     told = (
         f"A {type_name} is seen by all of its circle, or by everybody; this server cannot restrict it further. "
         "Leave the label out, and put what is restricted into the chart, such as an Observation."
     )
     return [Issue("business-rule", told, f"{type_name}.meta.security", "label-not-kept")]
-
-
-def _is_judged(type_name: str) -> bool:
-    return TYPES[type_name].kind == CHART and type_name != "Patient"
 
 
 def _strictest(resource: Resource) -> str | None:

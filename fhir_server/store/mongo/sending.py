@@ -29,8 +29,8 @@ Key: TypeAlias = tuple[str, str]
 Write: TypeAlias = tuple[Document | None, Document]
 """What is inserted, or the condition of an update and its change."""
 
-# What a change of team or the opening of a plan changes in a stamp without a new version.
-_MOVING = frozenset({"plans", "readers"})
+# What a change of team, the opening of a plan or labelling changes in a stamp without a new version.
+_MOVING = frozenset({"plans", "readers", "label"})
 
 
 @dataclass(frozen=True)

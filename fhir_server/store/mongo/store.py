@@ -27,6 +27,7 @@ from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HIS
 from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.full_text import gather_words
 from fhir_server.store.mongo.indexes import FINGERPRINTS, ensure_indexes
+from fhir_server.store.mongo.labelling import LabelOf, label_all, label_found
 from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
 from fhir_server.store.mongo.purge_reading import PURGED
 from fhir_server.store.mongo.purging import PURGES, MongoPurges
@@ -52,6 +53,10 @@ _OWN_INDEXES = {
 _PREPARE_SECONDS = 300.0
 _LEFT_BEHIND = 10.0
 _NAMESPACE_EXISTS = 48
+
+
+def _no_label(_: Resource) -> None:
+    return None
 
 
 class MongoStore(MongoReading):
@@ -120,20 +125,32 @@ class MongoStore(MongoReading):
             ensure_indexes(self._database, type_names, self._full_text)
             mark_empty(self._database, type_names)
 
-    def gather(self, type_names: Sequence[str]) -> None:
-        """Give what an earlier version of the server stored what searches need of it; for the start of a server.
+    def label(self, type_names: Iterable[str], label_of: LabelOf) -> None:
+        """Label what an earlier version of the server stored without heeding its labels, as far as that is quick: what
 
-        These are the words of types in `full_text`, and what is contained. Where it is interrupted the next start goes
-        on.
+        is found by them. For the start of a server, before it answers; `gather` does the rest.
+        """
+        with asking(_PREPARE_SECONDS):
+            labelled = label_found(self._database, type_names, label_of)
+        if labelled:
+            log.info("labelled %d resources of an earlier version", labelled)
+
+    def gather(self, type_names: Sequence[str], labelled: Iterable[str] = (), label_of: LabelOf = _no_label) -> None:
+        """Give what an earlier version of the server stored what reading and searching need of it; for the start.
+
+        These are the labels of every version of the `labelled` types, the words of types in `full_text`, and what is
+        contained. Where it is interrupted the next start goes on.
         """
         try:
+            labels = label_all(self._database, labelled, label_of)
             words = gather_words(self._database, sorted(self._full_text))
             contained = gather_contained(self._database, type_names)
         except PyMongoError as error:
-            log.warning("not all was gathered for searches: %s; the next start goes on", type(error).__name__)
+            log.warning("not all was gathered: %s; the next start goes on", type(error).__name__)
         else:
-            if words or contained:
-                log.info("gathered the words of %d resources, what is contained of %d", words, contained)
+            if labels or words or contained:
+                told = "gathered the labels of %d versions, the words of %d resources, what is contained of %d"
+                log.info(told, labels, words, contained)
 
     def transact(self, work: Callable[[Transaction], Result], foreseen: Foreseen | None = None) -> Result:
         """Run `work` in one transaction; again from the start when another writer was first.
