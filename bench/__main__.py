@@ -50,6 +50,7 @@ def main(quick: bool, only: tuple[str, ...], data: Path, synthea: Path | None, *
       python -m bench
       python -m bench --quick --only read
       python -m bench --only worklist --only organisation --tasks 300000
+      python -m bench --only peer
     """
     scale = replace(QUICK if quick else Scale(), **{_FIELDS[name]: value for name, value in asked.items() if value})
     console = Console(highlight=False)

@@ -9,7 +9,7 @@ import socket
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import TypeAlias
@@ -84,6 +84,17 @@ def repeating(requests: Iterable[Request]) -> Conversation:
     """The same requests over and over, whatever is answered."""
     for each in cycle(requests):  # noqa: UP028 what is sent into `yield from` would reach the iterator
         yield each
+
+
+def spread_over(requests: Sequence[Request], connections: int) -> list[Conversation]:
+    """The same requests on every connection, each beginning elsewhere."""
+    apart = max(1, len(requests) // connections)
+    return [repeating(_from(requests, number * apart)) for number in range(connections)]
+
+
+def _from(requests: Sequence[Request], first: int) -> list[Request]:
+    first %= len(requests)
+    return [*requests[first:], *requests[:first]]
 
 
 @dataclass

@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -11,10 +9,11 @@ from bench import scene as scenes
 from bench.caseload import LARGE, NATIONAL, SMALL, Share, ensure
 from bench.figures import Figure
 from bench.ground import CASES, Ground, free_port
-from bench.load import Conversation, Crowd, Request, Round, repeating, request
+from bench.load import Conversation, Crowd, Request, Round, repeating, request, spread_over
+from bench.peer import peer
 from bench.processes import memory_of_workers
 from bench.rounds import Duel, Spread, duel, spread
-from bench.scene import Scene
+from bench.scene import Scene, scene
 from bench.serving import BASELINE, JOURNALED, OURS, WITHOUT_AUDIT, serving
 from fhir_server.care.task_states import OPEN
 from fhir_server.demo.directory import OPERATOR
@@ -28,12 +27,6 @@ TOGETHER = 10
 UPLOADS = 4
 _UNTIL_LOADED = 3_600.0
 _MEGABYTE = 1024 * 1024
-
-
-@lru_cache(maxsize=1)
-def scene(ground: Ground) -> Scene:
-    """The cases of this run."""
-    return scenes.build(ground)
 
 
 def read(ground: Ground) -> list[Figure]:
@@ -65,7 +58,7 @@ def workflow(ground: Ground) -> list[Figure]:
     ours = [scenes.workflow(found, found.cases[start::each]) for start in range(min(each, len(found.cases)))]
     bodies = [(encode(scenes.task(case)), case.patient) for case in found.cases]
     bare = [Request("write", request("POST", f"/transaction/{patient}", {}, body)) for body, patient in bodies]
-    fought = duel(ground.crowd(OURS, ours), ground.crowd(BASELINE, _spread_over(bare, len(ours))), ground.scale)
+    fought = duel(ground.crowd(OURS, ours), ground.crowd(BASELINE, spread_over(bare, len(ours))), ground.scale)
     steps = ("create a Task", *(f"to {status}" for status in scenes.MOVES))
     times = ", ".join(f"{step} {_milliseconds(spread([r.median(step) for r in fought.ours]).median)}" for step in steps)
     what = "create a Task and move it to its end"
@@ -93,7 +86,7 @@ def note(ground: Ground) -> list[Figure]:
     ours = [scenes.notes(found, found.cases[start::each]) for start in range(each)]
     bodies = [(encode(scenes.task(case)), case.task.partition("/")[2]) for case in found.cases]
     bare = [Request("update", request("PUT", f"/update/{id}", {}, body)) for body, id in bodies]
-    fought = duel(ground.crowd(OURS, ours), ground.crowd(BASELINE, _spread_over(bare, each)), ground.scale)
+    fought = duel(ground.crowd(OURS, ours), ground.crowd(BASELINE, spread_over(bare, each)), ground.scale)
     against = "a transaction of guard, current, history, audit"
     return [_throughput("note", "add a note to a Task", fought, against, 0.5)]
 
@@ -178,6 +171,7 @@ ROWS: Mapping[str, Row] = {
     "note": note,
     "transaction": transaction,
     "search": search,
+    "peer": peer,
     "worklist": worklist,
     "organisation": organisation,
     "synthea": synthea,
@@ -229,21 +223,10 @@ def _reads(ground: Ground, found: Scene, which: str) -> Duel:
 
 def _duel(ground: Ground, which: str, ours: list[Request], bare: list[Request]) -> Duel:
     return duel(
-        ground.crowd(which, _spread_over(ours, ground.scale.connections)),
-        ground.crowd(BASELINE, _spread_over(bare, ground.scale.connections)),
+        ground.crowd(which, spread_over(ours, ground.scale.connections)),
+        ground.crowd(BASELINE, spread_over(bare, ground.scale.connections)),
         ground.scale,
     )
-
-
-def _spread_over(requests: list[Request], connections: int) -> list[Conversation]:
-    """The same requests on every connection, each beginning elsewhere."""
-    apart = max(1, len(requests) // connections)
-    return [repeating(_from(requests, number * apart)) for number in range(connections)]
-
-
-def _from(requests: list[Request], first: int) -> list[Request]:
-    first %= len(requests)
-    return [*islice(requests, first, None), *requests[:first]]
 
 
 def _late() -> str:

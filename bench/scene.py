@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from bench.ground import Ground
 from bench.load import Conversation, Crowd, Request, request
@@ -37,18 +38,19 @@ class Scene:
     cases: tuple[Case, ...]
 
 
-def build(ground: Ground) -> Scene:
-    """Make the cases through the server, so that everything the gate does has been done to them."""
+@lru_cache(maxsize=1)
+def scene(ground: Ground) -> Scene:
+    """The cases of this run, made through the server, so that everything the gate does has been done to them."""
     ground.begin_afresh()
     operator = ground.headers(OPERATOR.reference, "samen/import", "samen/operate")
     hosp = ground.headers(HOSP.reference, "samen/open-plans")
     home = ground.headers(HOME.reference)
     [programme] = ground.parts().services.programmes.values()
     loading = request("POST", "/fhir/", operator, encode(directory(programme)))
-    _play(ground, [once(Request("directory", loading))])
+    play(ground, [once(Request("directory", loading))])
     cases: list[Case] = []
     share = -(-ground.scale.cases // ground.scale.connections)
-    _play(ground, [_open(hosp, home, share, ground.scale.observations, cases) for _ in range(ground.scale.connections)])
+    play(ground, [_open(hosp, home, share, ground.scale.observations, cases) for _ in range(ground.scale.connections)])
     return Scene(hosp, home, tuple(cases[: ground.scale.cases]))
 
 
@@ -162,15 +164,16 @@ def _put(resource: Resource, headers: dict[str, str]) -> bytes:
 
 
 def _locations(answer: Resource) -> dict[str, str]:
-    return {reference.split("/")[0]: reference for reference in _references(answer)}
+    return {reference.split("/")[0]: reference for reference in references(answer)}
 
 
-def _references(answer: Resource) -> Iterator[str]:
+def references(answer: Resource) -> Iterator[str]:
+    """`Type/id` of what a transaction made, in the order of its entries."""
     for entry in answer["entry"]:
         yield "/".join(entry["response"]["location"].partition("/_history/")[0].split("/")[-2:])
 
 
-def _play(ground: Ground, conversations: list[Conversation]) -> None:
+def play(ground: Ground, conversations: list[Conversation]) -> None:
     """Hold conversations that end by themselves."""
     crowd: Crowd = ground.crowd(OURS, conversations)
     crowd.round(_UNTIL_DONE)

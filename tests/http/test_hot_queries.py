@@ -37,6 +37,8 @@ WORKLISTS = [
     "Task?_sort=due",
     "Task?_sort=-_lastUpdated",
     "Task?_lastUpdated=ge{since}&_sort=_lastUpdated",
+    "Task?status=accepted&_sort=-_lastUpdated",
+    f"Task?status={OPEN}&_sort=-_lastUpdated",
     "Task?status=requested&_sort=due",
     f"Task?status={OPEN}&_sort=due",
     f"Task?status={OPEN}&due=lt{{today}}&_sort=due",
@@ -91,6 +93,20 @@ SELECTIVE = {
     "Observation?patient={chart}&code=urn:codes|3": 1000,
     "Observation?subject={chart}&_sort=-_lastUpdated": 1000,
     "AuditEvent?patient={person}&_sort=-date": 50,
+}
+# The range that bounds a search of what has no order in an index: a chart, or what has one of the asked values.
+BOUNDED = {
+    "Task?patient={person}": ("Task", {"t": "patient=Patient/p8"}),
+    "Task?patient={person}&_sort=due": ("Task", {"t": "patient=Patient/p8"}),
+    "Task?patient={person}&_sort=-authored-on": ("Task", {"t": "patient=Patient/p8"}),
+    "Task?identifier=urn:tasks|8": ("Task", {"t": "identifier=urn:tasks|8"}),
+    "CarePlan?patient={person}&_sort=-_lastUpdated": ("CarePlan", {"t": "patient=Patient/p8"}),
+    "Patient?identifier=urn:people|8": ("Patient", {"t": "identifier=urn:people|8"}),
+    "Observation?patient={chart}&code=urn:codes|3": ("Observation", {"k.patient.lo": "Patient/p8"}),
+    "Observation?patient={chart}&_sort=status": ("Observation", {"k.patient.lo": "Patient/p8"}),
+    "Observation?patient={chart}&_sort=-_lastUpdated": ("Observation", {"k.patient.lo": "Patient/p8"}),
+    "Observation?code=urn:codes|3&_sort=-date": ("Observation", {"t": "code=urn:codes|3"}),
+    "Encounter?patient={chart}&status=finished&_sort=status": ("Encounter", {"k.patient.lo": "Patient/p8"}),
 }
 
 
@@ -245,3 +261,20 @@ def test_what_few_resources_answer_examines_those_few(party: Party, search: str,
     assert told["keysExamined"] <= keys
     if not search.startswith("AuditEvent"):
         assert told["returned"] > 0
+
+
+@pytest.mark.parametrize(("search", "bound"), BOUNDED.items())
+def test_what_stands_in_no_order_examines_its_range_at_most(
+    crowded: World,
+    mongo_client: MongoClient[dict[str, Any]],
+    party: Party,
+    search: str,
+    bound: tuple[str, dict[str, str]],
+) -> None:
+    type_name, range_asked = bound
+    there = mongo_client[crowded.parts.settings.database][type_name].count_documents(range_asked)
+
+    told = explained(party, search)
+
+    assert told["returned"] > 0
+    assert told["keysExamined"] <= there + 1  # the key behind the range

@@ -102,9 +102,10 @@ def _worklists(type_name: str) -> list[Fields]:
         by_name = [(_CASELOAD, "k.name.lo", "_id"), (_CASELOAD, "k.family.lo", "k.given.lo", "_id")]
         return [*fields, *by_name, ("k.birthdate.lo", "_id")]
     status = f"k.{STATUS_OF[type_name]}.lo"
+    fields.append((_CASELOAD, status, "lu", "_id"))
     if type_name == "Task":
-        return [*fields, (_CASELOAD, status, "k.due.lo", "_id"), (_CASELOAD, "k.due.lo", "_id")]
-    return [*fields, (_CASELOAD, status, "lu", "_id")]
+        fields += [(_CASELOAD, status, "k.due.lo", "_id"), (_CASELOAD, "k.due.lo", "_id")]
+    return fields
 
 
 def _fingerprint(type_name: str, *, words: bool) -> str:
