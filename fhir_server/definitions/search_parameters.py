@@ -62,8 +62,8 @@ class SearchParameter:
     place of paths. `single` says that a resource has at most one such element.
     `targets` are the types that a reference may point to, `("*",)` any. `system` is the system of a code whose element
     states none; `codes` are all codes of an element that every resource has exactly once.
-    A parameter that the operator defined has the url of its `definition`; while resources that were stored before are
-    not indexed by it, `progress` says how many in a hundred are.
+    A parameter that the operator defined has the url of its `definition`. While resources that were stored before it,
+    or by another version of this server, are not indexed by it, `progress` says how many in a hundred are.
     """
 
     code: str
@@ -89,10 +89,14 @@ class SearchParameter:
 
 @dataclass(frozen=True)
 class Own:
-    """The operator's parameters by type, and of each type that has some a mark, which no other set of them has."""
+    """The operator's parameters by type, and of each type that has some a mark, which no other set of them has.
+
+    `lagging` are those that travel with the code and that not all resources of a type are indexed by.
+    """
 
     parameters: Mapping[str, tuple[SearchParameter, ...]] = field(default_factory=dict)
     marks: Mapping[str, str] = field(default_factory=dict)
+    lagging: Mapping[str, Mapping[str, SearchParameter]] = field(default_factory=dict)
 
 
 _NONE = Own()
@@ -124,9 +128,11 @@ def parameters_of(type_name: str) -> Mapping[str, SearchParameter]:
 
     of the operator. Raises KeyError for a type that this server does not store.
     """
-    own = own_parameters_of(type_name)
-    shipped = shipped_parameters_of(type_name)
-    return MappingProxyType({**shipped, **{each.code: each for each in own}}) if own else shipped
+    known, shipped = _OWN.get() or _NONE, shipped_parameters_of(type_name)
+    own, lagging = known.parameters.get(type_name), known.lagging.get(type_name)
+    if not own and not lagging:
+        return shipped
+    return MappingProxyType({**shipped, **(lagging or {}), **{each.code: each for each in own or ()}})
 
 
 @cache

@@ -22,7 +22,6 @@ from fhir_server.fhir.dates import instant
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.addressing import ADDRESSES
-from fhir_server.interactions.patching import PATCH_FORMATS
 from fhir_server.interactions.statements import normative, terminology
 from fhir_server.interactions.subsets import summary_of
 from fhir_server.interactions.words import Answer, Interaction, Services
@@ -82,7 +81,6 @@ def statement(services: Services) -> Resource:
         "implementation": {"description": "Samen: one shared care plan", "url": services.base_url},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
-        "patchFormat": list(PATCH_FORMATS),
         "rest": [
             {
                 "mode": "server",
@@ -148,13 +146,14 @@ def _searched_by(parameter: SearchParameter) -> Resource:
 def _referring(type_name: str) -> list[str]:
     """The reference parameters of all types that may lead to the type."""
     own = [f"{other}:{each.code}" for other in TYPES for each in own_parameters_of(other) if _leads(each, type_name)]
-    return sorted([*own, *_shipped_referring(type_name)])
+    shipped = _shipped_referring(type_name)
+    return sorted([*own, *(f"{name}:{code}" for name, code in shipped if parameters_of(name)[code].progress is None)])
 
 
 @cache
-def _shipped_referring(type_name: str) -> list[str]:
+def _shipped_referring(type_name: str) -> list[tuple[str, str]]:
     return [
-        f"{other}:{parameter.code}"
+        (other, parameter.code)
         for other in TYPES
         for parameter in shipped_parameters_of(other).values()
         if _leads(parameter, type_name)

@@ -3,7 +3,6 @@
 https://hl7.org/fhir/R4/http.html
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask import Request
@@ -12,15 +11,14 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.fhir.errors import FhirError, MalformedRequest, TooLarge, UnsupportedMedia
 from fhir_server.interactions.addressing import Place
-from fhir_server.interactions.parameters import OF_FORM, check_known, parameters_in
+from fhir_server.interactions.parameters import parameters_in
 from fhir_server.interactions.patching import JSON_PATCH, read_json_patch
-from fhir_server.interactions.returning import MINIMAL, OUTCOME, REPRESENTATION
 from fhir_server.interactions.words import Interaction
 from fhir_server.rest.compression import decompressed
 from fhir_server.rest.formats import JSON, Wish, format_accepted, format_named, format_of_body
 
 _FORM = "application/x-www-form-urlencoded"
-_RETURNS = {word.lower(): word for word in (REPRESENTATION, MINIMAL, OUTCOME)}
+_OF_THE_DOOR = frozenset({"_format", "_pretty"})
 _WITH_BODY = frozenset({"create", "update", "patch", "transaction"})
 
 
@@ -39,10 +37,6 @@ def parameters_of(request: Request, place: Place, max_body: int) -> Parameters:
 def interaction_of(request: Request, place: Place, parameters: Parameters, max_body: int) -> Interaction:
     """The interaction that `request` asks for at `place`. Raises MalformedRequest, UnsupportedMedia, TooLarge."""
     resource: Any = None
-    preferred = preferences(request)
-    lenient = preferred.get("handling") == "lenient"
-    if not lenient:
-        check_known(place.interaction, place.id, [pair for pair in parameters if pair[0] not in OF_FORM])
     if place.interaction == "patch" and request.mimetype == JSON_PATCH:
         resource = read_json_patch(_body_of(request, max_body))
     elif place.interaction in _WITH_BODY:
@@ -54,14 +48,14 @@ def interaction_of(request: Request, place: Place, parameters: Parameters, max_b
         place.type,
         place.id,
         place.version,
-        tuple((name, value) for name, value in parameters if name not in OF_FORM),
+        tuple((name, value) for name, value in parameters if name not in _OF_THE_DOOR),
         resource,
         request.headers.get("If-Match"),
         request.headers.get("If-None-Match"),
         request.headers.get("If-None-Exist"),
-        lenient,
+        "handling=lenient" in preferences(request),
         request.headers.get("If-Modified-Since"),
-        _RETURNS.get(preferred.get("return", "")),
+        preferred_return(request),
     )
 
 
@@ -70,22 +64,14 @@ def query_of(request: Request) -> Parameters:
     return _pairs(request.query_string)
 
 
-def preferences(request: Request) -> Mapping[str, str]:
-    """The preferences of `Prefer`, such as `return=minimal`, in small letters; of one that is stated twice the first.
-
-    https://www.rfc-editor.org/rfc/rfc7240
-    """
-    stated = request.headers.get("Prefer")  # several such headers arrive as one
-    found: dict[str, str] = {}
-    for part in stated.lower().replace(";", ",").split(",") if stated else ():
-        name, _, value = part.partition("=")
-        found.setdefault(name.strip(), value.strip().strip('"'))
-    return found
+def preferences(request: Request) -> frozenset[str]:
+    """The preferences of `Prefer`, such as `return=minimal`."""
+    return frozenset(_preferences(request))
 
 
 def preferred_return(request: Request) -> str | None:
-    """What `Prefer: return=` names; None for what R4 does not know."""
-    return _RETURNS.get(preferences(request).get("return", ""))
+    """What `Prefer: return=` names; the first when there are several."""
+    return next((part.removeprefix("return=") for part in _preferences(request) if part.startswith("return=")), None)
 
 
 def wish_of(request: Request, parameters: Parameters) -> Wish:
@@ -107,14 +93,17 @@ def wish_of_refused(request: Request) -> Wish:
         return Wish(JSON)
 
 
+def _preferences(request: Request) -> list[str]:
+    stated = request.headers.get("Prefer")  # several such headers arrive as one
+    return [part.strip() for part in stated.replace(";", ",").split(",") if part.strip()] if stated else []
+
+
 def _resource_in(request: Request, max_body: int) -> Any:
-    version = request.mimetype_params.get("fhirversion")
-    known = format_of_body(request.mimetype, version)
+    known = format_of_body(request.mimetype)
     if known is None:
-        stated = f"{request.mimetype or 'of no stated type'!r}{f' of FHIR {version}' if version else ''}"
-        also = f", or as a patch {JSON_PATCH}" if request.method == "PATCH" else ""
         raise UnsupportedMedia(
-            f"The body is {stated}; send application/fhir+json or application/fhir+xml, of FHIR 4.0{also}.",
+            f"The body is {request.mimetype or 'of no stated type'!r}; send application/fhir+json or "
+            "application/fhir+xml.",
             rule="content-type",
         )
     if request.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:

@@ -105,7 +105,7 @@ def _referring(asked: Join, type_name: str, seek: Seek) -> Condition:
     """Refers to what the queries find: by address, a canonical also by url."""
     found = [Target(reference=each) for sub in asked.queries for each in seek(sub, None)]
     if parameters_of(type_name)[asked.parameter].is_canonical:
-        found += [Target(url=each) for sub in asked.queries for each in seek(sub, URL)]
+        found += [Target(url=each) for sub in asked.queries for each in seek(sub, _url_of(sub.type))]
     return Clause(asked.parameter, "reference", tuple(dict.fromkeys(found)))
 
 
@@ -118,7 +118,12 @@ def _referred(asked: Join, type_name: str, seek: Seek) -> Condition:
     if not parameters_of(sub.type)[asked.linked or ""].is_canonical:
         return by_id
     urls = tuple(Target(url=each) for each in found if ":" in each)
-    return AnyOf((by_id, Clause(URL, "uri", urls)))
+    return AnyOf((by_id, Clause(_url_of(type_name), "uri", urls)))
+
+
+def _url_of(type_name: str) -> str:
+    """The parameter of the canonical url. Raises NotYetIndexed."""
+    return indexed(type_name, parameters_of(type_name)[URL]).code
 
 
 def _of_members(asked: Join, members: Members) -> Clause:
@@ -137,7 +142,9 @@ def _standing(asking: Asking, name: str, text: str) -> Join:
     types = {_place(name, value, possible) for value in plain.values}
     if len(types) > 1:
         raise MalformedRequest(f"{name!r} takes references to one type, not to {' and '.join(sorted(types))}.")
-    return Join(code, (Query(types.pop()),), members=direction, values=plain.values)
+    place = types.pop()
+    indexed(place, parameters_of(place)[PART_OF[place]])
+    return Join(code, (Query(place),), members=direction, values=plain.values)
 
 
 def _code_systems(asking: Asking, name: str, asked: Clause) -> tuple[Query, ...]:

@@ -85,7 +85,8 @@ def _in_compartment(type_name: str, patient: str) -> tuple[Clause, ...]:
     if type_name not in table:
         raise MalformedRequest(f"{type_name} is not in the compartment of a Patient; {', '.join(table)} are.")
     target = Target(reference=f"Patient/{patient}")
-    naming = tuple(Clause(code, "reference", (target,)) for code in table[type_name])
+    known = parameters_of(type_name)
+    naming = tuple(Clause(indexed(type_name, known[code]).code, "reference", (target,)) for code in table[type_name])
     return (Clause("_id", "token", (Token(None, patient),)), *naming) if type_name == "Patient" else naming
 
 

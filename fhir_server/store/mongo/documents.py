@@ -19,6 +19,7 @@ from fhir_server.definitions.search_parameters import own_mark_of
 from fhir_server.fhir.reference import parse_reference, references_in
 from fhir_server.search.audit_values import audit_values
 from fhir_server.search.extract import search_values
+from fhir_server.search.fingerprints import shipped_mark_of
 from fhir_server.search.grant import Glimpse, Grant, Reader, Stamp
 from fhir_server.search.words import words_of
 from fhir_server.store.contract import Circle, Stored
@@ -58,12 +59,12 @@ def current_document(stored: Stored, *, words: bool = False) -> Document:
 def found_by(stored: Stored) -> Document:
     """The search values, those of what it contains, and among the terms those that say what this one refers to.
 
-    `own` is the mark of the operator's search parameters by which it is indexed, when its type has some.
+    `own` is the mark of what it is indexed by, as `search/fingerprints.py` makes them.
     """
-    resource, mark = stored.resource(), own_mark_of(stored.type)
+    resource, mark = stored.resource(), own_mark_of(stored.type) or shipped_mark_of(stored.type)
     if stored.type == AUDIT_EVENTS:  # what the audit names may go
-        return audit_values(resource)
-    values = {**search_values(resource), **({"own": mark} if mark else {})}
+        return {**audit_values(resource), "own": mark}
+    values = {**search_values(resource), "own": mark}
     referred = {str(found) for _, text in references_in(resource) if (found := parse_reference(text))}
     contained = contained_values(resource)
     terms = [*values["t"], *(refers_to(reference) for reference in sorted(referred)), *contained_terms(contained)]

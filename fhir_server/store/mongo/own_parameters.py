@@ -3,22 +3,25 @@
 The document `search` of the collection `definitions` holds them all, with a version that each change counts up. A
 process looks at it again when it has not for `AGE` seconds. `reindexing` says how far a type is indexed, by the mark of
 its parameters. No writer works with what it knew longer than `SETTLED` seconds ago: when so long has passed since a
-parameter was defined, whatever is stored from then on carries its values.
+parameter was defined, whatever is stored from then on carries its values. What travels with the code is looked at with
+them: `indexed_by.py` says which of it not all documents are indexed by.
 """
 
-import hashlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 from pymongo.client_session import ClientSession
 
-from fhir_server.definitions.search_parameters import Own, SearchParameter, parameter_from
+from fhir_server.definitions.search_parameters import Own, SearchParameter, parameter_from, shipped_parameters_of
+from fhir_server.search import fingerprints
 from fhir_server.store.contract import OwnParameter
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.indexed_by import NOTHING_KNOWN, Indexed, agree, indexed_in
 
 DEFINITIONS = "definitions"
 REINDEXING = "reindexing"
@@ -39,6 +42,7 @@ class OwnParameters:
         self._age = age
         self._lock = threading.Lock()
         self._known = Own()
+        self._indexed = NOTHING_KNOWN
         self._until = 0.0
 
     def current(self) -> Own:
@@ -59,25 +63,44 @@ class OwnParameters:
     def _read(self) -> Own:
         with asking(self._seconds):
             parameters = stored_in(self._connection)
-            progress = list(self._connection.collection(REINDEXING).find()) if any(map(waiting_for, parameters)) else []
-        return own(parameters, {each["_id"]: each for each in progress})
+            self._indexed = self._agreed()
+            lagging = self._indexed.lagging()
+            waits = lagging or any(map(waiting_for, parameters))
+            progress = {each["_id"]: each for each in self._connection.collection(REINDEXING).find()} if waits else {}
+        return own(parameters, progress, lagging)
+
+    def _agreed(self) -> Indexed:
+        """What all documents are indexed by; less than another version says that has been at it."""
+        found = indexed_in(self._connection, self._indexed)
+        foreign = [name for name in found.types if found.foreign(name)] if found is not self._indexed else []
+        return agree(self._connection, foreign) if foreign else found
 
 
-def own(parameters: Sequence[OwnParameter], progress: Mapping[str, Document]) -> Own:
-    """The parameters by type; `progress` are the documents of `reindexing` by type."""
+def own(
+    parameters: Sequence[OwnParameter], progress: Mapping[str, Document], lagging: Mapping[str, Sequence[str]]
+) -> Own:
+    """The parameters by type, with the shipped ones that lag; `progress` are the documents of `reindexing` by type."""
     marks = {type_name: mark_of(type_name, parameters) for each in parameters for type_name in each.rows}
     found: dict[str, list[SearchParameter]] = {type_name: [] for type_name in marks}
     for each in sorted(parameters, key=lambda parameter: parameter.code):
         for type_name, row in each.rows.items():
             at = None if type_name in each.indexed else _percent(progress.get(type_name), marks[type_name])
             found[type_name].append(parameter_from(each.code, row, definition=each.url, progress=at))
-    return Own({type_name: tuple(all_of) for type_name, all_of in found.items()}, marks)
+    behind = {
+        type_name: _behind(type_name, codes, _percent(progress.get(type_name), mark_of(type_name, parameters)))
+        for type_name, codes in lagging.items()
+    }
+    return Own({type_name: tuple(all_of) for type_name, all_of in found.items()}, marks, behind)
 
 
 def mark_of(type_name: str, parameters: Sequence[OwnParameter]) -> str:
-    """What a resource of the type carries when it is indexed by exactly these parameters."""
-    keys = sorted(each.key for each in parameters if type_name in each.rows)
-    return hashlib.sha256(" ".join(keys).encode()).hexdigest()[:16]
+    """What a resource of the type carries when it is indexed by exactly these parameters and what is shipped."""
+    return fingerprints.mark_of(type_name, (each.key for each in parameters if type_name in each.rows))
+
+
+def _behind(type_name: str, codes: Sequence[str], percent: int) -> dict[str, SearchParameter]:
+    shipped = shipped_parameters_of(type_name)
+    return {code: replace(shipped[code], progress=percent) for code in codes}
 
 
 def waiting_for(parameter: OwnParameter) -> bool:

@@ -1,4 +1,4 @@
-"""What is stored is indexed by the operator's search parameters that were defined since.
+"""What is stored is indexed by the search parameters that were defined since, or that a later version ships.
 
 A pass goes through the resources of a type by their ids and leaves out those that carry the mark of its parameters
 already. How far it came is kept after each batch, so a pass that was cut off goes on there. A resource that somebody
@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,13 +18,15 @@ from pymongo import ReturnDocument, UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
-from fhir_server.definitions.search_parameters import Own, using
+from fhir_server.definitions.search_parameters import using
+from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import FhirError
 from fhir_server.store.contract import OwnParameter
 from fhir_server.store.mongo import own_parameters
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import SEARCH_VALUES, Document, found_by, stored_from
-from fhir_server.store.mongo.own_parameters import AGE, REINDEXING, SETTLED, own, waiting_for
+from fhir_server.store.mongo.indexed_by import agree, finish
+from fhir_server.store.mongo.own_parameters import AGE, REINDEXING, SETTLED, mark_of, own
 
 log = logging.getLogger(__name__)
 
@@ -66,16 +68,15 @@ class Reindexing:
         """
         while not stop():
             known = self._known()
-            waiting = sorted({name for each in known for name in each.rows if name not in each.indexed})
+            waiting = self._waiting(known)
             if not waiting:
                 return
-            marks = own(known, {})
-            for type_name in waiting:
-                yield from self._pass(type_name, marks, stop)
+            for type_name in sorted(waiting):
+                yield from self._pass(type_name, known, waiting[type_name], stop)
 
     def waiting(self) -> bool:
         """Whether there is anything to do."""
-        return any(map(waiting_for, self._known()))
+        return bool(self._waiting(self._known()))
 
     def keep_up(self, stop: threading.Event) -> None:
         """Do what there is to do, whenever there is, until told to stop; for the worker."""
@@ -91,22 +92,31 @@ class Reindexing:
         with asking(SECONDS):
             return own_parameters.stored_in(self._connection)
 
-    def _pass(self, type_name: str, known: Own, stop: Callable[[], bool]) -> Iterator[Progress]:
+    def _waiting(self, known: Sequence[OwnParameter]) -> dict[str, int]:
+        """The types to go through, each with the turn of what is said of it."""
+        with asking(SECONDS):
+            indexed = agree(self._connection, sorted(RESOURCE_TYPES))
+        defined = {name for each in known for name in each.rows if name not in each.indexed}
+        return {name: indexed.turn_of(name) for name in {*defined, *indexed.lagging()}}
+
+    def _pass(
+        self, type_name: str, known: Sequence[OwnParameter], turn: int, stop: Callable[[], bool]
+    ) -> Iterator[Progress]:
         """As much of a type's pass as can be done while its parameters are these and nobody else is at it."""
-        mark = known.marks[type_name]
+        mark, defined = mark_of(type_name, known), own(known, {}, {})
         yield from self._settle(type_name, mark, stop)
-        place = self._take(type_name, mark)
+        place = self._take(type_name, mark, turn)
         if place is None:
             time.sleep(1.0)
             return
         while not stop():
             yield Progress(type_name, place["done"], place["total"])
-            if own(self._known(), {}).marks.get(type_name) != mark:
+            if mark_of(type_name, self._known()) != mark:
                 return
-            with using(known), asking(SECONDS):
+            with using(defined), asking(SECONDS):
                 last, done = self._batch(type_name, mark, place["after"])
             if last is None:
-                self._finish(type_name, mark)
+                self._finish(type_name, mark, turn)
                 return
             place = {**place, "after": last, "done": place["done"] + done}
             if not self._keep(place):
@@ -125,21 +135,21 @@ class Reindexing:
             yield Progress(type_name, 0, 0, left)
             time.sleep(min(left, 0.5))
 
-    def _take(self, type_name: str, mark: str) -> Document | None:
+    def _take(self, type_name: str, mark: str, turn: int) -> Document | None:
         """The place where the pass goes on, now ours; None while another worker is at it."""
         now = datetime.now(UTC)
         with asking(SECONDS):
             unmarked = {"del": False, "own": {"$ne": mark}}
             total = self._connection.collection(type_name).count_documents(unmarked)
-            fresh = {"mark": mark, "after": "", "done": 0, "total": total}
-            with suppress(DuplicateKeyError):  # the place is there, and of this mark
-                self._places.update_one(
-                    {"_id": type_name, "mark": {"$ne": mark}}, {"$set": {**fresh, "until": now}}, upsert=True
-                )
+            of_now = {"mark": mark, "turn": turn}
+            fresh = {**of_now, "after": "", "done": 0, "total": total}
+            others = {"_id": type_name, "$nor": [of_now]}
+            with suppress(DuplicateKeyError):  # the place is there, and of this mark and turn
+                self._places.update_one(others, {"$set": {**fresh, "until": now}}, upsert=True)
             ours = {"$or": [{"until": {"$lte": now}}, {"owner": self._name}]}
             change = {"$set": {"owner": self._name, "until": now + LEASE}}
             return self._places.find_one_and_update(
-                {"_id": type_name, "mark": mark, **ours}, change, return_document=ReturnDocument.AFTER
+                {"_id": type_name, **of_now, **ours}, change, return_document=ReturnDocument.AFTER
             )
 
     def _keep(self, place: Document) -> bool:
@@ -159,20 +169,26 @@ class Reindexing:
         collection.bulk_write([_indexed(type_name, each) for each in found], ordered=False)
         return found[-1]["_id"], len(found)
 
-    def _finish(self, type_name: str, mark: str) -> None:
-        """Let searches use the parameters of the type, if they are still those of the mark."""
+    def _finish(self, type_name: str, mark: str, turn: int) -> None:
+        """Let searches use the parameters of the type; when another version wrote meanwhile, the next pass does."""
         with asking(SECONDS):
-            while True:
-                version, known = own_parameters.version_in(self._connection)
-                if own(known, {}).marks.get(type_name) != mark:
-                    return
-                done = [
-                    replace(each, indexed=tuple(sorted({*each.indexed, type_name}))) if type_name in each.rows else each
-                    for each in known
-                ]
-                if own_parameters.exchange(self._connection, version, done):
-                    break
+            if finish(self._connection, type_name, turn):
+                self._give(type_name, mark)
             self._places.delete_one({"_id": type_name, "mark": mark})
+
+    def _give(self, type_name: str, mark: str) -> None:
+        """Let searches use the operator's parameters of the type, if they are still those of the mark."""
+        while True:
+            version, known = own_parameters.version_in(self._connection)
+            defined = [each for each in known if type_name in each.rows]
+            if not defined or mark_of(type_name, known) != mark:
+                return
+            done = [
+                replace(each, indexed=tuple(sorted({*each.indexed, type_name}))) if each in defined else each
+                for each in known
+            ]
+            if own_parameters.exchange(self._connection, version, done):
+                return
 
     @property
     def _places(self) -> Collection[Document]:

@@ -26,6 +26,7 @@ from fhir_server.store.mongo.contained import gather_contained, mark_empty
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX
 from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.full_text import gather_words
+from fhir_server.store.mongo.indexed_by import agree, tell
 from fhir_server.store.mongo.indexes import FINGERPRINTS, ensure_indexes
 from fhir_server.store.mongo.labelling import LabelOf, label_all, label_found
 from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
@@ -124,6 +125,7 @@ class MongoStore(MongoReading):
                 self._collection(name).create_indexes(indexes)
             ensure_indexes(self._database, type_names, self._full_text)
             mark_empty(self._database, type_names)
+            tell(agree(self._connection, type_names), type_names)
 
     def label(self, type_names: Iterable[str], label_of: LabelOf) -> None:
         """Label what an earlier version of the server stored without heeding its labels, as far as that is quick: what

@@ -1,0 +1,45 @@
+"""What the resources of a type are indexed by, as short marks: another mark says that they must be indexed anew.
+
+A later version of this server may find other values in a resource: because a search parameter is new, or finds them
+elsewhere, or because all are kept in another form. What was stored by an earlier version does not have them.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from types import MappingProxyType
+
+from fhir_server.definitions.search_parameters import SearchParameter, shipped_parameters_of
+from fhir_server.search.extract import OF_THE_STORE
+
+FORM = 1
+"""How values are kept. Whoever changes what `extract.py` and `types/` make of the same parameters counts it up."""
+
+
+@cache
+def rows_of(type_name: str) -> Mapping[str, str]:
+    """A mark of each search parameter of a type that travels with the code."""
+    shipped = shipped_parameters_of(type_name)
+    return MappingProxyType({code: _row(each) for code, each in shipped.items() if code not in OF_THE_STORE})
+
+
+def mark_of(type_name: str, own: Iterable[str]) -> str:
+    """What a resource carries that is indexed by what is shipped, and by the operator's parameters of these keys."""
+    keys = sorted(own)
+    return _digest((shipped_mark_of(type_name), *keys)) if keys else shipped_mark_of(type_name)
+
+
+@cache
+def shipped_mark_of(type_name: str) -> str:
+    """The mark of a resource whose type has no other parameters."""
+    return _digest((str(FORM), *(f"{code}={row}" for code, row in sorted(rows_of(type_name).items()))))
+
+
+def _row(parameter: SearchParameter) -> str:
+    """What decides on the values of a parameter, and no more than that."""
+    parts = [(part.at, [(each.code, _row(each)) for each in part.components]) for part in parameter.parts]
+    return _digest((parameter.type, repr(parameter.paths), str(parameter.single), repr(parts)))
+
+
+def _digest(said: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
