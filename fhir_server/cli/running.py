@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import multiprocessing
 import os
 import pkgutil
 import signal
@@ -136,7 +137,10 @@ def application() -> Any:
     """
     # Until Granian takes over, a process that is told to end ends; the handler it was born with does nothing here.
     signal.signal(signal.SIGTERM, _end)
-    threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
+    server = multiprocessing.parent_process()  # who that was, also when it died before this line
+    threading.Thread(
+        target=_end_with, args=(server.pid if server else os.getppid(),), name="parent", daemon=True
+    ).start()
     built = pkgutil.resolve_name(FACTORY)()
     # What the definitions became stays for good: garbage is not looked for in it again and again.
     gc.collect()
@@ -145,7 +149,7 @@ def application() -> Any:
     return built
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int | None) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)

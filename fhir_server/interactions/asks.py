@@ -35,6 +35,7 @@ class Ask:
     patch: Patch | None = None
     condition: Condition | None = None
     nothing: bool = False
+    if_none_match: str | None = None
 
     @property
     def reference(self) -> str:
@@ -44,7 +45,7 @@ class Ask:
     @property
     def names(self) -> tuple[str, ...]:
         """What other entries of its Bundle may call the resource: its fullUrl, and the condition that it is under."""
-        condition = read_condition(self.if_none_exist) if self.if_none_exist else self.condition
+        condition = read_condition(self.if_none_exist, self.type) if self.if_none_exist else self.condition
         return tuple(name for name in (self.full_url, said(self.type, condition) if condition else None) if name)
 
     def located(self, error: FhirError) -> FhirError:

@@ -22,6 +22,7 @@ from fhir_server.fhir.dates import instant
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.addressing import ADDRESSES
+from fhir_server.interactions.patching import PATCH_FORMATS
 from fhir_server.interactions.statements import normative, terminology
 from fhir_server.interactions.subsets import summary_of
 from fhir_server.interactions.words import Answer, Interaction, Services
@@ -81,6 +82,7 @@ def statement(services: Services) -> Resource:
         "implementation": {"description": "Samen: one shared care plan", "url": services.base_url},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
+        "patchFormat": list(PATCH_FORMATS),
         "rest": [
             {
                 "mode": "server",

@@ -17,7 +17,13 @@ from fhir_server.fhir.errors import FhirError, Forbidden, InvalidResource, Inval
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.interactions.asks import Ask, check_structure
-from fhir_server.interactions.conditions import check_absent, check_if_match, version_required
+from fhir_server.interactions.conditions import (
+    check_absent,
+    check_if_match,
+    check_if_none_match,
+    says_version,
+    version_required,
+)
 from fhir_server.interactions.coordination import Coordination
 from fhir_server.interactions.foresight import foresee
 from fhir_server.interactions.keeping import keep
@@ -73,7 +79,8 @@ class Gate:
             self._each(ask, self._place)
         for ask in settled:
             self._each(ask, self._authorise)
-        check_referrers([ask for ask in settled if ask.interaction == "delete"], self.working, self.services)
+        gone = [ask for ask in settled if ask.interaction == "delete" and ask.existing is None]
+        check_referrers(gone, self.working, self.services)
         coordination = Coordination(self.working, self.actor, self.services)
         if not self.actor.imports:
             coordination.follow({ask.reference: ask.place for ask in settled if ask.place})
@@ -105,6 +112,7 @@ class Gate:
             return
         before = self._before(ask, stored)
         check_if_match(ask.if_match, before)
+        check_if_none_match(ask.if_none_match, before)
         if ask.interaction == "delete":
             self.working.put(ask.reference, Pending(before, None, before.stamp.plans, before.stamp.author, "DELETE"))
             return
@@ -127,7 +135,7 @@ class Gate:
 
     def _check_base_version(self, ask: Ask, content: Resource, before: Stored) -> None:
         """Coordination is versioned-update: a change says which version it is based on."""
-        if ask.type not in VERSIONED_UPDATE or ask.if_match is not None or self.actor.imports:
+        if ask.type not in VERSIONED_UPDATE or says_version(ask.if_match) or self.actor.imports:
             return
         stated = content.get("meta", {}).get("versionId")
         if stated is None:
@@ -220,7 +228,7 @@ class Gate:
 
     def _written(self, ask: Ask, kept: dict[str, Stored]) -> Written:
         if ask.existing is not None:
-            return Written(ask, "existing", ask.existing)
+            return Written(ask, "deleted" if ask.interaction == "delete" else "existing", ask.existing)
         if ask.reference in self.unchanged:
             return Written(ask, "unchanged", self.unchanged[ask.reference])
         stored = kept[ask.reference]

@@ -4,14 +4,17 @@ https://hl7.org/fhir/R4/http.html#versions
 """
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from fhir_server.fhir.errors import MalformedRequest, VersionConflict
 from fhir_server.interactions.words import Interaction
 from fhir_server.store.contract import Stored
 
-_ETAG = re.compile(r'(?:W/)?"(?P<quoted>[0-9]{1,9})"|(?P<bare>[0-9]{1,9})')
+# Some clients send the number of a version without the quotes of an ETag.
+_ETAGS = re.compile(r'\s*(?:(?:W/)?"[\x21\x23-\x7e]*"|[0-9]+)\s*(?:,\s*(?:(?:W/)?"[\x21\x23-\x7e]*"|[0-9]+)\s*)*')
+_ANY = "*"
+_STALE = "version-stale"
 
 
 def etag(version: int) -> str:
@@ -20,8 +23,8 @@ def etag(version: int) -> str:
 
 
 def matches_etag(header: str, version: int) -> bool:
-    """Whether If-None-Match (a list of ETags or `*`) names the version."""
-    return header.strip() == "*" or any(
+    """Whether If-None-Match or If-Match (a list of ETags or `*`) names the version."""
+    return header.strip() == _ANY or any(
         part.strip().removeprefix("W/").strip('"') == str(version) for part in header.split(",")
     )
 
@@ -36,9 +39,11 @@ def not_modified(interaction: Interaction, stored: Stored) -> bool:
 def _is_known(header: str, last_updated: datetime) -> bool:
     """Whether nothing newer than the date is there; a header that is no HTTP date asks nothing."""
     try:
-        return last_updated.replace(microsecond=0) <= parsedate_to_datetime(header)
+        stated = parsedate_to_datetime(header)
     except (ValueError, TypeError):
         return False
+    # Of the three forms that HTTP has, the oldest names no zone; it means the same one.
+    return last_updated.replace(microsecond=0) <= (stated if stated.tzinfo else stated.replace(tzinfo=UTC))
 
 
 def version_required(current: Stored, otherwise: str) -> VersionConflict:
@@ -54,23 +59,39 @@ def check_absent(header: str | None, reference: str) -> None:
     """Raise VersionConflict when If-Match names a version of what is not there."""
     if header is not None:
         told = f"There is no {reference} whose version If-Match could name; leave it out to create the resource."
-        raise VersionConflict(told, reference.partition("/")[0], "version-stale")
+        raise VersionConflict(told, reference.partition("/")[0], _STALE)
+
+
+def says_version(if_match: str | None) -> bool:
+    """Whether If-Match says which version a change is based on; `*` says only that there is one."""
+    return if_match is not None and if_match.strip() != _ANY
 
 
 def check_if_match(header: str | None, current: Stored) -> None:
     """Raise VersionConflict unless If-Match, when it is given, names the current version."""
     if header is None:
         return
-    match = _ETAG.fullmatch(header.strip())
-    if match is None:
+    if not says_version(header) and current.deleted:
+        raise VersionConflict(f"{current.reference} was deleted, and has no current version.", current.type, _STALE)
+    if says_version(header) and _ETAGS.fullmatch(header) is None:
         raise MalformedRequest(
             f"If-Match needs the ETag of a version, such as {etag(current.version)}; it was {header!r}."
         )
-    stated = match["quoted"] or match["bare"]
-    if int(stated) != current.version:
+    if not matches_etag(header, current.version):
         raise VersionConflict(
-            f"You changed version {stated} of {current.reference}, but the current version is {current.version}; "
-            "read it again and repeat your change on it.",
+            f"You changed version {_named(header)} of {current.reference}, but the current version is "
+            f"{current.version}; read it again and repeat your change on it.",
             current.type,
-            "version-stale",
+            _STALE,
         )
+
+
+def check_if_none_match(header: str | None, current: Stored) -> None:
+    """Raise VersionConflict when a write's If-None-Match names what is there: `*` is to create, never to change."""
+    if header is not None and not current.deleted and matches_etag(header, current.version):
+        told = f"There is version {current.version} of {current.reference}, and If-None-Match says that it must not be."
+        raise VersionConflict(told, current.type, "version-exists")
+
+
+def _named(header: str) -> str:
+    return header.replace("W/", "").replace('"', "").strip()[:100]

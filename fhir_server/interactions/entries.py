@@ -4,14 +4,16 @@ https://hl7.org/fhir/R4/http.html#transaction
 """
 
 from dataclasses import dataclass, replace
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from fhir_server.definitions.operations import OPERATIONS
+from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import FhirError, MalformedRequest
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.addressing import resolve
-from fhir_server.interactions.parameters import parameters_in
+from fhir_server.interactions.parameters import OF_FORM, check_known, parameters_in
 from fhir_server.interactions.patching import unpacked
 from fhir_server.interactions.words import Interaction, Services
 
@@ -20,19 +22,20 @@ NESTED = frozenset({"transaction", "batch", "capabilities"})
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry: where it stands, what other entries call it, and the interaction that it asks."""
+    """One entry: where it stands, what other entries call it, the interaction that it asks; `head` wants no body."""
 
     place: str
     full_url: str | None
     interaction: Interaction
+    head: bool = False
 
 
-def read_entry(entry: Any, position: int, services: Services) -> Entry:
+def read_entry(entry: Any, position: int, services: Services, *, lenient: bool = False) -> Entry:
     """The entry at `position`. Raises a FhirError that names its place."""
     place = f"Bundle.entry[{position}]"
     try:
         _check_structure(entry, services)
-        return _read(entry, place, services)
+        return _read(entry, place, services, lenient)
     except FhirError as error:
         raise error.below(place) from error
 
@@ -46,7 +49,7 @@ def _check_structure(entry: Any, services: Services) -> None:
         raise MalformedRequest(issues=[replace(issue, path=path) for issue, path in zip(found, paths, strict=True)])
 
 
-def _read(entry: Resource, place: str, services: Services) -> Entry:
+def _read(entry: Resource, place: str, services: Services, lenient: bool) -> Entry:
     request = entry["request"]
     method = request["method"]
     path, query = _address(request["url"], services)
@@ -62,15 +65,24 @@ def _read(entry: Resource, place: str, services: Services) -> Entry:
         found.type,
         found.id,
         found.version,
-        tuple(parameters_in(query)),
+        tuple((name, value) for name, value in parameters_in(query) if name not in OF_FORM),
         unpacked(entry.get("resource")) if found.interaction == "patch" else entry.get("resource"),
         request.get("ifMatch"),
         request.get("ifNoneMatch"),
         request.get("ifNoneExist"),
+        lenient,
+        _http_date(request["ifModifiedSince"]) if "ifModifiedSince" in request else None,
     )
+    if not lenient:
+        check_known(interaction.name, interaction.id, interaction.parameters)
     if interaction.name in {"create", "update"} and not isinstance(interaction.resource, dict):
         raise MalformedRequest(f"A {method} entry needs a resource.", "entry.resource")
-    return Entry(place, entry.get("fullUrl"), interaction)
+    return Entry(place, entry.get("fullUrl"), interaction, method == "HEAD")
+
+
+def _http_date(instant: str) -> str:
+    """An instant as If-Modified-Since states it."""
+    return format_datetime(time_range(instant)[0], usegmt=True)
 
 
 def _address(url: str, services: Services) -> tuple[str, str]:

@@ -50,6 +50,8 @@ def history(interaction: Interaction, actor: Actor, services: Services) -> Answe
 def check_parameters(interaction: Interaction, known: frozenset[str]) -> Mapping[str, str]:
     """The parameters of a history. Raises MalformedRequest for unknown ones, unless lenient, and for wrong values."""
     given = dict(interaction.parameters)
+    if len(given) < len(interaction.parameters):
+        raise MalformedRequest("Each parameter of a history is stated once.", rule="parameter-value")
     unknown = sorted(set(given) - known)
     if unknown and not interaction.lenient:
         listed = ", ".join(name for name in sorted(known) if name in {"_count", "_since", "_at"})

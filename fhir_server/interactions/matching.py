@@ -36,9 +36,15 @@ def condition_of(interaction: Interaction) -> Condition | None:
     return interaction.parameters
 
 
-def read_condition(text: str) -> Condition:
-    """The parameters of `identifier=1` or `Patient?identifier=1`."""
-    return tuple(parameters_in(text.partition("?")[2] or text))
+def read_condition(text: str, type_name: str) -> Condition:
+    """The parameters of `identifier=1`, `?identifier=1` or `Patient?identifier=1`. Raises MalformedRequest."""
+    place, mark, query = text.partition("?")
+    if not mark or "=" in place:
+        return tuple(parameters_in(text))
+    if place.strip("/") not in {"", type_name}:
+        told = f"The condition is about {place!r}, and the resource is a {type_name}; write identifier=system|value."
+        raise MalformedRequest(told, type_name, "condition")
+    return tuple(parameters_in(query))
 
 
 def said(type_name: str, condition: Condition) -> str:

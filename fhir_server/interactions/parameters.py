@@ -1,11 +1,29 @@
 """The parameters of an address, read strictly: at the door, in the entries of a Bundle and in conditions."""
 
 import re
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from fhir_server.fhir.errors import MalformedRequest
 
 MOST = 1000
+
+OF_FORM = frozenset({"_format", "_pretty"})
+"""How an answer is written; every address takes these."""
+
+SUBSETTING = ("_elements", "_summary")
+"""Which part of a resource is asked for."""
+
+# What has an address of its own to say all that it says; searches, histories and operations know their own.
+_KNOWN: Mapping[str, Sequence[str]] = {
+    "read": SUBSETTING,
+    "vread": SUBSETTING,
+    "create": (),
+    "update": (),
+    "patch": (),
+    "delete": (),
+    "transaction": (),
+}
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -23,6 +41,20 @@ def parameters_in(query: str) -> list[tuple[str, str]]:
     except ValueError as error:
         raise _not_encoded() from error
     raise _not_encoded()
+
+
+def check_known(interaction: str, id: str | None, parameters: Sequence[tuple[str, str]]) -> None:
+    """Raise MalformedRequest for a parameter that a read or write has not, so that none is taken for a condition."""
+    known = _KNOWN.get(interaction)
+    if known is None or not parameters or (id is None and interaction in {"update", "patch", "delete"}):
+        return
+    unknown = next((name for name, _ in parameters if name not in known), None)
+    if unknown is not None:
+        has = f"{' and '.join(known)}, _format and _pretty" if known else "_format and _pretty"
+        told = f"A {interaction} has no parameter {unknown!r}; it has {has}."
+        if interaction == "create":
+            told += " A condition is sent as the header If-None-Exist."
+        raise MalformedRequest(told, rule="unknown-parameter")
 
 
 def _not_encoded() -> MalformedRequest:

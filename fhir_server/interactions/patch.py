@@ -23,6 +23,7 @@ def patch(interaction: Interaction, actor: Actor, services: Services) -> Answer:
         if_match=interaction.if_match,
         patch=read_patch(interaction.resource),
         condition=condition_of(interaction),
+        if_none_match=interaction.if_none_match,
     )
     [written] = commit([ask], actor, services)
     return Answer(written.outcome, written.stored.body, written.stored, audited=True)

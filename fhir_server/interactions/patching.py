@@ -14,6 +14,7 @@ from fhir_server.fhir.json import NotJson, Resource, decode_sent
 from fhir_server.interactions import fhirpath_patch
 
 JSON_PATCH = "application/json-patch+json"
+PATCH_FORMATS = (JSON_PATCH, "application/fhir+json", "application/fhir+xml")
 
 
 @dataclass(frozen=True)

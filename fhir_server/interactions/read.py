@@ -8,6 +8,7 @@ from fhir_server.fhir.errors import NotFound
 from fhir_server.interactions.conditions import not_modified
 from fhir_server.interactions.glimpses import glimpsed
 from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.subsets import part_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 
 
@@ -22,8 +23,14 @@ def read(interaction: Interaction, actor: Actor, services: Services) -> Answer:
     found = sight.read(interaction.type, interaction.id)
     part = glimpsed(found, sight, services) if found and sight.reason_to_read(found) is None else None
     if part is not None:
-        return Answer("ok", part.body, None, (part,), "asked to care for the person; sees what the programme names")
+        return Answer(
+            "ok",
+            part_of(part, interaction.parameters, services.base_url),
+            None,
+            (part,),
+            "asked to care for the person; sees what the programme names",
+        )
     stored, reason = sight.readable(found)
     if not_modified(interaction, stored):
         return Answer("not-modified", None, stored, (stored,), reason)
-    return Answer("ok", stored.body, stored, (stored,), reason)
+    return Answer("ok", part_of(stored, interaction.parameters, services.base_url), stored, (stored,), reason)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from fhir_server.access.policy import check_delete
 from fhir_server.access.scopes import allows, check_scope
 from fhir_server.access.types import TYPES, VERSIONED_UPDATE
 from fhir_server.fhir.errors import (
@@ -20,7 +21,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.fhir.reference import references_in, rewrite_references
 from fhir_server.interactions.asks import Ask, structural_issues
-from fhir_server.interactions.conditions import check_if_match, version_required
+from fhir_server.interactions.conditions import check_absent, check_if_match, says_version, version_required
 from fhir_server.interactions.matching import Condition, match, matches, read_condition, said
 from fhir_server.interactions.references import local
 from fhir_server.interactions.rewriting import named_anew
@@ -30,6 +31,7 @@ from fhir_server.search.escaping import escape
 from fhir_server.search.parse import parse
 from fhir_server.validation.findings import quoted
 
+_VERSION = "/_history/"
 _CONDITIONAL = re.compile(r"(?P<type>[A-Z][A-Za-z]{1,63})\?(?P<query>.+)")
 
 
@@ -40,7 +42,8 @@ def resolve(asks: Sequence[Ask], working: WorkingSet, services: Services) -> lis
     targets = {name: ask.reference for ask in settled if ask.id for name in ask.names}
     for ask in settled:
         _find_meant(ask, targets, working, services)
-    settled = [_rewritten(ask, targets, services.base_url) for ask in settled]
+    versions = {ask.reference: _version_of(ask) for ask in settled if ask.interaction == "create"}
+    settled = [_rewritten(ask, targets, versions, services.base_url) for ask in settled]
     settled = [_with_person(ask, working, services) for ask in settled]
     _check_patched(settled, working, services)
     _refuse_duplicates(settled)
@@ -56,7 +59,7 @@ def _located(ask: Ask, working: WorkingSet, services: Services) -> list[Ask]:
 
 def _create(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
     if ask.if_none_exist is not None:
-        condition = read_condition(ask.if_none_exist)
+        condition = read_condition(ask.if_none_exist, ask.type)
         found = match(ask.type, condition, working, services, what="If-None-Exist")
         if found is not None:
             yield replace(ask, id=found.id, existing=found)
@@ -70,6 +73,8 @@ def _update(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
         yield ask
         return
     found = match(ask.type, ask.condition, working, services)
+    if found is None:
+        check_absent(ask.if_match, ask.type)
     content = ask.resource or {}
     stated = content.get("id")
     if found is None and stated is not None and working.actor.chooses_ids:
@@ -104,15 +109,26 @@ def _patch(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
     if stored.deleted:
         raise Gone(f"{stored.reference} was deleted.")
     check_if_match(ask.if_match, stored)
-    if ask.type in VERSIONED_UPDATE and not (ask.if_match or ask.patch.says_version or working.actor.imports):
+    if ask.type in VERSIONED_UPDATE and not (
+        says_version(ask.if_match) or ask.patch.says_version or working.actor.imports
+    ):
         raise version_required(stored, "test /meta/versionId in the patch")
     yield replace(ask, resource=ask.patch.of(stored.resource()))
 
 
 def _delete(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
-    """No match: nothing to do. Several: only where the operator has set that they all go."""
+    """No match: nothing to do. Several: only where the operator has set that they all go.
+
+    What was deleted already stays so: whoever lost the answer may ask again.
+    """
     if ask.condition is None:
-        yield ask
+        stored = working.stored(ask.reference)
+        if stored is None or not stored.deleted or working.sight.reason_to_read(stored) is None:
+            yield ask
+            return
+        check_delete(working.actor, ask.type, stored.stamp.author)
+        check_if_match(ask.if_match, stored)
+        yield replace(ask, existing=stored)
         return
     found = matches(ask.type, ask.condition, working, services, most=services.max_deletes)
     if not found:
@@ -124,15 +140,28 @@ def _delete(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
 _SETTLE = {"create": _create, "update": _update, "patch": _patch, "delete": _delete}
 
 
-def _rewritten(ask: Ask, targets: Mapping[str, str], base_url: str) -> Ask:
-    """With references to other entries resolved, relative ones as its own fullUrl says; those to this server short."""
+def _version_of(ask: Ask) -> int:
+    """The version that a create leaves: the first, or the one that was there."""
+    return ask.existing.version if ask.existing else 1
+
+
+def _rewritten(ask: Ask, targets: Mapping[str, str], versions: Mapping[str, int], base_url: str) -> Ask:
+    """With references to other entries resolved, relative ones as its own fullUrl says; those to this server short.
+
+    A reference to a version of what is created here gets the version that it is created with.
+    """
     if ask.resource is None:
         return ask
     root, _, id = (ask.full_url or "").rpartition(f"/{ask.type}/")
     outside = root if "/" not in id else ""
 
     def target_of(reference: str) -> str:
-        return targets.get(reference) or targets.get(f"{outside}/{reference}") or local(reference, base_url)
+        found = targets.get(reference) or targets.get(f"{outside}/{reference}")
+        if found is not None:
+            return found
+        plain, version, stated = reference.partition(_VERSION)
+        found = targets.get(plain) or targets.get(f"{outside}/{plain}") if version else None
+        return f"{found}{_VERSION}{versions.get(found, stated)}" if found else local(reference, base_url)
 
     resource: Resource = rewrite_references(ask.resource, target_of)
     return replace(ask, resource=named_anew(resource, targets) if ask.place else resource)
@@ -149,7 +178,9 @@ def _find_meant(ask: Ask, targets: dict[str, str], working: WorkingSet, services
         if stated is None or stated["type"] not in TYPES or reference in targets:
             continue
         try:
-            targets[reference] = _meant(stated["type"], read_condition(stated["query"]), targets, working, services)
+            targets[reference] = _meant(
+                stated["type"], read_condition(stated["query"], stated["type"]), targets, working, services
+            )
         except MultipleMatches as error:
             raise ask.located(MultipleMatches(issues=[replace(issue, path=path) for issue in error.issues])) from error
         except FhirError as error:

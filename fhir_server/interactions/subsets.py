@@ -3,13 +3,16 @@
 https://hl7.org/fhir/R4/search.html#summary
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from fhir_server.definitions.structures import load
 from fhir_server.definitions.summaries import needed_elements, spelt, summary_paths
+from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource, encode
+from fhir_server.interactions.parameters import SUBSETTING
+from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Page, Stored
 
@@ -24,6 +27,17 @@ def subset_of(page: Page, query: Query) -> Page:
         return _cut(page, lambda resource: _only(resource, frozenset(query.elements)))
     cut = _SUMMARIES.get(query.summary or "")
     return _cut(page, cut) if cut else page
+
+
+def part_of(stored: Stored, parameters: Sequence[tuple[str, str]], base_url: str) -> bytes:
+    """The bytes of a version, cut to what `_summary` or `_elements` of a read asks. Raises MalformedRequest."""
+    asked = [pair for pair in parameters if pair[0] in SUBSETTING]
+    if not asked:
+        return stored.body
+    query = parse(stored.type, asked, base_url=base_url)
+    if query.summary == "count":
+        raise MalformedRequest("'_summary' of a read is true, text, data or false.", rule="parameter-value")
+    return subset_of(Page((stored,)), query).matches[0].body
 
 
 def summary_of(resource: Resource, summary: str) -> Resource:

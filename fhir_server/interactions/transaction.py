@@ -38,9 +38,10 @@ def transaction(
 ) -> Answer:
     """The response Bundle, its entries in the order of the request; a read that fails undoes the writes beside it."""
     kind, raw = entries_of(interaction.resource)
+    _check_around(interaction.resource, services)
     if kind == "batch":
-        return _batch(raw, actor, services, perform, interaction.returning)
-    entries = [read_entry(entry, position, services) for position, entry in enumerate(raw)]
+        return _batch(raw, actor, services, perform, interaction)
+    entries = [read_entry(entry, position, services, lenient=interaction.lenient) for position, entry in enumerate(raw)]
     asks = asks_of(entries, actor)
     check_structure(asks, actor, services)
 
@@ -53,7 +54,7 @@ def transaction(
                 return _response(Answer(each.outcome, None, each.stored), services, interaction.returning)
             if entry.interaction.name in _ORDER:
                 return _NOTHING_DELETED
-            return _performed_response(_read(entry, tx, actor, services, perform_within), services, None)
+            return _performed_response(entry, _read(entry, tx, actor, services, perform_within), services, None)
 
         return [response(entry) for entry in entries]
 
@@ -71,6 +72,13 @@ def entries_of(bundle: Any) -> tuple[str, list[Any]]:
     if not isinstance(entries, list):
         raise MalformedRequest("Bundle.entry must be a list.", "Bundle.entry")
     return kind, entries
+
+
+def _check_around(bundle: Resource, services: Services) -> None:
+    """Raise MalformedRequest for what is wrong with a Bundle beside its entries."""
+    found = services.validator.check({name: value for name, value in bundle.items() if name != "entry"})
+    if found:
+        raise MalformedRequest(issues=found)
 
 
 def asks_of(entries: Sequence[Entry], actor: Actor) -> list[Ask]:
@@ -94,14 +102,15 @@ def _read(entry: Entry, tx: Transaction, actor: Actor, services: Services, perfo
     return answer
 
 
-def _batch(raw: list[Any], actor: Actor, services: Services, perform: Perform, returning: str | None) -> Answer:
+def _batch(raw: list[Any], actor: Actor, services: Services, perform: Perform, asked: Interaction) -> Answer:
     """Each entry is recorded by itself; the batch is, when it has none or holds some that could not be read."""
     responses, performed = [], 0
     for position, entry in enumerate(raw):
         try:
-            read = read_entry(entry, position, services)
+            read = read_entry(entry, position, services, lenient=asked.lenient)
             performed += 1
-            responses.append(_performed_response(perform(read.interaction, actor, services), services, returning))
+            answer = perform(read.interaction, actor, services)
+            responses.append(_performed_response(read, answer, services, asked.returning))
         except FhirError as error:
             responses.append({"response": {"status": status_of(error), "outcome": operation_outcome(error.issues)}})
     audited = bool(raw) and performed == len(raw)
@@ -124,14 +133,15 @@ def _ask(entry: Entry) -> Ask:
         entry.place,
         patch=_located(entry, lambda it: read_patch(it.resource), ".resource") if asked.name == "patch" else None,
         condition=condition,
+        if_none_match=asked.if_none_match if asked.name != "create" else None,
     )
 
 
-def _performed_response(answer: Answer, services: Services, returning: str | None) -> Resource:
-    entry = _response(answer, services, returning)
-    if answer.body is not None and answer.outcome == "ok":
-        return {"resource": decode(answer.body), **entry}
-    return entry
+def _performed_response(entry: Entry, answer: Answer, services: Services, returning: str | None) -> Resource:
+    response = _response(answer, services, returning)
+    if answer.body is not None and answer.outcome == "ok" and not entry.head:
+        return {"resource": decode(answer.body), **response}
+    return response
 
 
 def _response(answer: Answer, services: Services, returning: str | None) -> Resource:

@@ -20,7 +20,13 @@ def update(interaction: Interaction, actor: Actor, services: Services) -> Answer
     if interaction.id is not None:
         check_id(interaction.resource, interaction.type, interaction.id)
     ask = Ask(
-        "update", interaction.type, interaction.id, interaction.resource, interaction.if_match, condition=condition
+        "update",
+        interaction.type,
+        interaction.id,
+        interaction.resource,
+        interaction.if_match,
+        condition=condition,
+        if_none_match=interaction.if_none_match,
     )
     [written] = commit([ask], actor, services)
     return Answer(written.outcome, written.stored.body, written.stored, audited=True)
@@ -30,8 +36,9 @@ def check_id(resource: Resource, type_name: str, id: str) -> None:
     """Raise MalformedRequest unless the body carries the id of the address."""
     stated = resource.get("id") if isinstance(resource, dict) else None
     if stated != id:
+        told = "has no id" if stated is None else f"says {stated!r}"
         raise MalformedRequest(
-            f"The address says {type_name}/{id}, the body says {stated!r}; they must be the same.",
+            f"The address says {type_name}/{id}, the body {told}; they must be the same.",
             f"{type_name}.id",
             "id-differs",
         )

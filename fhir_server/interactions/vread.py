@@ -3,11 +3,16 @@
 https://hl7.org/fhir/R4/http.html#vread
 """
 
+import re
+
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import Gone, NotFound
 from fhir_server.interactions.conditions import not_modified
 from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.subsets import part_of
 from fhir_server.interactions.words import Answer, Interaction, Services
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def vread(interaction: Interaction, actor: Actor, services: Services) -> Answer:
@@ -17,13 +22,13 @@ def vread(interaction: Interaction, actor: Actor, services: Services) -> Answer:
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)
     current = services.reading.read(interaction.type, interaction.id)
     reason = sight.reason_to_read(current) if current else None
-    if current is None or reason is None or not interaction.version.isdecimal():
+    if current is None or reason is None or not _NUMBER.fullmatch(interaction.version):
         raise NotFound
     version = sight.readable_version(
-        current, services.reading.read_version(interaction.type, interaction.id, int(interaction.version[:9]))
+        current, services.reading.read_version(interaction.type, interaction.id, int(interaction.version))
     )
     if version.deleted:
         raise Gone(f"{version.reference} was deleted with version {version.version}.")
     if not_modified(interaction, version):
         return Answer("not-modified", None, version, (version,), reason)
-    return Answer("ok", version.body, version, (version,), reason)
+    return Answer("ok", part_of(version, interaction.parameters, services.base_url), version, (version,), reason)

@@ -73,6 +73,8 @@ FORMATS = (JSON, XML)
 # What stands for any format; browsers say text/html and are shown JSON.
 _RANGES = {"text/html": 2, "application/*": 1, "*/*": 0}
 _EXACT = 3
+_VERSION = re.compile(r";\s*fhirversion\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
+_R4 = frozenset({"4.0", "4.0.1"})
 _QUALITY = re.compile(r";\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.IGNORECASE | re.ASCII)
 
 
@@ -88,14 +90,16 @@ class Wish:
         return self.format.write(body, self.pretty)
 
 
-def format_of_body(media_type: str) -> Format | None:
-    """The format that a Content-Type names; None when it is not spoken here."""
+def format_of_body(media_type: str, version: str | None = None) -> Format | None:
+    """The format that a Content-Type names, and its `fhirVersion`; None when it is not spoken here."""
+    if version is not None and version not in _R4:
+        return None
     return next((known for known in FORMATS if media_type in known.media_types), None)
 
 
 def format_named(name: str) -> Format:
     """The format that `_format` asks for: a short name or a media type. Raises NotAcceptable."""
-    asked = name.replace(" ", "+").partition(";")[0].strip().lower()
+    asked = name.replace(" ", "+").partition(";")[0].strip().lower() if _is_r4(name) else ""
     found = next((known for known in FORMATS if asked == known.name or asked in known.media_types), None)
     if found is None:
         raise NotAcceptable(f"_format={name} is not spoken here; ask for json or xml.", rule="format")
@@ -118,7 +122,14 @@ def format_accepted(accept: str) -> Format:
 def _stated(part: str) -> tuple[str, float]:
     """A media type or range, and its quality."""
     quality = _QUALITY.search(part)
-    return part.partition(";")[0].strip().lower(), float(quality[1]) if quality else 1.0
+    kind = part.partition(";")[0].strip().lower()
+    return kind if _is_r4(part) else "", float(quality[1]) if quality else 1.0
+
+
+def _is_r4(stated: str) -> bool:
+    """Whether a media type names no version of FHIR but this one."""
+    version = _VERSION.search(stated)
+    return version is None or version[1] in _R4
 
 
 def _liking(known: Format, stated: list[tuple[str, float]]) -> tuple[float, int, int] | None:

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/http.html
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Request
@@ -11,14 +12,15 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.fhir.errors import FhirError, MalformedRequest, TooLarge, UnsupportedMedia
 from fhir_server.interactions.addressing import Place
-from fhir_server.interactions.parameters import parameters_in
+from fhir_server.interactions.parameters import OF_FORM, check_known, parameters_in
 from fhir_server.interactions.patching import JSON_PATCH, read_json_patch
+from fhir_server.interactions.returning import MINIMAL, OUTCOME, REPRESENTATION
 from fhir_server.interactions.words import Interaction
 from fhir_server.rest.compression import decompressed
 from fhir_server.rest.formats import JSON, Wish, format_accepted, format_named, format_of_body
 
 _FORM = "application/x-www-form-urlencoded"
-_OF_THE_DOOR = frozenset({"_format", "_pretty"})
+_RETURNS = {word.lower(): word for word in (REPRESENTATION, MINIMAL, OUTCOME)}
 _WITH_BODY = frozenset({"create", "update", "patch", "transaction"})
 
 
@@ -37,6 +39,10 @@ def parameters_of(request: Request, place: Place, max_body: int) -> Parameters:
 def interaction_of(request: Request, place: Place, parameters: Parameters, max_body: int) -> Interaction:
     """The interaction that `request` asks for at `place`. Raises MalformedRequest, UnsupportedMedia, TooLarge."""
     resource: Any = None
+    preferred = preferences(request)
+    lenient = preferred.get("handling") == "lenient"
+    if not lenient:
+        check_known(place.interaction, place.id, [pair for pair in parameters if pair[0] not in OF_FORM])
     if place.interaction == "patch" and request.mimetype == JSON_PATCH:
         resource = read_json_patch(_body_of(request, max_body))
     elif place.interaction in _WITH_BODY:
@@ -48,14 +54,14 @@ def interaction_of(request: Request, place: Place, parameters: Parameters, max_b
         place.type,
         place.id,
         place.version,
-        tuple((name, value) for name, value in parameters if name not in _OF_THE_DOOR),
+        tuple((name, value) for name, value in parameters if name not in OF_FORM),
         resource,
         request.headers.get("If-Match"),
         request.headers.get("If-None-Match"),
         request.headers.get("If-None-Exist"),
-        "handling=lenient" in preferences(request),
+        lenient,
         request.headers.get("If-Modified-Since"),
-        preferred_return(request),
+        _RETURNS.get(preferred.get("return", "")),
     )
 
 
@@ -64,14 +70,22 @@ def query_of(request: Request) -> Parameters:
     return _pairs(request.query_string)
 
 
-def preferences(request: Request) -> frozenset[str]:
-    """The preferences of `Prefer`, such as `return=minimal`."""
-    return frozenset(_preferences(request))
+def preferences(request: Request) -> Mapping[str, str]:
+    """The preferences of `Prefer`, such as `return=minimal`, in small letters; of one that is stated twice the first.
+
+    https://www.rfc-editor.org/rfc/rfc7240
+    """
+    stated = request.headers.get("Prefer")  # several such headers arrive as one
+    found: dict[str, str] = {}
+    for part in stated.lower().replace(";", ",").split(",") if stated else ():
+        name, _, value = part.partition("=")
+        found.setdefault(name.strip(), value.strip().strip('"'))
+    return found
 
 
 def preferred_return(request: Request) -> str | None:
-    """What `Prefer: return=` names; the first when there are several."""
-    return next((part.removeprefix("return=") for part in _preferences(request) if part.startswith("return=")), None)
+    """What `Prefer: return=` names; None for what R4 does not know."""
+    return _RETURNS.get(preferences(request).get("return", ""))
 
 
 def wish_of(request: Request, parameters: Parameters) -> Wish:
@@ -93,17 +107,14 @@ def wish_of_refused(request: Request) -> Wish:
         return Wish(JSON)
 
 
-def _preferences(request: Request) -> list[str]:
-    stated = request.headers.get("Prefer")  # several such headers arrive as one
-    return [part.strip() for part in stated.replace(";", ",").split(",") if part.strip()] if stated else []
-
-
 def _resource_in(request: Request, max_body: int) -> Any:
-    known = format_of_body(request.mimetype)
+    version = request.mimetype_params.get("fhirversion")
+    known = format_of_body(request.mimetype, version)
     if known is None:
+        stated = f"{request.mimetype or 'of no stated type'!r}{f' of FHIR {version}' if version else ''}"
+        also = f", or as a patch {JSON_PATCH}" if request.method == "PATCH" else ""
         raise UnsupportedMedia(
-            f"The body is {request.mimetype or 'of no stated type'!r}; send application/fhir+json or "
-            "application/fhir+xml.",
+            f"The body is {stated}; send application/fhir+json or application/fhir+xml, of FHIR 4.0{also}.",
             rule="content-type",
         )
     if request.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:

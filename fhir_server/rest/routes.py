@@ -6,12 +6,15 @@ import uuid
 from collections.abc import Callable
 
 from flask import Blueprint, Request, Response, request
+from flask.sansio.blueprints import BlueprintSetupState
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import PathConverter
 
 from fhir_server.fhir.actor import Actor
-from fhir_server.fhir.errors import FhirError, MethodNotAllowed, Unauthenticated
+from fhir_server.fhir.errors import FhirError, MethodNotAllowed, Unauthenticated, UnsupportedMedia
 from fhir_server.fhir.faults import raised_at
 from fhir_server.interactions.addressing import Place, allowed_methods, methods, resolve
+from fhir_server.interactions.patching import PATCH_FORMATS
 from fhir_server.interactions.perform import perform, record_refusal
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.rest.requests import interaction_of, parameters_of, wish_of
@@ -32,6 +35,21 @@ def fhir_routes(services: Services, authenticate: Authenticate, max_body: int) -
     """The blueprint of the FHIR base; `authenticate` turns the Authorization header into an Actor or raises."""
     blueprint = Blueprint("fhir", __name__)
     blueprint.record_once(lambda state: state.app.url_map.converters.update(anything=_Anything))
+
+    prefix = ""
+
+    def learn_prefix(state: BlueprintSetupState) -> None:
+        nonlocal prefix
+        prefix = state.url_prefix or ""
+
+    blueprint.record_once(learn_prefix)
+
+    @blueprint.app_errorhandler(405)
+    def refuse(error: HTTPException) -> Response | HTTPException:
+        """A method that HTTP does not know, or that FHIR does not use, is refused in FHIR's words, at its addresses."""
+        if request.path != prefix and not request.path.startswith(f"{prefix}/"):
+            return error
+        return answer(request.path.removeprefix(prefix).lstrip("/"))
 
     @blueprint.route("/", defaults={"path": ""}, methods=methods(), provide_automatic_options=False)
     @blueprint.route("/<anything:path>", methods=methods(), provide_automatic_options=False)
@@ -82,6 +100,8 @@ def _refusal(asked: Request, error: FhirError, path: str) -> Response:
     response = refusal_of(asked, error)
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(allowed_methods(path))
+    if isinstance(error, UnsupportedMedia) and asked.method == "PATCH":
+        response.headers["Accept-Patch"] = ", ".join(PATCH_FORMATS)
     return response
 
 

@@ -75,7 +75,7 @@ def _named_in_searches(custodian: Party) -> set[str]:
 def _second_custodian(world: World) -> Party:
     """Another case manager, for who speaks German in Wallonia."""
     other = world.party()
-    [known] = [s for s in world.operator.get("HealthcareService?_count=50").entries if s["id"].endswith("be-wal")]
+    [known] = [s for s in world.operator.get("HealthcareService?_count=500").entries if s["id"].endswith("be-wal")]
     language = {"coding": [{"system": "urn:ietf:bcp:47", "code": "de"}]}
     service = {**known, "id": "m-case-management-de", "providedBy": {"reference": other.reference}}
     assert world.operator.put({**service, "communication": [language]}).status in {200, 201}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -31,6 +32,8 @@ _QUIETLY = (
     "--disable-component-update",
     "--disable-sync",
 )
+# The viewer reckons its days here.
+ZONE = ZoneInfo("Europe/Brussels")
 MARKUP = "<script>document.title='taken'</script><b>Zwaar</b> & \"druk\""
 
 
@@ -139,7 +142,7 @@ def _with_people(ward: Ward) -> Ward:
 
 
 def _refer(ward: Ward, hosp: Party, person: Person, *, due_in_days: int = 7, description: str | None = None) -> None:
-    bundle = referral(dates.now(), person, Parties(), due_in_days=due_in_days)
+    bundle = referral(dates.now().astimezone(ZONE), person, Parties(), due_in_days=due_in_days)
     for entry in bundle["entry"]:
         if description and entry["resource"]["resourceType"] == "Task":
             entry["resource"]["description"] = description
@@ -218,7 +221,7 @@ def _order_speech_therapy(hosp: Party, patient: str, plan: str) -> None:
             "basedOn": [{"reference": plan}],
             "requester": {"reference": hosp.reference},
             "owner": {"reference": OUT.reference},
-            "restriction": {"period": {"end": (dates.now().date()).isoformat()}},
+            "restriction": {"period": {"end": dates.now().astimezone(ZONE).date().isoformat()}},
         }
     )
     assert task.status == 201, task.body

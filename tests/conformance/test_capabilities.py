@@ -103,7 +103,8 @@ def test_declared_reading_works(world: World, hospital: Party, case: Case, state
     assert party.read(f"{place}/_history/1")["id"] == resource["id"]
     assert resource["id"] in [each["id"] for each in party.get(f"{place}/_history").entries]
     assert [each["id"] for each in party.get(f"{type_name}?_id={resource['id']}").entries] == [resource["id"]]
-    assert party.get(f"{type_name}/_history?_count=1").body["type"] == "history"
+    since = f"_since={resource['meta']['lastUpdated']}&_count=500"
+    assert resource["id"] in [each["id"] for each in party.get(f"{type_name}/_history?{since}").entries]
     form = {"Content_Type": "application/x-www-form-urlencoded"}
     posted = party.ask("POST", f"{type_name}/_search", f"_id={resource['id']}".encode(), **form)
     assert [each["id"] for each in posted.entries] == [resource["id"]]
@@ -131,10 +132,15 @@ def test_declared_writing_works_and_undeclared_is_refused(
     writer = world.custodian if type_name == "CareTeam" else hospital
 
     assert (writer.put(changed).status == 200) is ("update" in offered)
-    language = [{"op": "test", "path": "/id", "value": resource["id"]}]
     version = hospital.get(place).headers.get("ETag", 'W/"1"')
+    language = [{"op": "test", "path": "/id", "value": resource["id"]}]
+    if type_name not in OF_A_CASE:
+        assert "update" not in offered or hospital.read(place)["language"] == "nl"
+        language.append({"op": "add", "path": "/language", "value": "fr"})
     patched = writer.ask("PATCH", place, language, Content_Type="application/json-patch+json", If_Match=version)
     assert (patched.status == 200) is ("patch" in offered), patched.body
+    if "patch" in offered and type_name not in OF_A_CASE:
+        assert (hospital.read(place)["language"], hospital.read(f"{place}/_history/2")["language"]) == ("fr", "nl")
     condition = f"{type_name}?_id={resource['id']}"
     current = hospital.read(place) if type_name != "AuditEvent" else changed
     assert (writer.ask("PUT", condition, current).status == 200) is declared(statement, type_name)["conditionalUpdate"]
@@ -183,11 +189,16 @@ def test_declared_reverse_includes_work(hospital: Party, statement: Resource, ty
     assert reply.status == 200, reply.body
 
 
-def test_the_declared_compartment_works(hospital: Party, statement: Resource) -> None:
+def test_the_declared_compartment_works(hospital: Party, case: Case, statement: Resource) -> None:
     assert statement["rest"][0]["compartment"] == ["http://hl7.org/fhir/CompartmentDefinition/patient"]
     for type_name in ALL:
         reply = hospital.get(f"Patient/none/{type_name}?_count=1")
         assert reply.status == (200 if type_name in patient_compartment() else 400), (type_name, reply.body)
+        assert reply.status == 400 or reply.entries == []
+    for name in ("task", "order", "plan", "team", "consent", "condition"):
+        reference = getattr(case, name)
+        found = hospital.get(f"{case.patient}/{reference.partition('/')[0]}").entries
+        assert [f"{each['resourceType']}/{each['id']}" for each in found] == [reference]
 
 
 @pytest.mark.parametrize("type_name", ALL)

@@ -69,9 +69,12 @@ class Served:
             return False
 
     def kill(self) -> None:
-        """Kill its processes, all at once, in the middle of whatever they do."""
+        """Kill its processes, all at once, in the middle of whatever they do.
+
+        The one that watches the others first: it would report their end, and replace them.
+        """
         assert self.process is not None
-        for each in [*children_of(self.process.pid), self.process.pid]:
+        for each in [self.process.pid, *children_of(self.process.pid)]:
             os.kill(each, signal.SIGKILL)
         self.process.wait()
 

@@ -118,6 +118,28 @@ def test_the_server_comes_back_after_it_was_killed(served: Served) -> None:
     served.start()
 
 
+def test_a_process_that_was_born_as_its_server_died_ends_too() -> None:
+    story = """
+import multiprocessing, os, signal, time
+from fhir_server.cli import running
+
+def be_born():
+    while os.getppid() == multiprocessing.parent_process().pid:
+        time.sleep(0.01)
+    running.FACTORY = "builtins.dict"
+    running.application()
+    print("serves", flush=True)
+    time.sleep(3600)
+
+if __name__ == "__main__":
+    multiprocessing.get_context("fork").Process(target=be_born).start()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    told = subprocess.run([sys.executable, "-c", story], stdout=subprocess.PIPE, timeout=SECONDS).stdout
+
+    assert told in {b"serves\n", b""}, "and nobody holds the pipe any more"
+
+
 def test_two_servers_on_one_folder_share_one_database(served: Served) -> None:
     served.start()
     second = Served(served.folder)

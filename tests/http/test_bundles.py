@@ -143,6 +143,58 @@ def test_reads_and_searches_see_the_writes_whatever_their_order(hosp: Party) -> 
     assert "resource" not in entries[5]
 
 
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_an_entry_may_ask_for_headers_alone_or_for_what_is_new(hosp: Party, kind: str) -> None:
+    made = hosp.post(minimal("Patient")).body
+    place = f"Patient/{made['id']}"
+
+    reply = hosp.transact(
+        bundle(
+            {"request": {"method": "HEAD", "url": place}},
+            get(place, ifModifiedSince=made["meta"]["lastUpdated"]),
+            get(place, ifModifiedSince="2020-01-01T00:00:00+01:00"),
+            {"request": {"method": "HEAD", "url": f"Patient?_id={made['id']}&_format=json"}},
+            kind=kind,
+        )
+    )
+
+    assert statuses(reply) == ["200", "304", "200", "200"]
+    assert ["resource" in entry for entry in reply.body["entry"]] == [False, False, True, False]
+    assert reply.body["entry"][0]["response"]["etag"] == 'W/"1"'
+
+
+def test_a_reference_to_a_version_of_what_is_created_gets_the_version_that_it_has_here(hosp: Party) -> None:
+    elsewhere, value, patient = "https://elsewhere.example/fhir", uuid.uuid4().hex, urn()
+    known = minimal("Patient", identifier=[{"system": "urn:b", "value": value}])
+    first = hosp.post(known).body
+    hosp.put({**first, "active": True})
+
+    reply = hosp.transact(
+        bundle(
+            post(minimal("Patient"), f"{elsewhere}/Patient/7"),
+            post(flag("Patient/7/_history/3"), f"{elsewhere}/Flag/1"),
+            post(flag(f"{elsewhere}/Patient/7/_history/3")),
+            post(known, patient, ifNoneExist=f"identifier=urn:b|{value}"),
+            post(flag(f"{patient}/_history/9")),
+        )
+    )
+
+    assert reply.status == 200, reply.body
+    places = [entry["response"]["location"].split("/")[-3] for entry in reply.body["entry"]]
+    subjects = [hosp.read(f"Flag/{places[position]}")["subject"]["reference"] for position in (1, 2, 4)]
+    assert subjects == [f"Patient/{places[0]}/_history/1"] * 2 + [f"Patient/{first['id']}/_history/2"]
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [({"colour": "red"}, "Bundle.colour"), ({"total": 1}, "Bundle"), ({"link": "x"}, "Bundle.link")],
+)
+def test_what_is_wrong_around_the_entries_is_told(hosp: Party, more: Resource, path: str) -> None:
+    reply = hosp.transact({**bundle(get("Patient?_count=1")), **more})
+
+    assert (reply.status, reply.paths) == (400, {path})
+
+
 def test_a_read_that_fails_undoes_the_writes(hosp: Party) -> None:
     value = uuid.uuid4().hex
     patient = f"Patient/{hosp.post(minimal('Patient')).body['id']}"

@@ -80,7 +80,7 @@ store.close()
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_process_makes_a_client_of_its_own(mongo_url: str, name: str) -> None:
-    subprocess.run([sys.executable, "-W", "error", "-c", FORKING, mongo_url, name], check=True, timeout=30)
+    subprocess.run([sys.executable, "-W", "error", "-c", FORKING, mongo_url, name], check=True, timeout=120)
 
 
 def _when_a_majority_has_it(store: MongoStore) -> Stored | None:

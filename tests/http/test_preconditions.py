@@ -1,0 +1,191 @@
+"""If-Match, If-None-Match, If-Modified-Since, If-None-Exist: every form that HTTP and R4 allow, and what is refused."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from fhir_server.fhir.json import Resource
+from tests.minimal import minimal
+from tests.world import Party, World
+
+
+@pytest.fixture
+def hosp(world: World) -> Party:
+    """A hospital."""
+    return world.hospital()
+
+
+def identified(type_name: str, value: str, **more: object) -> Resource:
+    return minimal(type_name, identifier=[{"system": "urn:pre", "value": value}], **more)
+
+
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"])
+def test_a_date_is_understood_in_each_of_the_three_forms_of_http(hosp: Party, form: str) -> None:
+    made = hosp.post(minimal("Patient"))
+    place = f"Patient/{made.body['id']}"
+    written = parsedate_to_datetime(made.headers["Last-Modified"])
+
+    at_once = hosp.get(place, If_Modified_Since=written.strftime(form))
+    before = hosp.get(place, If_Modified_Since=(written - timedelta(seconds=1)).strftime(form))
+
+    assert (at_once.status, at_once.raw, before.status) == (304, b"", 200)
+
+
+def test_what_is_no_date_of_http_asks_nothing(hosp: Party) -> None:
+    place = f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+
+    for stated in ("yesterday", datetime.now(UTC).isoformat(), "2999"):
+        assert hosp.get(place, If_Modified_Since=stated).status == 200
+
+
+def test_a_version_is_known_by_any_etag_of_a_list(hosp: Party) -> None:
+    place = f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+
+    for stated in ('W/"1"', '"1"', '"7", W/"1"', "*"):
+        for method in ("GET", "HEAD"):
+            reply = hosp.ask(method, place, If_None_Match=stated)
+            assert (reply.status, reply.headers["ETag"]) == (304, 'W/"1"'), stated
+    for stated in ('"x"', 'W/"2"', '"11"'):
+        assert hosp.get(place, If_None_Match=stated).status == 200, stated
+
+
+@pytest.mark.parametrize("stated", ['W/"1"', '"1"', "1", '"9", W/"1"', "*", ' W/"1" '])
+def test_a_change_may_name_its_version_in_every_form(hosp: Party, stated: str) -> None:
+    patient = hosp.post(minimal("Patient")).body
+
+    assert hosp.put({**patient, "active": True}, If_Match=stated).status == 200
+
+
+@pytest.mark.parametrize(
+    ("stated", "status", "rule"),
+    [
+        ('W/"2"', 412, "version-stale"),
+        ('"2", "3"', 412, "version-stale"),
+        ('W/"99999999999"', 412, "version-stale"),
+        ('"abc"', 412, "version-stale"),
+        ("abc", 400, None),
+        ('"1', 400, None),
+        ("", 400, None),
+    ],
+)
+def test_any_other_version_refuses_the_change(hosp: Party, stated: str, status: int, rule: str | None) -> None:
+    patient = hosp.post(minimal("Patient")).body
+    patch = [{"op": "add", "path": "/active", "value": True}]
+
+    changed = hosp.put({**patient, "active": True}, If_Match=stated)
+    patched = hosp.ask(
+        "PATCH", f"Patient/{patient['id']}", patch, Content_Type="application/json-patch+json", If_Match=stated
+    )
+
+    assert (changed.status, patched.status) == (status, status)
+    assert changed.rules == patched.rules == ({rule} if rule else set())
+    assert hosp.read(f"Patient/{patient['id']}")["meta"]["versionId"] == "1"
+
+
+def test_any_version_is_no_version_for_what_is_changed_on_one(world: World, hosp: Party) -> None:
+    case = world.case(hosp, world.party())
+    goal = hosp.post(
+        minimal("Goal", subject={"reference": case.patient}, description={"text": "walk"}, lifecycleStatus="active")
+    )
+    assert goal.status == 201, goal.body
+    unsaid = {**goal.body, "meta": {"tag": [{"system": "urn:pre", "code": "a"}]}}
+
+    assert hosp.put(unsaid, If_Match="*").rules == {"version-required"}
+    assert hosp.put(unsaid, If_Match=goal.headers["ETag"]).status == 200
+
+
+def test_what_was_deleted_has_no_version_that_any_would_match(hosp: Party) -> None:
+    made = hosp.post(minimal("List")).body
+    hosp.ask("DELETE", f"List/{made['id']}")
+    again = {name: value for name, value in made.items() if name != "meta"}
+
+    assert hosp.put(again, If_Match="*").rules == {"version-stale"}
+    assert hosp.put(again, If_Match='"1"').rules == {"version-stale"}
+    assert hosp.put(again, If_None_Match="*").status == 201
+
+
+def test_a_write_that_must_be_the_first_changes_nothing(hosp: Party) -> None:
+    made = hosp.post(minimal("List")).body
+    place, patch = f"List/{made['id']}", [{"op": "add", "path": "/title", "value": "b"}]
+    as_patch = {"Content_Type": "application/json-patch+json"}
+
+    for stated in ("*", 'W/"1"'):
+        for reply in (
+            hosp.put({**made, "title": "b"}, If_None_Match=stated),
+            hosp.ask("PATCH", place, patch, If_None_Match=stated, **as_patch),
+            hosp.ask("DELETE", place, If_None_Match=stated),
+            hosp.transact(
+                {
+                    "resourceType": "Bundle",
+                    "type": "transaction",
+                    "entry": [{"resource": made, "request": {"method": "PUT", "url": place, "ifNoneMatch": stated}}],
+                }
+            ),
+        ):
+            assert (reply.status, reply.rules) == (412, {"version-exists"}), stated
+    assert hosp.put({**made, "title": "b"}, If_None_Match='W/"7"').status == 200
+
+
+def test_the_operator_creates_under_an_id_that_must_be_free(world: World) -> None:
+    flag = {**minimal("Patient"), "id": f"free-{uuid.uuid4().hex}"}
+
+    assert world.operator.put(flag, If_None_Match="*").status == 201
+    assert world.operator.put({**flag, "active": True}, If_None_Match="*").status == 412
+
+
+def test_a_condition_may_begin_with_its_own_type_and_with_no_other(hosp: Party) -> None:
+    value = uuid.uuid4().hex
+    made = hosp.post(identified("Group", value))
+
+    for stated in (f"identifier=urn:pre|{value}", f"?identifier=urn:pre|{value}", f"Group?identifier=urn:pre|{value}"):
+        assert hosp.post(identified("Group", value), If_None_Exist=stated).body["id"] == made.body["id"], stated
+    for stated in (f"Patient?identifier=urn:pre|{value}", f"https://other.example/Group?identifier=urn:pre|{value}"):
+        refused = hosp.post(identified("Group", value), If_None_Exist=stated)
+        assert (refused.status, refused.rules) == (400, {"condition"}), stated
+
+
+def test_a_question_mark_in_a_value_begins_no_condition(hosp: Party) -> None:
+    value = f"{uuid.uuid4().hex}?identifier=other"
+    hosp.post(identified("Group", "other"))
+
+    first = hosp.post(identified("Group", value), If_None_Exist=f"identifier=urn:pre|{value}")
+    second = hosp.post(identified("Group", value), If_None_Exist=f"identifier=urn:pre|{value}")
+
+    assert (first.status, second.status) == (201, 200)
+    assert first.body["id"] == second.body["id"]
+
+
+def test_an_update_whose_condition_matches_nothing_has_no_version_to_match(hosp: Party) -> None:
+    value = uuid.uuid4().hex
+    place = f"Group?identifier=urn:pre|{value}"
+
+    for stated in ('W/"1"', "*"):
+        reply = hosp.ask("PUT", place, identified("Group", value), If_Match=stated)
+        assert (reply.status, reply.rules) == (412, {"version-stale"})
+    assert hosp.get(place).entries == []
+
+
+def test_a_deletion_may_be_repeated_by_who_lost_its_answer(world: World, hosp: Party) -> None:
+    made = hosp.post(minimal("List")).body
+    place = f"List/{made['id']}"
+    deleted = hosp.ask("DELETE", place)
+
+    again = hosp.ask("DELETE", place)
+
+    assert (deleted.status, again.status, again.headers["ETag"]) == (204, 204, deleted.headers["ETag"])
+    assert hosp.ask("DELETE", place, If_Match=deleted.headers["ETag"]).status == 204
+    assert hosp.ask("DELETE", place, If_Match='W/"1"').status == 412
+    assert len(hosp.get(f"{place}/_history").body["entry"]) == 2
+    assert world.party().ask("DELETE", place).status == 404
+    assert hosp.ask("DELETE", "List/never-there").status == 404
+
+
+def test_what_the_operator_deleted_is_not_deleted_again_by_who_may_not(world: World, hosp: Party) -> None:
+    place = f"Practitioner/{world.operator.post(minimal('Practitioner')).body['id']}"
+    assert world.operator.ask("DELETE", place).status == 204
+    assert hosp.get(place).status == 410
+
+    assert hosp.ask("DELETE", place).status == 403
+    assert world.operator.ask("DELETE", place).status == 204
