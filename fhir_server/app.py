@@ -25,6 +25,7 @@ from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.ids import new_id
 from fhir_server.fhir.json import decode
 from fhir_server.fhir.reference import parse_reference
+from fhir_server.interactions.second_looks import SecondLooks
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Services
 from fhir_server.operations.table import PERFORMERS
@@ -147,11 +148,14 @@ def web(parts: Parts) -> Flask:
 
 
 def run_worker(settings: Settings, stop: threading.Event | None = None) -> None:
-    """Deliver notifications, index by new search parameters, settle the audit of the dead, until told to end."""
+    """Deliver notifications, index by new search parameters, settle the audit of the dead, look at deletes again, until
+    told to end."""
     parts = build(settings)
     indexing = Reindexing(Connection(settings.mongodb_url, settings.database))
     ending = stop or threading.Event()
-    for name, keep_up in (("indexing", indexing.keep_up), ("audit", parts.store.keep_audit_settled)):
+    looks = SecondLooks(parts.services)
+    beside = (("indexing", indexing.keep_up), ("audit", parts.store.keep_audit_settled), ("deletes", looks.keep_up))
+    for name, keep_up in beside:
         threading.Thread(target=keep_up, args=(ending,), name=name, daemon=True).start()
     worker.main(
         parts.store,

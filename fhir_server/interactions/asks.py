@@ -20,7 +20,7 @@ class Ask:
     """One asked write. `full_url` is what other entries of its Bundle call it, `place` where it stands there.
 
     A `condition` stands for the id that an update, patch or delete does not know; `nothing` says that it is a delete
-    whose condition matched nothing.
+    whose condition matched nothing. `reason` goes into the audit where the server itself asks.
     """
 
     interaction: str
@@ -36,6 +36,7 @@ class Ask:
     condition: Condition | None = None
     nothing: bool = False
     if_none_match: str | None = None
+    reason: str | None = None
 
     @property
     def reference(self) -> str:

@@ -250,7 +250,7 @@ class Gate:
                 entities,
                 each.stored.stamp.patient,
                 query=said(each.ask.type, each.ask.condition) if each.ask.condition else None,
-                reason=self.reasons.get(each.stored.reference, each.outcome),
+                reason=each.ask.reason or self.reasons.get(each.stored.reference, each.outcome),
             )
             event = audit_event(self.services.new_id(), self.working.moment, self.actor, occurrence)
             self.tx.record([event], Stamp(patient=each.stored.stamp.patient, plans=each.stored.stamp.plans))

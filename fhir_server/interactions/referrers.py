@@ -16,11 +16,12 @@ from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.references import DELETED_BY_CLIENTS, turn_at
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import WorkingSet
+from fhir_server.store.contract import Deletion
 
 MOST_NAMED = 10
 
 # The audit goes on naming what is gone.
-_REFERRING = tuple(sorted(set(TYPES) - {"AuditEvent"}))
+REFERRING = tuple(sorted(set(TYPES) - {"AuditEvent"}))
 
 
 def check_referrers(deletes: Sequence[Ask], working: WorkingSet, services: Services) -> None:
@@ -31,6 +32,8 @@ def check_referrers(deletes: Sequence[Ask], working: WorkingSet, services: Servi
     for ask in deletes:
         if ask.type in DELETED_BY_CLIENTS:
             working.tx.guard(turn_at(ask.reference))
+        else:
+            working.tx.look_again(_deletion(ask, working))
     referring = _referring(asked, working)
     for ask in deletes:
         named = sorted(reference for reference, targets in referring.items() if ask.reference in targets)
@@ -38,12 +41,17 @@ def check_referrers(deletes: Sequence[Ask], working: WorkingSet, services: Servi
             raise ask.located(StillReferred(_told(ask, named, working), ask.type, "still-referred"))
 
 
+def _deletion(ask: Ask, working: WorkingSet) -> Deletion:
+    """What is to be looked at again, since whoever refers to it at this moment takes no turn."""
+    before, actor = working.pending[ask.reference].before, working.actor
+    version = before.version + 1 if before else 1
+    return Deletion(ask.reference, version, actor.organization, actor.person, actor.client_id)
+
+
 def _referring(deleted: Sequence[str], working: WorkingSet) -> Mapping[str, frozenset[str]]:
     """What each resource that stays refers to, as it will be; a resource may refer to itself."""
     limit = MOST_NAMED + len(working.pending)
-    stored = [
-        each for each in working.tx.referrers(deleted, _REFERRING, limit) if each.reference not in working.pending
-    ]
+    stored = [each for each in working.tx.referrers(deleted, REFERRING, limit) if each.reference not in working.pending]
     found = {each.reference: _targets(each.resource()) for each in stored}
     changed = {reference: pending.after for reference, pending in working.pending.items()}
     return found | {reference: _targets(after) for reference, after in changed.items() if after is not None}

@@ -141,6 +141,17 @@ class OwnParameter:
 
 
 @dataclass(frozen=True)
+class Deletion:
+    """A delete that is looked at again: `Type/id`, the version that it made, and who asked for it."""
+
+    reference: str
+    version: int
+    organization: str | None
+    person: str | None
+    client_id: str | None
+
+
+@dataclass(frozen=True)
 class Foreseen:
     """What a write will surely ask for, so that a store may read it by one command before the transaction begins.
 
@@ -297,6 +308,12 @@ class Transaction(Reading, Protocol):
     def announce(self, entries: Sequence[dict[str, Any]]) -> None:
         """Put entries into the outbox."""
 
+    def look_again(self, deletion: Deletion) -> None:
+        """Remember that a delete of this write is to be looked at again."""
+
+    def looked_at(self, deletion: Deletion) -> None:
+        """Forget that a delete is to be looked at again."""
+
     def own_parameters(self) -> list[OwnParameter]:
         """The operator's search parameters; who asks for them to change them takes a turn at it."""
 
@@ -321,6 +338,9 @@ class Store(Reading, Protocol):
         `work` must be repeatable. Raises VersionConflict when it never gets through, Unavailable when the database
         does not answer.
         """
+
+    def deletions(self) -> list[Deletion]:
+        """The deletes that are to be looked at again."""
 
     def explain(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Explained:
         """How the first page of the query is found. Raises TooCostly, like the search itself."""

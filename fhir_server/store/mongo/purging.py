@@ -21,6 +21,7 @@ from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.audit_events import audit_document
 from fhir_server.store.mongo.connection import DURABLE, Connection, asking, refusal
+from fhir_server.store.mongo.deletions import DELETIONS
 from fhir_server.store.mongo.documents import (
     AUDIT_EVENTS,
     CIRCLES,
@@ -177,7 +178,7 @@ class MongoPurges(PurgeReading):
         if notes:
             self._collection(PURGED).bulk_write(notes, session=session)
 
-    def _remove(self, references: Iterable[str], session: ClientSession | None = None) -> None:
+    def _remove(self, references: Sequence[str], session: ClientSession | None = None) -> None:
         """History first: what is still current is found again when this is cut off."""
         ids: dict[str, list[str]] = defaultdict(list)
         versions = []
@@ -188,6 +189,7 @@ class MongoPurges(PurgeReading):
             versions.append(DeleteMany({"_id": span}))
         if versions:
             self._collection(HISTORY).bulk_write(versions, session=session)
+        self._collection(DELETIONS).delete_many({"reference": {"$in": [*references]}}, session=session)
         for type_name, some in ids.items():
             rescue(self._collection, type_name, some, session)
             self._collection(type_name).bulk_write([DeleteOne({"_id": id}) for id in some], session=session)

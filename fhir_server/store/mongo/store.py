@@ -19,10 +19,11 @@ from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Explained, Foreseen, Result, Transaction
+from fhir_server.store.contract import Deletion, Explained, Foreseen, Result, Transaction
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking
 from fhir_server.store.mongo.contained import gather_contained, mark_empty
+from fhir_server.store.mongo.deletions import DELETIONS, deletions_in
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX
 from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.full_text import gather_words
@@ -41,7 +42,7 @@ from fhir_server.store.mongo.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
-_OWN_COLLECTIONS = (CIRCLES, DEFINITIONS, GUARDS, HISTORY, MOVES, OUTBOX, PURGED, PURGES, REINDEXING)
+_OWN_COLLECTIONS = (CIRCLES, DEFINITIONS, DELETIONS, GUARDS, HISTORY, MOVES, OUTBOX, PURGED, PURGES, REINDEXING)
 _OWN_INDEXES = {
     CIRCLES: [
         IndexModel([("patient", ASCENDING), ("_id", ASCENDING)]),
@@ -204,6 +205,11 @@ class MongoStore(MongoReading):
     def look_after_audit(self) -> None:
         """From now on carry on what this process and dead ones left in the journal; for the start of a server."""
         self._reading_audit.begin()
+
+    def deletions(self) -> list[Deletion]:
+        """The deletes that are to be looked at again."""
+        with asking(self._seconds):
+            return deletions_in(self._collection(DELETIONS))
 
     def explain(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Explained:
         """How the first page of the query is found. Raises TooCostly, like the search itself."""

@@ -16,11 +16,12 @@ from pymongo.errors import DuplicateKeyError
 from fhir_server.fhir.errors import TooLarge, VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Circle, OwnParameter, Stored
+from fhir_server.store.contract import Circle, Deletion, OwnParameter, Stored
 from fhir_server.store.mongo import own_parameters, sending
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.audit_events import audit_document
 from fhir_server.store.mongo.connection import Connection, asking
+from fhir_server.store.mongo.deletions import DELETIONS, deletion_document, forget
 from fhir_server.store.mongo.documents import (
     AUDIT_EVENTS,
     GUARDS,
@@ -151,6 +152,16 @@ class MongoTransaction(ReadingWithin):
     def announce(self, entries: Sequence[dict[str, Any]]) -> None:
         """Put entries into the outbox."""
         self._appends[OUTBOX].extend(dict(entry) for entry in entries)
+
+    def look_again(self, deletion: Deletion) -> None:
+        """Remember that a delete of this write is to be looked at again."""
+        self._appends[DELETIONS].append(deletion_document(deletion))
+
+    def looked_at(self, deletion: Deletion) -> None:
+        """Forget that a delete is to be looked at again."""
+        self._sent = True
+        with asking(self._seconds):
+            forget(self._collection(DELETIONS), deletion, self._session)
 
     def own_parameters(self) -> list[OwnParameter]:
         """The operator's search parameters; who asks takes the next turn at them."""
