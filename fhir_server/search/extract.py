@@ -15,6 +15,7 @@ knows them anyway.
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from fhir_server.definitions.search_parameters import (
@@ -72,7 +73,7 @@ def _always(given: _Found) -> dict[str, Any]:
     return {
         "t": _terms(given),
         "d": {parameter.code: _ranges(values) for parameter, values in given if parameter.type == "date"},
-        "s": {parameter.code: _texts(values) for parameter, values in given if parameter.type == "string"}
+        "s": {parameter.code: _texts(parameter, values) for parameter, values in given if parameter.type == "string"}
         | _words(given),
     }
 
@@ -132,9 +133,11 @@ def _ranges(values: _Values) -> list[dict[str, int]]:
     return [{"lo": found[0], "hi": found[1]} for found in ranges if found]
 
 
-def _texts(values: _Values) -> dict[str, list[str]]:
+def _texts(parameter: SearchParameter, values: _Values) -> dict[str, list[str]]:
     exact = _unique(text for datatype, value in values for text in string.texts_of(datatype, value))
-    return {"f": _unique(folded for text in exact if (folded := fold(text))), "x": exact}
+    element = parameter.paths[0].steps[-1].name
+    endings = (text for datatype, value in values for text in string.endings_of(datatype, value, element))
+    return {"f": _unique(text for text in chain(map(fold, exact), endings) if text), "x": exact}
 
 
 def _words(given: _Found) -> dict[str, Any]:

@@ -5,13 +5,16 @@ https://hl7.org/fhir/R4/search_filter.html
     given eq "peter" and not (birthdate ge 2014-10-10 or general-practitioner.name co "jans")
 
 `and` and `or` have the same rank and are read from left to right; parentheses say otherwise. A path is a search
-parameter, or a chain of them (`subject.name`, `subject:Patient.name`). What cannot be read is refused with its place.
+parameter, or a chain of them (`subject.name`, `subject:Patient.name`). Where it leads on, what it leads to may be
+filtered (`performer[active eq true].name`), so that both are said of the same. What cannot be read is refused with its
+place.
 """
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import NoReturn
 
 from fhir_server.definitions.search_parameters import SearchParameter
@@ -24,8 +27,7 @@ from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Join, Not,
 MOST_TESTS = 64
 MOST_NESTED = 16
 
-_PATH = re.compile(r"[A-Za-z_][\w-]*(?::[A-Z]\w*)?(?:\.[A-Za-z_][\w-]*(?::[A-Z]\w*)?)*")
-_LINK = re.compile(r"(?P<code>[\w-]+)(?::(?P<type>\w+))?(?:\.(?P<rest>.+))?")
+_LINK = re.compile(r"(?P<code>[A-Za-z_][\w-]*)(?::(?P<type>[A-Z]\w*))?")
 _WORD = re.compile(r"[a-z]+")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BARE = re.compile(r"[^\s)\]]+")
@@ -44,20 +46,49 @@ def filter_condition(asking: Asking, text: str) -> Condition:
     return _Reader(asking, text).whole()
 
 
-class _Reader:
-    """Reads one expression from its beginning to its end."""
+@dataclass(frozen=True)
+class _Link:
+    """One parameter of a path, with the type and the filter that are stated of what it leads to."""
 
-    def __init__(self, asking: Asking, text: str) -> None:
+    code: str
+    type: str | None
+    filtered: Callable[[Asking], Condition] | None
+
+
+class _Unread(MalformedRequest):
+    """What could not be read, told with its place."""
+
+
+class _NotServed(_Unread, NotServed):
+    """The same of what this server does not have."""
+
+
+class _Reader:
+    """Reads one expression from its beginning to its end; a filter on the way from where it begins in the text."""
+
+    def __init__(
+        self, asking: Asking, text: str, at: int = 0, nested: int = 0, tests: Iterator[int] | None = None
+    ) -> None:
         self._asking = asking
         self._text = text
-        self._at = 0
-        self._tests = 0
-        self._nested = 0
+        self._at = at
+        self._nested = nested
+        # Counted together: a filter on the way is read once for each type that it may lead to.
+        self._tests = tests or count(1)
 
     def whole(self) -> Condition:
         found = self._expression()
         if self._at < len(self._text):
             self._refuse("'and', 'or' or the end should stand here")
+        return found
+
+    def bracketed(self) -> Condition:
+        """The filter that a bracket closes."""
+        if self._nested > MOST_NESTED:
+            self._refuse(f"parentheses stand at most {MOST_NESTED} deep")
+        found = self._expression()
+        if not self._text.startswith("]", self._at):
+            self._refuse("']' should stand here")
         return found
 
     def _expression(self) -> Condition:
@@ -90,23 +121,51 @@ class _Reader:
         return found
 
     def _test(self) -> Condition:
-        begin, path = self._at, self._match(_PATH, "a search parameter should stand here")
-        if self._text.startswith("[", self._at):
-            self._refuse("a filter on the way, name[filter].name, is not served", NotServed)
+        begin, path = self._at, self._path()
         self._match(_GAP, "a space should stand here")
         at, operator = self._at, self._match(_WORD, f"an operator should stand here, such as {', '.join(_OPERATORS)}")
         if operator not in _OPERATORS:
             self._refuse(f"{operator!r} is no operator; there are {', '.join(_OPERATORS)}", at=at)
         self._match(_GAP, "a space should stand here")
         value = self._value()
-        self._tests += 1
-        if self._tests > MOST_TESTS:
+        if next(self._tests) > MOST_TESTS:
             self._refuse(f"there are more than {MOST_TESTS} comparisons", at=begin)
         try:
             return _condition(self._asking, path, operator, value)
+        except _Unread:
+            raise
         except MalformedRequest as refusal:
-            kind = NotServed if isinstance(refusal, NotServed) else MalformedRequest
-            self._refuse(refusal.issues[0].diagnostics, kind, at=begin)
+            self._refuse(refusal.issues[0].diagnostics, served=not isinstance(refusal, NotServed), at=begin)
+
+    def _path(self) -> list[_Link]:
+        links: list[_Link] = []
+        while not links or self._follows("."):
+            begin, found = self._at, self._match(_LINK, "a search parameter should stand here")
+            code, _, type_name = found.partition(":")
+            links.append(_Link(code, type_name or None, self._on_the_way() if self._follows("[") else None))
+        if links[-1].type or links[-1].filtered:
+            self._refuse("a path that states a type or a filter goes on behind it", at=begin)
+        return links
+
+    def _on_the_way(self) -> Callable[[Asking], Condition]:
+        """What reads the filter that begins here for a type; it ends where its bracket is closed."""
+        begin, nested, text, tests = self._at, self._nested + 1, self._text, self._tests
+        while not self._follows("]"):
+            if self._at >= len(text):
+                self._refuse("this bracket is not closed", at=begin - 1)
+            if self._follows("["):
+                self._on_the_way()
+            elif text.startswith('"', self._at):
+                self._match(_QUOTED, "this text has no closing quote")
+            else:
+                self._at += 1
+        return lambda asking: _Reader(asking, text, begin, nested, tests).bracketed()
+
+    def _follows(self, sign: str) -> bool:
+        """Whether the sign stands here; if so, what is read next stands behind it."""
+        found = self._text.startswith(sign, self._at)
+        self._at += len(sign) * found
+        return found
 
     def _value(self) -> str:
         if not self._text.startswith('"', self._at):
@@ -140,27 +199,28 @@ class _Reader:
         match = _SPACE.match(self._text, self._at)
         self._at = match.end() if match else self._at
 
-    def _refuse(self, why: str, kind: type[MalformedRequest] = MalformedRequest, *, at: int | None = None) -> NoReturn:
+    def _refuse(self, why: str, *, served: bool = True, at: int | None = None) -> NoReturn:
+        kind = _Unread if served else _NotServed
         raise kind(f"'_filter', at character {(self._at if at is None else at) + 1}: {why.rstrip('.')}.")
 
 
-def _condition(asking: Asking, path: str, operator: str, value: str, links: int = 0) -> Condition:
+def _condition(asking: Asking, path: Sequence[_Link], operator: str, value: str, links: int = 0) -> Condition:
     """What one comparison says of the asked type, or through a chain of what its path leads to."""
-    link = _LINK.fullmatch(path)
-    if link is None or (link["type"] and not link["rest"]):
-        raise MalformedRequest(f"{path!r} is no path")
-    parameter = parameter_for(asking, link["code"])
-    if link["rest"] is None:
+    link, *rest = path
+    parameter = parameter_for(asking, link.code)
+    if not rest:
         return _compared(asking, parameter, operator, value)
     if links == MOST_LINKS:
         raise MalformedRequest(f"a path goes through at most {MOST_LINKS} resources")
     if parameter.type != "reference":
-        raise NotServed(f"{asking.type}.{parameter.code} is no reference, so {path!r} leads nowhere")
-    queries = tuple(
-        Query(each, filters=(_condition(replace(asking, type=each), link["rest"], operator, value, links + 1),))
-        for each in types_of_chain(parameter, link["type"], link["rest"], path)
-    )
-    return Join(parameter.code, queries)
+        told = ".".join(each.code for each in path)
+        raise NotServed(f"{asking.type}.{parameter.code} is no reference, so {told!r} leads nowhere")
+    queries = []
+    for each in types_of_chain(parameter, link.type, rest[0].code, ".".join(each.code for each in path)):
+        there = replace(asking, type=each)
+        filtered = (link.filtered(there),) if link.filtered else ()
+        queries.append(Query(each, filters=(*filtered, _condition(there, rest, operator, value, links + 1))))
+    return Join(parameter.code, tuple(queries))
 
 
 def _compared(asking: Asking, parameter: SearchParameter, operator: str, value: str) -> Condition:
@@ -237,6 +297,7 @@ _BY_TYPE: Mapping[str, Mapping[str, Making]] = {
         "co": _worded("contains"),
         "sw": _worded(None),
         "ew": _worded("ends"),
+        **{operator: _worded(operator) for operator in ("gt", "lt", "ge", "le")},
     },
     "token": {
         "eq": _equal,

@@ -9,21 +9,22 @@ narrative's first.
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NoReturn
 
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource
 from fhir_server.search.clauses import Asking, NotServed
 from fhir_server.search.folding import fold
-from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Text
+from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Not, Text
 
 WORDS = "words"
 """The type of a clause that asks for a word; its parameter is `_text` or `_content`."""
 
 MOST_WORDS = 2000
 MOST_ASKED = 32
+MOST_NESTED = 16
 LONGEST = 64
 
 _NARRATIVE, _ELSEWHERE = "n=", "c="
@@ -36,8 +37,9 @@ _MARKUP = re.compile(r"<[^>]*>")
 _TIME = re.compile(r"\d{4}(-\d\d){0,2}(T[\d:.+Z-]*)?")
 _ADDRESSES = {"id", "linkId", "profile", "reference", "system", "uri", "url"}
 _NO_WORDS = _ADDRESSES | {"data", "div", "hash", "lastUpdated", "resourceType", "versionId"}
-_ALTERNATIVES = re.compile(r",|\b(?:OR|or)\b")
-_NOT = re.compile(r"\bNOT\b")
+_SAID = re.compile(r'"[^"]*"?|[(),]|[^\s(),"]+')
+_OR, _AND, _NOT = frozenset({"OR", "or", ","}), frozenset({"AND", "and"}), "NOT"
+_ENDS = _OR | {")"}
 
 
 def words_of(resource: Resource) -> list[str]:
@@ -56,9 +58,10 @@ def beginnings_of(clause: Clause) -> list[str]:
 
 
 def words_condition(parameter: str, asking: Asking, text: str) -> Condition:
-    """All of the words, each by its beginning; alternatives stand between commas or the word OR.
+    """All of the words, each by its beginning; alternatives stand between commas or the word OR, and NOT says that
 
-    Raises NotServed for a type whose words are not kept, MalformedRequest for what this small language does not have.
+    what follows is not there: `(bone OR liver) metastases NOT lung`. Raises NotServed for a type whose words are not
+    kept, MalformedRequest for what this small language does not have.
     """
     if asking.type not in asking.full_text:
         kept = ", ".join(sorted(asking.full_text)) or "none"
@@ -66,22 +69,78 @@ def words_condition(parameter: str, asking: Asking, text: str) -> Condition:
             f"{parameter!r}: this server keeps no words of {asking.type}. The setting SAMEN_FULL_TEXT names the types "
             f"of which it does: {kept}."
         )
-    if any(character in text for character in '()"'):
+    return _Reader(parameter, text).whole()
+
+
+class _Reader:
+    """Reads words from the first to the last; words beside each other must all be there."""
+
+    def __init__(self, parameter: str, text: str) -> None:
+        self._parameter = parameter
+        self._text = text
+        self._left = [match[0] for match in _SAID.finditer(text)][::-1]
+        self._words = 0
+        self._nested = 0
+
+    def whole(self) -> Condition:
+        found = self._alternatives()
+        if self._left:
+            self._refuse("a bracket is closed that was not opened")
+        return found
+
+    def _alternatives(self) -> Condition:
+        found = [self._together()]
+        while self._left and self._left[-1] in _OR:
+            self._left.pop()
+            found.append(self._together())
+        return AnyOf(tuple(found))
+
+    def _together(self) -> Condition:
+        found: list[Condition] = []
+        while self._left and self._left[-1] not in _ENDS:
+            found += self._one(self._left.pop())
+        if not found:
+            self._refuse("a word should stand on each side of a bracket, a comma or OR")
+        return AllOf(tuple(found))
+
+    def _one(self, said: str) -> Sequence[Condition]:
+        """What one word, or one in brackets, asks; of a word without a letter nothing."""
+        if said in _AND:
+            return ()
+        if said == _NOT:
+            return (Not(self._negated()),)
+        return (self._bracketed(),) if said == "(" else self._clauses(said)
+
+    def _negated(self) -> Condition:
+        found = self._one(self._left.pop()) if self._left and self._left[-1] not in _ENDS else ()
+        if not found:
+            self._refuse("a word, or words in brackets, should stand after NOT")
+        return AllOf(tuple(found))
+
+    def _bracketed(self) -> Condition:
+        self._nested += 1
+        if self._nested > MOST_NESTED:
+            self._refuse(f"brackets stand at most {MOST_NESTED} deep")
+        found = self._alternatives()
+        if not self._left or self._left.pop() != ")":
+            self._refuse("a bracket is not closed")
+        self._nested -= 1
+        return found
+
+    def _clauses(self, said: str) -> Sequence[Condition]:
+        words = list(_split(said.strip('"')))
+        if '"' in said and len(words) != 1:
+            self._refuse("phrases are not understood, only words")
+        self._words += len(words)
+        if self._words > MOST_ASKED:
+            self._refuse(f"there are more than {MOST_ASKED} words")
+        return [Clause(self._parameter, WORDS, (Text(word, word),)) for word in words]
+
+    def _refuse(self, why: str) -> NoReturn:
         raise MalformedRequest(
-            f"{parameter!r} takes words, alternatives with OR between them; brackets and phrases are not understood, "
-            f"it was {text!r}."
+            f"{self._parameter!r}: {why}. It takes words, with OR, AND, NOT and brackets between them; it was "
+            f"{self._text!r}."
         )
-    alternatives = [_all_of(parameter, each) for each in _ALTERNATIVES.split(text)]
-    if not all(alternatives) or sum(map(len, alternatives)) > MOST_ASKED:
-        raise MalformedRequest(f"{parameter!r} takes 1 to {MOST_ASKED} words and none empty, it was {text!r}.")
-    return AnyOf(tuple(AllOf(each) for each in alternatives))
-
-
-def _all_of(parameter: str, text: str) -> tuple[Clause, ...]:
-    if _NOT.search(text):
-        raise MalformedRequest(f"{parameter!r} has no NOT; ask for the words that are there.")
-    words = [word for word in _split(text) if word != "and"]
-    return tuple(Clause(parameter, WORDS, (Text(word, word),)) for word in words)
 
 
 def _split(text: str) -> Iterator[str]:

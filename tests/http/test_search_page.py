@@ -55,7 +55,7 @@ def numbers(world: World) -> tuple[Party, dict[str, str]]:
             {"system": "urn:ids", "value": "a,b"},
         ],
         active=True,
-        name=[{"family": "Janssens", "given": ["Marie", "Louise"]}],
+        name=[{"family": "Janssens", "given": ["Marie", "Louise"]}, {"use": "maiden", "family": "Van den Berg"}],
         birthDate="1960-04-05",
         telecom=[{"system": "phone", "value": "+32 9 123.45.67"}],
         address=[{"city": "Gent"}],

@@ -276,7 +276,9 @@ def test_words_are_searched_where_they_are_kept_and_refused_elsewhere(hosp: Part
     assert ids(hosp.get(f"Procedure?_content=see {word}&patient={patient}&_sort=-date")) == [noted]
     refused = hosp.get(f"Observation?_content={word}")
     assert (refused.status, "SAMEN_FULL_TEXT" in refused.issues[0]["diagnostics"]) == (400, True)
-    assert hosp.get(f"Procedure?_text=({word})").status == 400
+    assert ids(hosp.get(f"Procedure?_text=(nothing OR {word}) NOT other")) == [narrated]
+    assert ids(hosp.get(f"Procedure?_content={word} NOT see")) == [narrated]
+    assert hosp.get(f'Procedure?_text="see {word}"').status == 400
 
 
 def test_words_that_are_hidden_find_nothing(hosp: Party, patient: str, world: World) -> None:

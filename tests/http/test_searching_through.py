@@ -269,6 +269,9 @@ def test_a_filter_goes_through_others_and_says_not(hosp: Party, unique: str) -> 
     assert found(f"not (patient.identifier eq {unique})") == [theirs]
     assert found(f"subject:Patient.identifier eq {unique} or subject re Patient/{other}") == sorted([mine, theirs])
     assert found(f"patient.identifier eq {unique} and subject re Patient/{other}") == []
+    assert found(f"patient[identifier eq {unique}].family eq F{unique}") == [mine]
+    assert found(f"patient[not (identifier eq {unique})].family eq F{unique}") == []
+    assert found(f'patient.family gt "F{unique}a" or patient.family lt "F{unique}a" and code eq {unique}') != []
     pages_of_both = pages(hosp, f"Observation?code={unique}&_filter={quote('not (status eq draft)')}&_count=1")
     assert sorted(id for page in pages_of_both for id in page) == sorted([mine, theirs])
 

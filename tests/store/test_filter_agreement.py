@@ -38,6 +38,7 @@ def apart(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[Database[dict[s
     mongo_client.drop_database(name)
 
 
+OF_TEXTS = ["eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"]
 RANGES = ["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
 words = texts.filter(lambda text: any(character.isalnum() for character in text))
 units = st.sampled_from(UNITS).filter(lambda unit: "|" not in unit)
@@ -68,7 +69,7 @@ ASKED = {
         present("due", "owner", "priority", "patient"),
     ),
     "Patient": st.one_of(
-        compared(["name", "family", "given", "address-city"], ["eq", "ne", "co", "sw", "ew"], quoted(words)),
+        compared(["name", "family", "given", "address-city"], OF_TEXTS, quoted(words)),
         compared(["birthdate", "death-date"], [*RANGES, "po"], st.sampled_from(DATES)),
         compared(["deceased", "active"], ["eq", "ne"], st.sampled_from(["true", "false"])),
         present("name", "deceased", "email"),
@@ -77,7 +78,7 @@ ASKED = {
         compared(["code", "value-concept"], ["eq", "ne"], quoted(asked_tokens)),
         compared(["value-quantity", "combo-value-quantity"], RANGES, amounts),
         compared(["value-quantity"], RANGES, st.builds("{}|http://unitsofmeasure.org|{}".format, amounts, units)),
-        compared(["value-string"], ["eq", "ne", "co", "sw", "ew"], quoted(words)),
+        compared(["value-string"], OF_TEXTS, quoted(words)),
         present("date", "value-string"),
     ),
     "RiskAssessment": compared(["probability"], RANGES, amounts) | present("probability"),

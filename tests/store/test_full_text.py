@@ -119,8 +119,14 @@ plans = st.fixed_dictionaries(
     optional={"text": st.fixed_dictionaries({"div": texts.map("<div>{}</div>".format)}), "title": texts},
 )
 words = st.sampled_from(["wheel", "wheelc", "ramp", "CAFÉ", "obrien", "x-y", "y", "nothing"])
-questions = st.lists(words, min_size=1, max_size=3).map(" ".join) | st.lists(words, min_size=1, max_size=2).map(
-    " OR ".join
+questions = st.recursive(
+    words,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map(" ".join),
+        st.builds("({} OR {})".format, inner, inner),
+        st.builds("{} NOT ({})".format, inner, inner),
+    ),
+    max_leaves=5,
 )
 
 

@@ -2,11 +2,13 @@
 
 https://hl7.org/fhir/R4/search.html#string
 
-A HumanName matches by each of its parts, by its text, and by given name and family name in either order; an Address
-by each of its parts. Of a text longer than 1,000 characters the beginning is searched.
+A HumanName matches by each of its parts, by each word of its family name, by its text, and by given name and family
+name in either order; an Address by each of its parts. Of a text longer than 1,000 characters the beginning is searched.
 """
 
+import operator
 from collections.abc import Callable, Iterator, Mapping
+from itertools import repeat
 from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter
@@ -16,6 +18,7 @@ from fhir_server.search.folding import fold
 from fhir_server.search.query import Text
 
 LONGEST = 1000
+MOST_PARTS = 8
 
 _NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
 _ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
@@ -41,6 +44,17 @@ def texts_of(datatype: str, value: Any) -> list[str]:
     return [text[:LONGEST] for text in _READERS[datatype](value) if isinstance(text, str) and text]
 
 
+def endings_of(datatype: str, value: Any, element: str) -> Iterator[str]:
+    """How a family name ends, from its second word and each further one: who is called Van den Berghe is sought by
+
+    Berghe, too.
+    """
+    family = value.get("family") if datatype == "HumanName" and isinstance(value, dict) else value
+    if isinstance(family, str) and (datatype == "HumanName" or element == "family"):
+        words = fold(family[:LONGEST]).split()[:MOST_PARTS]
+        yield from (" ".join(words[at:]) for at in range(1, len(words)))
+
+
 def sorted_by(datatype: str, value: Any) -> str:
     """The folded text by which a value is sorted: a name by family name first."""
     texts = [fold(text) for text in texts_of(datatype, value)]
@@ -53,9 +67,18 @@ def meets(modifier: str | None, asked: Text, folded: list[str], exact: list[str]
         return asked.asked in exact
     if modifier == "equal":
         return asked.folded in folded
-    if modifier == "contains":
-        return any(asked.folded in text for text in folded)
-    return any(text.endswith(asked.folded) if modifier == "ends" else text.startswith(asked.folded) for text in folded)
+    return any(map(_MEETS.get(modifier or "", str.startswith), folded, repeat(asked.folded)))
+
+
+_MEETS: Mapping[str, Callable[[str, str], bool]] = {
+    "contains": operator.contains,
+    "ends": str.endswith,
+    "gt": operator.gt,
+    "lt": operator.lt,
+    "ge": operator.ge,
+    "le": operator.le,
+}
+"""How a stored text meets an asked one, both folded; they are ordered by code points, as MongoDB does."""
 
 
 def _plain(value: Any) -> Iterator[Any]:

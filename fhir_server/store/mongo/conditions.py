@@ -215,6 +215,8 @@ def _texts(parameter: SearchParameter, modifier: str | None, asked: Text) -> Fil
         return {f"s.{parameter.code}.x": asked.asked}
     if modifier == "equal":
         return {f"s.{parameter.code}.f": asked.folded}
+    if modifier in _OPERATORS:
+        return {f"s.{parameter.code}.f": {_OPERATORS[modifier]: asked.folded}}
     pattern = _PATTERNS.get(modifier or "", beginning)
     return {f"s.{parameter.code}.f": pattern(asked.folded)}
 

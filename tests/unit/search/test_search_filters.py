@@ -80,6 +80,11 @@ def test_expressions_are_read_from_left_to_right(text: str, condition: object) -
         ('address-city co "(c)"', True),
         ("active eq false or not (family eq janssens)", True),
         ("active eq true and not (family eq peeters)", False),
+        ("given gt louisa", True),
+        ("given lt LOUIS", False),
+        ("given ge Zoe", False),
+        ("given le marie", True),
+        ("given lt a or given gt z", False),
     ],
 )
 def test_operators_say_what_their_parameter_has(text: str, met: bool) -> None:
@@ -109,6 +114,15 @@ def test_operators_say_what_their_parameter_has(text: str, met: bool) -> None:
         ("(" * 17 + "active eq true" + ")" * 17, r"at most 16 deep"),
         (" or ".join(["active eq true"] * 65), r"more than 64 comparisons"),
         (".".join(["link"] * 10) + " eq 1", r"."),
+        ("link[active eq true] eq 1", r"at character 1: a path that states a type or a filter goes on behind it"),
+        ("link:Patient eq 1", r"at character 1: a path that states a type or a filter goes on behind it"),
+        ("link[active eq true.name eq 1", r"at character 5: this bracket is not closed"),
+        ("link:Patient[active eq true x].name eq 1", r"at character 29: '\]' should stand here"),
+        ("link:Patient[active is 1].name eq 1", r"at character 21: 'is' is no operator"),
+        ("link:Patient[birthdate eq soon].name eq 1", r"at character 14: 'birthdate' is a date"),
+        ('link:Patient[name eq "].name eq 1', r"at character 22: this text has no closing quote"),
+        ("link:Patient[" * 17 + "active eq true" + "].active eq true" * 17, r"deep|at most 8 resources"),
+        ("link:Patient[active eq true].name eq x or " * 32 + "active eq true", r"more than 64 comparisons"),
         ('name eq "\u0001"', r"a character that no text may have"),
     ],
 )
@@ -122,11 +136,13 @@ def test_what_cannot_be_read_is_refused_with_its_place(text: str, says: str) -> 
     ("text", "says"),
     [
         ("colour eq red", r"at character 1: Patient has no search parameter 'colour'; it has _id"),
-        ("active eq true and name gt a", r"at character 20: 'name' is a string and has no 'gt'; it has eq, ne, co, sw"),
+        ("active eq true and name sa a", r"at character 20: 'name' is a string and has no 'sa'; it has eq, ne, co, sw"),
         ("active co tru", r"'active' is a token and has no 'co'; it has eq, ne, in, ni, "),
         ("_id pr true", r"'_id' is never asked whether it is there"),
         ("name.given eq x", r"Patient.name is no reference, so 'name.given' leads nowhere"),
-        ("link[type eq refer].other re Patient/1", r"at character 5: a filter on the way, name\[filter\]\.name,"),
+        ("link:Patient[type eq refer].name eq x", r"at character 14: Patient has no search parameter 'type'"),
+        ("link[name eq x].other re Patient/1", r"nothing that 'link' refers to has a search parameter 'other'"),
+        ("address[use eq home].city eq Gent", r"Patient has no search parameter|is no reference"),
         ("active in http://x", r"has no modifier ':in'"),
     ],
 )
@@ -156,6 +172,22 @@ def test_chains_in_a_filter_are_answered_first() -> None:
     assert matches(joined(query, lambda sub, linked: [], codes), MARIE)
     with pytest.raises(ValueError, match="not answered"):
         matches(query, MARIE)
+
+
+def test_a_filter_on_the_way_is_said_of_what_the_path_leads_on_from() -> None:
+    [found] = asked("general-practitioner:Practitioner[active eq true].name co pet").filters
+    assert found == Join("general-practitioner", (Query("Practitioner", filters=(ACTIVE, NAMED)),))
+
+    [found] = asked("general-practitioner[active eq true].name co pet or active eq true").filters
+    assert isinstance(found, AnyOf)
+    join = found.conditions[0]
+    assert isinstance(join, Join)
+    assert [each.type for each in join.queries] == ["Organization", "Practitioner"]
+    assert {each.filters[0] for each in join.queries} == {ACTIVE}
+
+    [found] = asked('link:Patient[name co "a]" or link:Patient[active eq true].active eq true].name co pet').filters
+    assert isinstance(found, Join)
+    assert isinstance(found.queries[0].filters[0], AnyOf)
 
 
 def test_a_filter_counts_its_chains() -> None:

@@ -293,7 +293,11 @@ NAMED = {"name": [{"family": "Van den Bérg", "given": ["An", "Marie"], "prefix"
     [
         ("name=van den", True),
         ("name=VAN DEN BERG", True),
-        ("name=berg", False),
+        ("name=berg", True),
+        ("name=den b", True),
+        ("name=erg", False),
+        ("name:exact=Bérg", False),
+        ("family=berg", True),
         ("name:contains=BERG", True),
         ("name=an marie van", True),
         ("name=van den berg an", True),

@@ -64,6 +64,16 @@ def test_a_resource_has_so_many_words_and_no_more() -> None:
         ("_text", "nursing,ramp", True),
         ("_text", "nursing OR bed or ramp", True),
         ("_text", "chair", False),
+        ("_text", "(nursing OR wheel) and ramp", True),
+        ("_text", "(nursing,bed) ramp", False),
+        ("_text", "((wheel))(ramp)", True),
+        ("_text", "wheel NOT nursing", True),
+        ("_text", "wheel NOT ramp", False),
+        ("_text", "NOT nursing", True),
+        ("_text", "wheel NOT (ramp nursing)", True),
+        ("_text", "wheel NOT (ramp OR nursing)", False),
+        ("_text", "NOT NOT wheel", True),
+        ("_text", '"wheel" "ramp"', True),
         ("_content", "wheelchair", True),
         ("_content", "wheel nursing marie", True),
         ("_content", "ademhalings-ondersteuning", True),
@@ -78,7 +88,14 @@ def test_all_words_are_there_each_by_its_beginning(name: str, text: str, met: bo
     assert matches(asked(name, text), PLAN) is met
 
 
-@pytest.mark.parametrize("text", ["", "  ", "...", "a,,b", "a OR", '"a b"', "(a or b)", "a NOT b", "x " * 33])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "  ", "...", "a,,b", "a OR", "OR a", "x " * 33, "(x) " * 33),
+        *('"a b"', '"', 'a "', "(a", "a)", "()", "(a or)", "NOT", "a NOT", "NOT or a", "NOT ...", "a NOT )"),
+        "(" * 17 + "a" + ")" * 17,
+    ],
+)
 def test_what_words_cannot_say_is_refused(text: str) -> None:
     with pytest.raises(MalformedRequest, match="'_text'"):
         asked("_text", text)
