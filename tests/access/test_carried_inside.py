@@ -170,4 +170,4 @@ def test_no_notification_tells_of_it(practice: Practice) -> None:
 
     practice.ask()
 
-    assert database["outbox"].count_documents({"focus": {"$in": [ordered, sent]}}) == 0
+    assert database["ledger"].count_documents({"focus": {"$in": [ordered, sent]}}) == 0

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.database import Database
 
@@ -131,7 +130,6 @@ class House:
         """One outbox entry, later than the one before."""
         self._entries += 1
         return {
-            "_id": ObjectId(),
             "at": datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=self._entries),
             "commit": uuid4().hex,
             "focus": focus,

@@ -15,6 +15,7 @@ from notifying import BASE, HOME, HOSP, House, house
 from receiver import Received, Receiver, listening
 
 from fhir_server.fhir.errors import Unavailable
+from fhir_server.store.mongo.ledger import ENTRIES
 from fhir_server.store.mongo.outbox import Outbox
 
 # A worker as its own process. What it may read is everything; `DIE_IN` kills it inside the numbering transaction.
@@ -103,7 +104,7 @@ def test_a_worker_killed_while_numbering_leaves_nothing_half_done(
         samen.announce(f"Task/{number}", HOME)
     app = uuid4().hex
     assert process("numbering", app).wait(20) == -signal.SIGKILL
-    assert (samen.events_of(id), samen.database["outbox"].count_documents({})) == ([], 3)
+    assert (samen.events_of(id), samen.database["ledger"].count_documents(ENTRIES)) == ([], 3)
     end_sessions_of(samen, app)
     samen.ahead = timedelta(minutes=1)
     samen.worker("b").run_once()
@@ -145,7 +146,7 @@ def test_two_workers_number_every_entry_once_and_without_a_gap(samen: House) -> 
 
     def work(owner: str) -> None:
         outbox = samen.outbox(owner)
-        while not writing.is_set() or samen.database["outbox"].find_one({}) is not None:
+        while not writing.is_set() or samen.database["ledger"].find_one(ENTRIES) is not None:
             outbox.sequence(lambda *_: True, samen.clock(), most=7)
 
     threads = [threading.Thread(target=write)] + [threading.Thread(target=work, args=(owner,)) for owner in "ab"]
@@ -197,7 +198,7 @@ def test_a_stalled_numbering_and_a_second_worker_number_an_entry_once(samen: Hou
     first.join(20)
     second.join(20)
     assert [event["number"] for event in samen.events_of(id)] == [1]
-    assert samen.database["outbox"].count_documents({}) == 0
+    assert samen.database["ledger"].count_documents(ENTRIES) == 0
 
 
 def test_a_late_version_is_not_told_before_an_early_one(samen: House) -> None:

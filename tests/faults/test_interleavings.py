@@ -1,7 +1,8 @@
 """No write skew: two sessions at one plan, in every order that could leave somebody in who is out, or out who is in.
 
 One request is stopped inside its transaction at a named point of its first attempt; meanwhile another one runs to its
-end (stopped before its turn at the guard), or tries to (stopped while it has its turn).
+end (stopped before its turn at the guard), or tries to (stopped while it has its turn). Who read ahead takes its turn
+only when it writes, so that the one that is stopped in its turn reads inside the transaction, as every second attempt.
 """
 
 import threading
@@ -44,7 +45,7 @@ class StoppedStore:
             self.attempts += 1
             return work(_StoppedTransaction(tx, self._point, self._stop))
 
-        return self._store.transact(stopping, foreseen)
+        return self._store.transact(stopping, None if self._point == IN_ITS_TURN else foreseen)
 
     def _stop(self) -> None:
         meanwhile, self._meanwhile = self._meanwhile, None

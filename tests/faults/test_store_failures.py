@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from fhir_server.store.mongo.store import MongoStore
 
 Failing = Callable[..., AbstractContextManager[None]]
 Versions = Callable[..., Stored]
+
+MOMENT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 UNREACHABLE = 6
 DISK_FULL = 14031
@@ -111,13 +114,13 @@ def test_a_write_that_cannot_be_recorded_does_not_happen(
     def work(tx: Transaction) -> None:
         tx.save(version_of("Task", id))
         tx.record([audit_event(id)], Stamp())
-        tx.announce([{"_id": id}])
+        tx.announce([{"at": MOMENT, "focus": id}])
 
-    with failing_command("insert", "AuditEvent", **how), pytest.raises(Unavailable):
+    with failing_command("update", "ledger", **how), pytest.raises(Unavailable):
         hurried.transact(work)
     assert hurried.read("Task", id) is None
     assert hurried.history("Task", id, None, 1) == []
-    assert database["outbox"].find_one({"_id": id}) is None
+    assert database["ledger"].find_one({"focus": id}) is None
     hurried.transact(work)
     assert hurried.read("Task", id) is not None
 

@@ -202,7 +202,7 @@ def test_no_history_scans_a_collection(
 ) -> None:
     """The past versions of a page come from an index, in its order."""
     changed(hosp)
-    history = mongo_client[f"{database_name}_w"]["history"]
+    history = mongo_client[f"{database_name}_w"]["ledger"]
     asked = {"see": {"$in": [f"a:{hosp.reference}", "*"]}, "o": {"$gte": "Group ", "$lt": "Group!"}}
 
     plan = repr(history.find(asked).sort([("lu", -1), ("o", -1)]).limit(3).explain()["queryPlanner"]["winningPlan"])

@@ -3,6 +3,7 @@
 import pytest
 
 from fhir_server.fhir.json import Resource
+from fhir_server.store.mongo.ledger import ENTRIES
 from fhir_server.validation.validator import Validator
 from tests.http.resources import own
 from tests.minimal import minimal
@@ -126,11 +127,11 @@ def test_a_parameters_body_asks_the_same(home: Party, case: Case) -> None:
 
 def test_nobody_is_notified_and_the_audit_keeps_no_write(world: World, hosp: Party, home: Party, case: Case) -> None:
     database = world.parts.store._connection.database
-    outbox = database["outbox"].count_documents({})
+    outbox = database["ledger"].count_documents(ENTRIES)
 
     assert errors(validate(home, case.task, {**home.read(case.task), "status": "received"}, "update")) == []
 
-    assert database["outbox"].count_documents({}) == outbox
+    assert database["ledger"].count_documents(ENTRIES) == outbox
     version = f"{case.task}/_history/2".encode()
     assert not any(version in bytes(event["body"]) for event in world.audit().find({"plans": case.plan[9:]}))
 

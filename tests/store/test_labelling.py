@@ -11,6 +11,7 @@ from fhir_server.access.labels import JUDGED, label_of
 from fhir_server.search.grant import RESTRICTED, VERY_RESTRICTED
 from fhir_server.store.contract import Foreseen
 from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.ledger import beginning
 from tests.access.circle import made, walk
 from tests.access.test_labels import RESTRICTED as R
 from tests.access.test_labels import VERY_RESTRICTED as V
@@ -42,11 +43,11 @@ class Before:
         """Take every label away, in the way of documents that never had one or have an empty one."""
         self.database["labelled"].delete_many({})
         self.database["Observation"].update_many({}, {"$unset": {"label": ""}})
-        self.database["history"].update_many({}, {"$set": {"label": None}})
+        self.database["ledger"].update_many({"_id": beginning("version")}, {"$set": {"label": None}})
 
     def labels(self) -> dict[str, str | None]:
         """The label in each stamp, by what it is of."""
-        found: list[Document] = [*self.database["Observation"].find(), *self.database["history"].find()]
+        found: list[Document] = [*self.database["Observation"].find(), *self.database["ledger"].find({"_id": beginning("version")})]
         own = {each.partition("/")[2] for each in (self.plain, self.restricted, self.closed, self.bare, self.opened)}
         return {each["_id"]: each["label"] for each in found if each.get("label") and _id_of(each) in own}
 
@@ -57,7 +58,7 @@ class Before:
 
 
 def _id_of(document: Document) -> str:
-    return str(document["_id"]).removeprefix("Observation/").partition("/")[0]
+    return str(document["_id"]).removeprefix("version/Observation/").partition("/")[0]
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import inspect
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.mongo.transacting import ENDING_SECONDS
 
 Versions = Callable[..., Stored]
+
+MOMENT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -94,12 +97,13 @@ def test_nothing_is_kept_when_the_work_raises(
         tx.save_circle(Circle(id, "Patient/1", "als-be", "o/1", "o/2", "team"))
         tx.log_moves([{"item": "Task/1"}], id)
         tx.record([audit_event(id)], Stamp())
-        tx.announce([{"_id": id, "focus": f"Task/{id}"}])
+        tx.announce([{"at": MOMENT, "focus": f"Task/{id}"}])
         assert tx.in_plan(id, "Task")
         raise error
 
     with pytest.raises(type(error)):
         store.transact(work)
+    store.settle_audit()
     assert kept_of(database, id) == []
     store.transact(lambda tx: tx.guard(id))
 
@@ -113,25 +117,35 @@ def test_everything_is_kept_when_it_ends(
         tx.save_circle(Circle(id, "Patient/1", "als-be", "o/1", "o/2", "team"))
         tx.log_moves([{"item": "Task/1"}], id)
         tx.record([audit_event(id)], Stamp(author="server"))
-        tx.announce([{"_id": id, "focus": f"Task/{id}", "recipients": ["Organization/1"]}])
+        tx.announce([{"at": MOMENT, "focus": f"Task/{id}", "recipients": ["Organization/1"]}])
 
     store.transact(work)
-    assert kept_of(database, id) == ["AuditEvent", "Task", "circles", "guards", "history", "moves", "outbox"]
+    store.settle_audit()
+    assert kept_of(database, id) == KEPT
     event = store.read("AuditEvent", id)
     assert event is not None
     assert (event.resource(), event.stamp) == (audit_event(id), Stamp(author="server"))
     assert store.history("AuditEvent", id, None, 10) == [event]
-    assert database["outbox"].find_one({"_id": id}) == {
-        "_id": id,
-        "focus": f"Task/{id}",
-        "recipients": ["Organization/1"],
-    }
+    entry = database["ledger"].find_one({"focus": f"Task/{id}"})
+    assert entry is not None
+    assert (entry["at"], entry["recipients"]) == (MOMENT, ["Organization/1"])
+
+
+KEPT = ["Task", "audit", "circle", "entry", "guard", "move", "version"]
 
 
 def kept_of(database: Database[dict[str, Any]], id: str) -> list[str]:
-    by_key = {"history": {"_id": f"Task/{id}/0000000001"}, "moves": {"plan": id}}
-    names = ("AuditEvent", "Task", "circles", "guards", "history", "moves", "outbox")
-    return [name for name in names if database[name].find_one(by_key.get(name, {"_id": id}))]
+    """What there is of a write, of the kinds that a commit keeps."""
+    places: dict[str, tuple[str, dict[str, Any]]] = {
+        "Task": ("Task", {"_id": id}),
+        "audit": ("AuditEvent", {"_id": id}),
+        "circle": ("circles", {"_id": id}),
+        "entry": ("ledger", {"focus": f"Task/{id}"}),
+        "guard": ("ledger", {"_id": f"turn/{id}"}),
+        "move": ("ledger", {"_id": {"$regex": f"^move/{id}/"}}),
+        "version": ("ledger", {"_id": f"version/Task/{id}/0000000001"}),
+    }
+    return [kind for kind, (name, condition) in places.items() if database[name].find_one(condition)]
 
 
 def test_one_conflict_keeps_all_the_others_out(store: MongoStore, version_of: Versions, id: str) -> None:

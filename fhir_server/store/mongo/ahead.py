@@ -6,7 +6,7 @@ turn is read first, the rest after it; when the transaction then takes exactly t
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from fhir_server.fhir.json import Resource
@@ -15,16 +15,16 @@ from fhir_server.store.contract import Circle, Foreseen, Stored
 from fhir_server.store.mongo.connection import Connection, Pipeline, union
 from fhir_server.store.mongo.documents import (
     CIRCLES,
-    GUARDS,
-    MOVES,
     STORED_FIELDS,
     Document,
     circle_from,
     stored_from,
 )
+from fhir_server.store.mongo.ledger import LEDGER, key_of, moves_of, turn_id
 
 _MANY = 1_000
-_FROM = "~"  # the collection that a document came from
+# Of these a plan has many; leaving out what only searches need costs MongoDB more than it saves for a few.
+_NUMEROUS = frozenset({"Task"})
 
 
 @dataclass
@@ -89,7 +89,7 @@ def _gather(connection: Connection, foreseen: Foreseen, wanted: _Wanted, ahead: 
     _look_for(wanted, workflow, ahead)
     asked = {"aggregate": first, "pipeline": pipeline, "cursor": {"batchSize": _MANY}}
     for document in connection.first_batch(asked):
-        _put(document.pop(_FROM), document, wanted, ahead)
+        _put(document, wanted, ahead)
 
 
 def _parts(wanted: _Wanted, workflow: Sequence[str]) -> Iterator[tuple[str, Pipeline]]:
@@ -99,17 +99,17 @@ def _parts(wanted: _Wanted, workflow: Sequence[str]) -> Iterator[tuple[str, Pipe
         ids[parsed.type].append(parsed.id)
     plans = _one_of(sorted(wanted.plans))
     if workflow:
-        yield GUARDS, _tagged(GUARDS, {"_id": _one_of(wanted.keys)})
+        yield LEDGER, _where({"_id": _one_of([turn_id(key) for key in wanted.keys])})
     if wanted.people:
-        yield CIRCLES, _tagged(CIRCLES, {"patient": _one_of(sorted(wanted.people))})
+        yield CIRCLES, _where({"patient": _one_of(sorted(wanted.people))})
     elif workflow:
-        yield CIRCLES, _tagged(CIRCLES, {"_id": plans})
+        yield CIRCLES, _where({"_id": plans})
     for name in sorted({*ids, *workflow}):
         # What a write names of the workflow lies in its plan as a rule; a second condition costs as much as a question.
         condition = {"plans": plans} if name in workflow else {"_id": _one_of(ids[name])}
-        yield name, _tagged(name, condition, STORED_FIELDS)
+        yield name, _where(condition, brief=name in _NUMEROUS)
     if workflow:
-        yield MOVES, _tagged(MOVES, {"plan": plans})
+        yield LEDGER, _where(moves_of(sorted(wanted.plans)))
 
 
 def _one_of(values: Sequence[str]) -> Document | str:
@@ -117,9 +117,8 @@ def _one_of(values: Sequence[str]) -> Document | str:
     return values[0] if len(values) == 1 else {"$in": list(values)}
 
 
-def _tagged(name: str, condition: Document, left_out: Mapping[str, int] | None = None) -> Pipeline:
-    leaving: Pipeline = [{"$project": dict(left_out)}] if left_out else []
-    return [{"$match": condition}, *leaving, {"$addFields": {_FROM: name}}]
+def _where(condition: Document, *, brief: bool = False) -> Pipeline:
+    return [{"$match": condition}, *([{"$project": STORED_FIELDS}] if brief else [])]
 
 
 def _look_for(wanted: _Wanted, workflow: Sequence[str], ahead: Ahead) -> None:
@@ -135,16 +134,19 @@ def _look_for(wanted: _Wanted, workflow: Sequence[str], ahead: Ahead) -> None:
         ahead.turns.setdefault(key, 0)
 
 
-def _put(name: str, document: Document, wanted: _Wanted, ahead: Ahead) -> None:
-    if name == GUARDS:
-        ahead.turns[document["_id"]] = document["turn"]
-    elif name == CIRCLES:
-        ahead.circles[document["_id"]] = circle_from(document)
-    elif name == MOVES:
+def _put(document: Document, wanted: _Wanted, ahead: Ahead) -> None:
+    """Note a document, which tells by its fields what it is."""
+    id = document["_id"]
+    name = document.get("type")
+    if "turn" in document:
+        ahead.turns[key_of(id)] = document["turn"]
+    elif "members" in document:
+        ahead.circles[id] = circle_from(document)
+    elif name is None:
         del document["_id"]
         ahead.moves[document["plan"]].append(document)
     else:
-        stored = stored_from(name, document["_id"], document)
+        stored = stored_from(name, id, document)
         ahead.stored[(name, stored.id)] = stored
         for plan in wanted.plans.intersection(stored.stamp.plans):
             if not stored.deleted and (plan, name) in ahead.lying:

@@ -18,7 +18,6 @@ from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant
 from fhir_server.store.contract import Changed, Span, Stored
 from fhir_server.store.mongo.documents import (
-    HISTORY,
     STORED_FIELDS,
     Document,
     history_keys_of,
@@ -26,6 +25,7 @@ from fhir_server.store.mongo.documents import (
     stored_from,
     time_key,
 )
+from fhir_server.store.mongo.ledger import LEDGER
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, given_up
 
@@ -90,7 +90,7 @@ def _past(
         at, name, id, number = span.before
         after = {"$or": [{"lu": {"$lt": at}}, {"o": {"$lt": time_key(name, id, number)}}]}
         conditions += [{"lu": {"$lte": at}}, after]
-    found = collections(HISTORY).find(both(*conditions), **within)
+    found = collections(LEDGER).find(both(*conditions), **within)
     for document in found.sort([("lu", DESCENDING), ("o", DESCENDING)]):
         name, id, _ = document["o"].split(" ")
         if name in span.types:

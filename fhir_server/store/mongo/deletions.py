@@ -1,7 +1,7 @@
 """Deletes that are looked at again, because what refers to such a resource takes no turn with who deletes it.
 
-`deletions` {_id: "Type/id/version" of the tombstone, reference, version, organization, person, client}: made in the
-commit of the delete, and gone with the second look.
+In the ledger {_id: "deletion/Type/id/version" of the tombstone, reference, version, organization, person, client}: made
+in the commit of the delete, and gone with the second look.
 """
 
 from pymongo import ASCENDING
@@ -10,8 +10,10 @@ from pymongo.collection import Collection
 
 from fhir_server.store.contract import Deletion
 from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.ledger import beginning
 
-DELETIONS = "deletions"
+DELETIONS: Document = {"_id": beginning("deletion")}
+"""The condition of those that were not looked at again yet."""
 
 
 def deletion_document(deletion: Deletion) -> Document:
@@ -26,18 +28,18 @@ def deletion_document(deletion: Deletion) -> Document:
     }
 
 
-def deletions_in(collection: Collection[Document]) -> list[Deletion]:
+def deletions_in(ledger: Collection[Document]) -> list[Deletion]:
     """Those that were not looked at again yet."""
     return [
         Deletion(each["reference"], each["version"], each["organization"], each["person"], each["client"])
-        for each in collection.find().sort("_id", ASCENDING)
+        for each in ledger.find(DELETIONS).sort("_id", ASCENDING)
     ]
 
 
-def forget(collection: Collection[Document], deletion: Deletion, session: ClientSession | None) -> None:
+def forget(ledger: Collection[Document], deletion: Deletion, session: ClientSession | None) -> None:
     """It was looked at."""
-    collection.delete_one({"_id": _key(deletion)}, session=session)
+    ledger.delete_one({"_id": _key(deletion)}, session=session)
 
 
 def _key(deletion: Deletion) -> str:
-    return f"{deletion.reference}/{deletion.version}"
+    return f"deletion/{deletion.reference}/{deletion.version}"

@@ -1,9 +1,9 @@
 """How a stored version, a circle and a stamp lie in MongoDB.
 
-A collection per resource type holds current versions; `history` those that another has followed, with the stamp that
-they had then. One document: `_id` (in history `Type/id/version`, the version with leading zeros so that it sorts),
-`v` version, `lu` last updated, `body` the exact JSON bytes, `del` tombstone, `method`, the stamp (`patient plans author
-audience readers glimpses label`, a reader being `{p: party, f: from, u: until}`, a glimpse one with `g: programme`)
+A collection per resource type holds current versions; the ledger those that another has followed, with the stamp that
+they had then. One document: `_id` (the resource's id; in the ledger as `ledger.py` says), `type`, `v` version, `lu`
+last updated, `body` the exact JSON bytes, `del` tombstone, `method`, the stamp (`patient plans author audience readers
+glimpses label`, a reader being `{p: party, f: from, u: until}`, a glimpse one with `g: programme`)
 and, in current versions only, the search values of `search/extract.py`.
 """
 
@@ -27,11 +27,7 @@ from fhir_server.store.mongo.contained import contained_terms, contained_values
 
 Document: TypeAlias = dict[str, Any]
 
-HISTORY = "history"
 CIRCLES = "circles"
-GUARDS = "guards"
-MOVES = "moves"
-OUTBOX = "outbox"
 EVENTS = "events"
 COUNTERS = "counters"
 AUDIT_EVENTS = "AuditEvent"
@@ -41,7 +37,22 @@ AUDIT_EVENTS = "AuditEvent"
 SEARCH_VALUES = ("t", "d", "s", "n", "g", "m", "has", "k", "own", "w", "c")
 # What a Stored is made of, and nothing else, is sent.
 STORED_FIELDS = dict.fromkeys(
-    ("v", "lu", "body", "del", "method", "patient", "plans", "author", "audience", "readers", "glimpses", "label"), 1
+    (
+        "type",
+        "v",
+        "lu",
+        "body",
+        "del",
+        "method",
+        "patient",
+        "plans",
+        "author",
+        "audience",
+        "readers",
+        "glimpses",
+        "label",
+    ),
+    1,
 )
 
 
@@ -76,8 +87,8 @@ def refers_to(reference: str) -> str:
     return f"_refers={reference}"
 
 
-def history_document(stored: Stored, followed: datetime) -> Document:
-    """The document that keeps this version now that another follows it, since `followed`.
+def history_fields(stored: Stored, followed: datetime) -> Document:
+    """What is kept of this version now that another follows it, since `followed`.
 
     `see` holds the keys of those who may ask for it in a history of many resources, `o` its place among the versions
     of one moment, `nx` the moment when another took its place.
@@ -85,7 +96,6 @@ def history_document(stored: Stored, followed: datetime) -> Document:
     stamp = stored.stamp
     see = seen_by([reader.party for reader in stamp.readers], stamp.plans, [stamp.author] if stamp.author else [])
     return {
-        "_id": history_key(stored.type, stored.id, stored.version),
         **_version_fields(stored),
         **stamp_fields(stamp),
         "see": sorted(see | ({"*"} if stamp.audience == "everyone" else set())),
@@ -108,11 +118,6 @@ def history_keys_of(grant: Grant) -> set[str]:
 def time_key(type_name: str, id: str, version: int) -> str:
     """What orders versions of one moment by type, id and number; a space sorts before all that an id may hold."""
     return f"{type_name} {id} {version:010d}"
-
-
-def history_key(type_name: str, id: str, version: int) -> str:
-    """The `_id` of a version in the history: versions of one resource sort by their number."""
-    return f"{type_name}/{id}/{version:010d}"
 
 
 def stored_from(type_name: str, id: str, document: Document) -> Stored:
@@ -209,6 +214,7 @@ def admitted(parties: list[str], moment: datetime) -> Document:
 
 def _version_fields(stored: Stored) -> Document:
     return {
+        "type": stored.type,
         "v": stored.version,
         "lu": stored.last_updated,
         "body": Binary(b"" if stored.deleted else stored.body),

@@ -13,7 +13,8 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from fhir_server.fhir.json import Resource, decode
-from fhir_server.store.mongo.documents import HISTORY, Document
+from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.ledger import LEDGER, beginning
 
 LabelOf: TypeAlias = Callable[[Resource], str | None]
 """How far the labels of a resource restrict it; None when they do not."""
@@ -35,8 +36,8 @@ def label_all(database: Database[Document], type_names: Iterable[str], label_of:
     labelled = 0
     for name in _unlabelled(database, type_names):
         labelled += _label(database[name], _NONE, label_of)
-        past = {"_id": {"$gte": f"{name}/", "$lt": f"{name}0"}, **_NONE}  # "0" follows "/"
-        labelled += _label(database[HISTORY], past, label_of)
+        past = {"_id": beginning("version", name), **_NONE}
+        labelled += _label(database[LEDGER], past, label_of)
         database[LABELLED].update_one({"_id": name}, {"$set": {}}, upsert=True)
     return labelled
 

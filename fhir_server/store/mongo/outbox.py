@@ -1,11 +1,11 @@
 """From the outbox to numbered events: each entry becomes one event per Subscription, exactly once, without a gap.
 
-The write gate puts entries into `outbox` inside the commit of the write that they tell of. One worker at a time holds
+The write gate puts entries into the ledger inside the commit of the write that they tell of. One worker at a time holds
 the sequencer's lease; it turns a batch of entries into events in one transaction that counts, inserts the events and
 deletes the entries. Killed anywhere, it leaves all of that or none. A worker that lost its lease cannot commit: the
 transaction writes to the lease document and finds another owner there.
 
-Collections: `outbox` {_id, at, commit, focus, type, version, event, plan, recipients};
+Collections: the ledger, whose entries are {_id, at, commit, focus, type, version, event, plan, recipients};
 `counters` {_id: Subscription id, last}: the number of the last event;
 `events` {_id: "Subscription id/number", subscription, number, recipient, focus, type, version, event, plan, at,
 pending}: kept for `$events` for a time, `pending` while not delivered; `leases` {_id, owner, until}.
@@ -28,6 +28,7 @@ from pymongo.write_concern import WriteConcern
 
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.json import Resource, decode
+from fhir_server.store.mongo.ledger import ENTRIES, INDEXES, LEDGER
 
 Document: TypeAlias = dict[str, Any]
 Subscribes: TypeAlias = Callable[[Resource, Mapping[str, Any]], bool]
@@ -56,10 +57,9 @@ class Outbox:
         """Create what is missing of collections and indexes."""
         with answering():
             existing = set(self._database.list_collection_names())
-            for name in {"outbox", "counters", "events", "leases", "deliveries", "Subscription"} - existing:
+            for name in {LEDGER, "counters", "events", "leases", "deliveries", "Subscription"} - existing:
                 _create(self._database, name)
-            self._database["outbox"].create_index([("at", ASCENDING), ("_id", ASCENDING)])
-            self._database["outbox"].create_index([("focus", ASCENDING), ("version", ASCENDING)])
+            self._database[LEDGER].create_indexes(INDEXES)
             self._database["events"].create_index([("subscription", ASCENDING), ("number", ASCENDING)], unique=True)
             self._database["events"].create_index(
                 [("pending", ASCENDING), ("subscription", ASCENDING), ("number", ASCENDING)],
@@ -75,7 +75,7 @@ class Outbox:
         0 when there is nothing to do, or another worker is at it.
         """
         with answering(_CLAIM_SECONDS):
-            if self._database["outbox"].find_one({}, {"_id": 1}) is None or not self._claim(moment):
+            if self._database[LEDGER].find_one(ENTRIES, {"_id": 1}) is None or not self._claim(moment):
                 return 0
         with answering():
             try:
@@ -105,7 +105,7 @@ class Outbox:
         events = [event for subscription in sorted(wanted) for event in self._numbered(session, wanted[subscription])]
         if events:
             self._database["events"].insert_many(events, session=session)
-        self._database["outbox"].delete_many({"_id": {"$in": [entry["_id"] for entry in entries]}}, session=session)
+        self._database[LEDGER].delete_many({"_id": {"$in": [entry["_id"] for entry in entries]}}, session=session)
         return len(entries)
 
     def _hold_lease(self, session: ClientSession, moment: datetime) -> None:
@@ -118,8 +118,8 @@ class Outbox:
 
     def _oldest(self, session: ClientSession, most: int) -> list[Document]:
         """The oldest entries, and with them every lower version of what they tell of, in the order of telling."""
-        outbox = self._database["outbox"]
-        oldest = list(outbox.find(session=session).sort([("at", ASCENDING), ("_id", ASCENDING)]).limit(most))
+        outbox = self._database[LEDGER]
+        oldest = list(outbox.find(ENTRIES, session=session).sort("_id", ASCENDING).limit(most))
         newest: dict[str, int] = {}
         for entry in oldest:
             newest[entry["focus"]] = max(entry["version"], newest.get(entry["focus"], 0))

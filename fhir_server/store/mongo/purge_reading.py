@@ -15,12 +15,12 @@ from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import (
     AUDIT_EVENTS,
-    HISTORY,
     STORED_FIELDS,
     Document,
     refers_to,
     stored_from,
 )
+from fhir_server.store.mongo.ledger import LEDGER, beginning, version_of
 
 PURGED = "purged"
 SECONDS = 300.0
@@ -62,13 +62,16 @@ class PurgeReading:
 
     def audit_events(self, after: str, since: datetime | None) -> Iterator[tuple[str, Stored]]:
         """AuditEvents, with the place that each has, behind the place `after`; all, or those recorded `since`."""
-        for document in self._in_order(AUDIT_EVENTS, after, {"lu": {"$gte": since}} if since else {}):
+        condition = {"_id": {"$gt": after}, **({"lu": {"$gte": since}} if since else {})}
+        for document in self._in_order(AUDIT_EVENTS, condition):
             yield document["_id"], stored_from(AUDIT_EVENTS, document["_id"], document)
 
     def past_versions(self, after: str, since: datetime | None) -> Iterator[tuple[str, Stored]]:
         """Past versions of every type, in the same way."""
-        for document in self._in_order(HISTORY, after, {"nx": {"$gte": since}} if since else {}):
-            type_name, id, _ = document["_id"].split("/")
+        places = beginning("version")
+        behind = {"$gt": max(after, places["$gte"]), "$lt": places["$lt"]}
+        for document in self._in_order(LEDGER, {"_id": behind, **({"nx": {"$gte": since}} if since else {})}):
+            type_name, id = version_of(document["_id"])
             yield document["_id"], stored_from(type_name, id, document)
 
     def _collection(self, name: str) -> Collection[Document]:
@@ -80,16 +83,16 @@ class PurgeReading:
         for document in found:
             yield stored_from(type_name, document["_id"], document)
 
-    def _in_order(self, name: str, after: str, condition: Document) -> Iterator[Document]:
+    def _in_order(self, name: str, condition: Document) -> Iterator[Document]:
+        """What the condition holds of by its `_id`, of which it says behind which to begin."""
         while True:
-            asked = {"_id": {"$gt": after}, **condition}
             with asking(SECONDS):
-                found = self._collection(name).find(asked, STORED_FIELDS)
+                found = self._collection(name).find(condition, STORED_FIELDS)
                 page = list(found.sort("_id", ASCENDING).limit(_BATCH))
             yield from page
             if len(page) < _BATCH:
                 return
-            after = page[-1]["_id"]
+            condition = {**condition, "_id": {**condition["_id"], "$gt": page[-1]["_id"]}}
 
 
 def noted_of(person: str) -> Document:

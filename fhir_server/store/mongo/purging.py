@@ -26,13 +26,9 @@ from fhir_server.store.mongo.documents import (
     AUDIT_EVENTS,
     CIRCLES,
     EVENTS,
-    GUARDS,
-    HISTORY,
-    MOVES,
-    OUTBOX,
     Document,
-    history_key,
 )
+from fhir_server.store.mongo.ledger import ENTRIES, LEDGER, beginning, moves_of, turn_id
 from fhir_server.store.mongo.purge_reading import PURGED, SECONDS, PurgeReading, batches, noted_of
 from fhir_server.store.mongo.waiting import rescue
 from fhir_server.store.purges import Purge
@@ -102,7 +98,7 @@ class MongoPurges(PurgeReading):
         def write(session: ClientSession) -> None:
             for key in (purge.person, *plans):
                 taken = {"$inc": {"turn": 1}}
-                self._collection(GUARDS).update_one({"_id": key}, taken, upsert=True, session=session)
+                self._collection(LEDGER).update_one({"_id": turn_id(key)}, taken, upsert=True, session=session)
             gone = [
                 f"{type_name}/{document['_id']}"
                 for type_name in type_names
@@ -111,8 +107,7 @@ class MongoPurges(PurgeReading):
             self._note(purge.person, gone, session)
             self._remove(gone, session)
             self._collection(CIRCLES).delete_many({"patient": purge.person}, session=session)
-            self._collection(MOVES).delete_many({"plan": {"$in": plans}}, session=session)
-            self._collection(OUTBOX).delete_many({"plan": {"$in": plans}}, session=session)
+            self._forget_plans(plans, session)
             closed = {"$set": {"closed": moment}}
             self._collection(PURGES).update_one({"_id": purge.person}, closed, session=session)
 
@@ -122,15 +117,14 @@ class MongoPurges(PurgeReading):
         """Take away resources, all their versions, and what the outbox would tell of them."""
         for some in batches(references):
             with asking(SECONDS):
-                self._collection(OUTBOX).delete_many({"focus": {"$in": some}})
+                self._collection(LEDGER).delete_many({**ENTRIES, "focus": {"$in": some}})
                 self._remove(some)
 
     def forget_events(self, purge: Purge, pseudonym: Callable[[str], str]) -> None:
         """Let events that are numbered already say `pseudonym(focus)` instead; what is not numbered goes."""
         plans = list(purge.plans)
         with asking(SECONDS):
-            self._collection(OUTBOX).delete_many({"plan": {"$in": plans}})
-            self._collection(MOVES).delete_many({"plan": {"$in": plans}})
+            self._forget_plans(plans)
             tasks = [each for each in self.noted(purge.person) if each.startswith("Task/")]
             named = {"$or": [{"plan": {"$in": plans}}, {"focus": {"$in": tasks}}]}
             found = self._collection(EVENTS).find(named, {"focus": 1, "plan": 1})
@@ -149,20 +143,20 @@ class MongoPurges(PurgeReading):
     def replace_version(self, place: str, body: bytes) -> None:
         """Put another content in the place of a past version."""
         with asking(SECONDS):
-            self._collection(HISTORY).update_one({"_id": place}, {"$set": {"body": body}})
+            self._collection(LEDGER).update_one({"_id": place}, {"$set": {"body": body}})
 
     def end(self, purge: Purge, told: Resource) -> bool:
         """Forget the record and all that was noted, and keep the AuditEvent; False when another process was first."""
         for some in batches(self.noted(purge.person)):
             with asking(SECONDS):
-                self._collection(GUARDS).delete_many({"_id": {"$in": [f"referred:{each}" for each in some]}})
+                self._collection(LEDGER).delete_many({"_id": {"$in": [turn_id(f"referred:{each}") for each in some]}})
         with asking(SECONDS):
             self._collection(PURGED).delete_many({"_id": noted_of(purge.person)})
 
         def write(session: ClientSession) -> bool:
             # Guards last: a writer that had begun before may hold the turn of one, and would take a new one for it.
-            guards = {"_id": {"$in": [purge.person, *purge.plans]}}
-            self._collection(GUARDS).delete_many(guards, session=session)
+            guards = {"_id": {"$in": [turn_id(key) for key in (purge.person, *purge.plans)]}}
+            self._collection(LEDGER).delete_many(guards, session=session)
             ended = self._collection(PURGES).delete_one({"_id": purge.person}, session=session).deleted_count == 1
             if ended:
                 self._tell(told, session)
@@ -185,14 +179,20 @@ class MongoPurges(PurgeReading):
         for reference in references:
             type_name, _, id = reference.partition("/")
             ids[type_name].append(id)
-            span = {"$gte": history_key(type_name, id, 0), "$lt": f"{type_name}/{id}0"}  # "0" follows "/"
-            versions.append(DeleteMany({"_id": span}))
+            versions.append(DeleteMany({"_id": beginning("version", type_name, id)}))
         if versions:
-            self._collection(HISTORY).bulk_write(versions, session=session)
-        self._collection(DELETIONS).delete_many({"reference": {"$in": [*references]}}, session=session)
+            self._collection(LEDGER).bulk_write(versions, session=session)
+        forgotten = {**DELETIONS, "reference": {"$in": [*references]}}
+        self._collection(LEDGER).delete_many(forgotten, session=session)
         for type_name, some in ids.items():
             rescue(self._collection, type_name, some, session)
             self._collection(type_name).bulk_write([DeleteOne({"_id": id}) for id in some], session=session)
+
+    def _forget_plans(self, plans: Sequence[str], session: ClientSession | None = None) -> None:
+        """Take away the logs of plans, and what the outbox would tell of them."""
+        self._collection(LEDGER).delete_many({**ENTRIES, "plan": {"$in": list(plans)}}, session=session)
+        if plans:
+            self._collection(LEDGER).delete_many(moves_of(plans), session=session)
 
     def _tell(self, told: Resource, session: ClientSession) -> None:
         self._collection(AUDIT_EVENTS).insert_one(audit_document(told, Stamp()), session=session)

@@ -22,16 +22,14 @@ from fhir_server.store.mongo.documents import (
     CIRCLES,
     COUNTERS,
     EVENTS,
-    HISTORY,
-    MOVES,
     STORED_FIELDS,
     Document,
     admitted,
     circle_from,
-    history_key,
     refers_to,
     stored_from,
 )
+from fhir_server.store.mongo.ledger import LEDGER, moves_of, version_id
 
 _FEW = 50
 _MANY_CIRCLES = 500
@@ -99,8 +97,8 @@ class MongoReading:
         if current is None or current.version == version:
             return current
         with asking(self._seconds):
-            key = history_key(type_name, id, version)
-            document = self._collection(HISTORY).find_one({"_id": key}, session=self._session)
+            key = version_id(type_name, id, version)
+            document = self._collection(LEDGER).find_one({"_id": key}, session=self._session)
         return stored_from(type_name, id, document) if document else None
 
     def history(self, type_name: str, id: str, before: int | None, count: int) -> list[Stored]:
@@ -109,9 +107,9 @@ class MongoReading:
         if current is None:
             return []
         newest = current.version if before is None else min(before, current.version)
-        keys = {"$gte": history_key(type_name, id, 0), "$lt": history_key(type_name, id, newest)}
+        keys = {"$gte": version_id(type_name, id, 0), "$lt": version_id(type_name, id, newest)}
         with asking(self._seconds):
-            found = self._collection(HISTORY).find({"_id": keys}, session=self._session, limit=count)
+            found = self._collection(LEDGER).find({"_id": keys}, session=self._session, limit=count)
             past = [stored_from(type_name, id, document) for document in found.sort("_id", DESCENDING)]
         shows_current = before is None or current.version < before
         return [current, *past][:count] if shows_current else past
@@ -294,8 +292,8 @@ class MongoReading:
     def moves(self, plan: str) -> list[Resource]:
         """The plan's log of moves, oldest first, as they were given, with `plan` and their `seq`."""
         with asking(self._seconds):
-            found = self._collection(MOVES).find({"plan": plan}, {"_id": 0}, session=self._session)
-            return list(found.sort("seq", ASCENDING))
+            found = self._collection(LEDGER).find(moves_of([plan]), {"_id": 0}, session=self._session)
+            return list(found.sort("_id", ASCENDING))
 
     def _before_asking(self, *type_names: str) -> None:
         """A chance to bring what is on its way to the collections of these types."""

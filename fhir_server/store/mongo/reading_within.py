@@ -1,6 +1,5 @@
 """What a transaction may be asked: of what waits to be written, of what was read ahead, of its snapshot."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
@@ -12,7 +11,7 @@ from fhir_server.search.query import Query
 from fhir_server.store.contract import Changed, Circle, Page, Span, Stored
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.connection import Connection
-from fhir_server.store.mongo.documents import MOVES, Document
+from fhir_server.store.mongo.documents import Document
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.sending import Save
 from fhir_server.store.mongo.settled import Settled
@@ -39,7 +38,8 @@ class ReadingWithin(MongoReading):
         self._saves: dict[tuple[str, str], Save] = {}
         self._restamps: dict[tuple[str, str], Stamp] = {}
         self._circles: dict[str, Circle] = {}
-        self._appends: dict[str, list[Document]] = defaultdict(list)
+        self._additions: list[Document] = []
+        self._logged_in: set[str] = set()
         self._settled = Settled()
         self._known: dict[tuple[str, str], Stored] = {}
         self._ahead = ahead
@@ -171,7 +171,7 @@ class ReadingWithin(MongoReading):
 
     def moves(self, plan: str) -> list[Resource]:
         """The plan's log of moves, oldest first, as they were given, with `plan` and their `seq`."""
-        self._send_if(MOVES in self._appends)
+        self._send_if(plan in self._logged_in)
         if self._ahead is not None and plan in self._ahead.moves:
             return sorted(self._ahead.moves[plan], key=lambda move: int(move["seq"]))
         return super().moves(plan)

@@ -23,13 +23,14 @@ from fhir_server.store.contract import Deletion, Explained, Foreseen, Result, Tr
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking
 from fhir_server.store.mongo.contained import gather_contained, mark_empty
-from fhir_server.store.mongo.deletions import DELETIONS, deletions_in
-from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, GUARDS, HISTORY, MOVES, OUTBOX
+from fhir_server.store.mongo.deletions import deletions_in
+from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES
 from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.full_text import gather_words
 from fhir_server.store.mongo.indexed_by import agree, tell
 from fhir_server.store.mongo.indexes import FINGERPRINTS, ensure_indexes
 from fhir_server.store.mongo.labelling import LabelOf, label_all, label_found
+from fhir_server.store.mongo.ledger import INDEXES, LEDGER
 from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
 from fhir_server.store.mongo.purge_reading import PURGED
 from fhir_server.store.mongo.purging import PURGES, MongoPurges
@@ -42,15 +43,14 @@ from fhir_server.store.mongo.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
-_OWN_COLLECTIONS = (CIRCLES, DEFINITIONS, DELETIONS, GUARDS, HISTORY, MOVES, OUTBOX, PURGED, PURGES, REINDEXING)
+_OWN_COLLECTIONS = (CIRCLES, DEFINITIONS, LEDGER, PURGED, PURGES, REINDEXING)
 _OWN_INDEXES = {
     CIRCLES: [
         IndexModel([("patient", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("members.p", ASCENDING), ("patient", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("members.p", ASCENDING), ("_id", ASCENDING)]),
     ],
-    HISTORY: [IndexModel([("see", ASCENDING), ("lu", ASCENDING), ("o", ASCENDING)])],
-    MOVES: [IndexModel([("plan", ASCENDING), ("seq", ASCENDING)], unique=True)],
+    LEDGER: INDEXES,
 }
 _PREPARE_SECONDS = 300.0
 _LEFT_BEHIND = 10.0
@@ -209,7 +209,7 @@ class MongoStore(MongoReading):
     def deletions(self) -> list[Deletion]:
         """The deletes that are to be looked at again."""
         with asking(self._seconds):
-            return deletions_in(self._collection(DELETIONS))
+            return deletions_in(self._collection(LEDGER))
 
     def explain(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Explained:
         """How the first page of the query is found. Raises TooCostly, like the search itself."""

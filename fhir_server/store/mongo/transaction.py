@@ -3,8 +3,7 @@
 So a Bundle of 300 creates costs a few commands, not 600.
 """
 
-from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
@@ -17,28 +16,25 @@ from fhir_server.fhir.errors import TooLarge, VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Circle, Deletion, OwnParameter, Stored
-from fhir_server.store.mongo import own_parameters, sending
+from fhir_server.store.mongo import commands, ledger, own_parameters, sending
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.audit_events import audit_document
 from fhir_server.store.mongo.connection import Connection, asking
-from fhir_server.store.mongo.deletions import DELETIONS, deletion_document, forget
+from fhir_server.store.mongo.deletions import deletion_document, forget
 from fhir_server.store.mongo.documents import (
     AUDIT_EVENTS,
-    GUARDS,
-    HISTORY,
-    MOVES,
-    OUTBOX,
     Document,
-    history_document,
+    history_fields,
 )
+from fhir_server.store.mongo.ledger import LEDGER, entry_id, move_id, turn_id, version_id
 from fhir_server.store.mongo.own_parameters import DEFINITIONS
 from fhir_server.store.mongo.reading_within import ReadingWithin
 from fhir_server.store.mongo.sending import Save, conflict
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
-from fhir_server.store.mongo.waiting import waiting_fields
+from fhir_server.store.mongo.waiting import waiting_fields, waiting_id
 
 MAX_BODY = 12 * 1024 * 1024
-# At most so many AuditEvents wait in a document.
+# At most so many AuditEvents wait to be put with the others.
 _FEW = 4
 # A plan's moves are numbered by the turn of their writer at the plan's guard, then by their place in it.
 _MOVES_PER_TURN = 1_000_000
@@ -71,21 +67,31 @@ class MongoTransaction(ReadingWithin):
         self._logged = 0
         self._sent = False
         self.waits_in: str | None = None
-        """The type of the one document in which AuditEvents wait, when that is how it was kept."""
+        """The collection in which AuditEvents wait, when some do."""
         self.defined = False
         """Whether it changed the operator's search parameters."""
         # What was read ahead and is still to be proved: the turns that must come next, the stamps to be written over.
-        self._next_turns = {key: turn + 1 for key, turn in ahead.turns.items()} if ahead is not None else None
+        self._turns_ahead = dict(ahead.turns) if ahead is not None else None
+        self._to_take: dict[str, int] = {}
         self._unproven = dict(self._known)
 
     def guard(self, key: str) -> None:
-        """Take the next turn at `key`; who took one at the same time starts again, and who read ahead too long ago."""
+        """Take the next turn at `key`; who took one at the same time starts again, and who read ahead too long ago.
+
+        A turn that was read ahead is taken with what is written: the snapshot is the same, and so is the conflict.
+        """
         if key in self._turns:
+            return
+        if self._turns_ahead is not None:
+            if key not in self._turns_ahead:
+                raise StartAgain
+            self._to_take[key] = self._turns_ahead[key]
+            self._turns[key] = self._turns_ahead[key] + 1
             return
         with asking(self._seconds):
             try:
-                document = self._collection(GUARDS).find_one_and_update(
-                    {"_id": key},
+                document = self._collection(LEDGER).find_one_and_update(
+                    {"_id": turn_id(key)},
                     {"$inc": {"turn": 1}},
                     upsert=True,
                     return_document=ReturnDocument.AFTER,
@@ -93,10 +99,7 @@ class MongoTransaction(ReadingWithin):
                 )
             except DuplicateKeyError as error:
                 raise StartAgain from error
-        turn = cast("Document", document)["turn"]
-        if self._next_turns is not None and self._next_turns.get(key) != turn:
-            raise StartAgain
-        self._turns[key] = turn
+        self._turns[key] = cast("Document", document)["turn"]
 
     def save(self, stored: Stored) -> None:
         """Keep a new version; the one that it follows becomes history. Raises TooLarge, VersionConflict.
@@ -112,7 +115,7 @@ class MongoTransaction(ReadingWithin):
             raise conflict(stored.reference)
         self._saves[key] = Save(stored, waiting.expected if waiting else stored.version - 1)
         if waiting is not None:
-            self._appends[HISTORY].append(history_document(waiting.stored, stored.last_updated))
+            self._additions.append(_past(waiting.stored, stored))
 
     def restamp(self, type_name: str, id: str, stamp: Stamp) -> None:
         """Change what the server knows of a resource without a new version of it; past versions keep their own."""
@@ -129,8 +132,10 @@ class MongoTransaction(ReadingWithin):
         self.guard(plan)
         for move in moves:
             self._logged += 1
-            number = self._turns[plan] * _MOVES_PER_TURN + self._logged
-            self._appends[MOVES].append({**move, "plan": plan, "seq": number})
+            turn = self._turns[plan]
+            place = {"_id": move_id(plan, turn, self._logged), "seq": turn * _MOVES_PER_TURN + self._logged}
+            self._additions.append({**move, "plan": plan, **place})
+            self._logged_in.add(plan)
 
     def take_up(
         self, plan: str, patient: str, author: str, type_names: Sequence[str], unlabelled: Container[str] = ()
@@ -151,17 +156,17 @@ class MongoTransaction(ReadingWithin):
 
     def announce(self, entries: Sequence[dict[str, Any]]) -> None:
         """Put entries into the outbox."""
-        self._appends[OUTBOX].extend(dict(entry) for entry in entries)
+        self._additions.extend({**entry, "_id": entry_id(entry["at"])} for entry in entries)
 
     def look_again(self, deletion: Deletion) -> None:
         """Remember that a delete of this write is to be looked at again."""
-        self._appends[DELETIONS].append(deletion_document(deletion))
+        self._additions.append(deletion_document(deletion))
 
     def looked_at(self, deletion: Deletion) -> None:
         """Forget that a delete is to be looked at again."""
         self._sent = True
         with asking(self._seconds):
-            forget(self._collection(DELETIONS), deletion, self._session)
+            forget(self._collection(LEDGER), deletion, self._session)
 
     def own_parameters(self) -> list[OwnParameter]:
         """The operator's search parameters; who asks takes the next turn at them."""
@@ -182,6 +187,8 @@ class MongoTransaction(ReadingWithin):
         """
         if not self._is_one_new_document():
             self.flush()
+            if self._to_take:
+                self._send()
             return False
         [save] = self._saves.values()
         told = waiting_fields(self._events, self._process) if self._events else {}
@@ -192,34 +199,54 @@ class MongoTransaction(ReadingWithin):
         return True
 
     def _is_one_new_document(self) -> bool:
-        others = self._sent or self._turns or self._restamps or self._circles or any(self._appends.values())
+        others = self._sent or self._turns or self._restamps or self._circles or self._additions
         if others or len(self._saves) != 1 or len(self._events) > _FEW:
             return False
         [save] = self._saves.values()
         return not save.expected
 
     def flush(self) -> None:
-        """Send what waits. Raises VersionConflict when a version to follow is not the one that is stored."""
-        self._appends[AUDIT_EVENTS].extend(audit_document(event, stamp) for event, stamp in self._events)
-        self._events = []
+        """Send what waits. Raises VersionConflict when a version to follow is not the one that is stored.
+
+        Turns alone wait for the next write: nobody asks for them.
+        """
+        if self._saves or self._restamps or self._circles or self._additions or self._events:
+            self._send()
+
+    def _send(self) -> None:
         saves, self._saves = self._saves, {}
         restamps, self._restamps = self._restamps, {}
         circles, self._circles = self._circles, {}
-        appends, self._appends = self._appends, defaultdict(list)
-        if not (saves or restamps or circles or any(appends.values())):
-            return
+        additions, self._additions = self._additions, []
+        events, self._events = self._events, []
+        turns, self._to_take = self._to_take, {}
         self._ahead, self._sent = None, True
-        followed = [(self._followed(save), save.stored) for save in saves.values() if save.expected]
-        appends[HISTORY].extend(history_document(past, after.last_updated) for past, after in followed)
+        self._logged_in.clear()
+        additions += [_past(self._followed(save), save.stored) for save in saves.values() if save.expected]
+        if events and len(events) <= _FEW:
+            additions.append({"_id": waiting_id(events), **waiting_fields(events, self._process)})
+            events, self.waits_in = [], LEDGER
         with asking(self._seconds), self._proving():
-            sending.versions(self._collection, saves.values(), self._seen(saves), self._session, self._full_text)
-            sending.stamps(self._collection, restamps, self._seen(restamps), self._session)
-            sending.circles(self._collection, circles.values(), self._session)
-            sending.additions(self._collection, appends, self._session)
+            self._note(turns, additions)
+            sending.versions(self._database, saves.values(), self._seen(saves), self._session, self._full_text)
+            sending.stamps(self._database, restamps, self._seen(restamps), self._session)
+            sending.circles(self._database, circles.values(), self._session)
+            told = [audit_document(event, stamp) for event, stamp in events]
+            commands.insert(self._database, AUDIT_EVENTS, told, self._session)
         self._known.update({key: save.stored for key, save in saves.items()})
         self._known.update(
             {key: replace(self._known[key], stamp=restamps[key]) for key in restamps.keys() & self._known.keys()}
         )
+
+    def _note(self, turns: Mapping[str, int], additions: Sequence[Document]) -> None:
+        """Take the turns and add to the ledger, or start again."""
+        if not (turns or additions):
+            return
+        try:
+            if not ledger.write(self._database, turns, additions, self._session):
+                raise StartAgain
+        except DuplicateKeyError as error:
+            raise StartAgain from error
 
     def _seen(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Stamp]:
         """The stamps that were read ahead of what is to be written now."""
@@ -232,7 +259,7 @@ class MongoTransaction(ReadingWithin):
         try:
             yield
         except VersionConflict as error:
-            if self._next_turns is None:
+            if self._turns_ahead is None:
                 raise
             raise StartAgain from error
 
@@ -243,3 +270,11 @@ class MongoTransaction(ReadingWithin):
         if past is None or past.version != save.expected:
             raise conflict(stored.reference)
         return past
+
+
+def _past(stored: Stored, after: Stored) -> Document:
+    """The document of a version that `after` follows."""
+    return {
+        "_id": version_id(stored.type, stored.id, stored.version),
+        **history_fields(stored, after.last_updated),
+    }

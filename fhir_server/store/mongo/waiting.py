@@ -1,9 +1,10 @@
-"""AuditEvents that wait in the document of the write that they tell of.
+"""AuditEvents that wait in the document of the write that they tell of, or in the ledger with the rest of its commit.
 
 So a write of one document needs no transaction: what became of it and who did it are kept by one insert, or neither is.
+And a transaction needs no command for its audit, whose many search terms are put into the index by hundreds.
 Soon after, and before any question about AuditEvents, they are put with the others and leave the document. An
 AuditEvent's id is its own, so putting it there twice is putting it there once; whoever is killed between leaves what
-anybody may finish. A later version of the document keeps what still waits in it.
+anybody may finish. A later version of a document keeps what still waits in it; from the ledger all of it goes.
 
     told      [the records of the AuditEvents, as a journal would keep them]
     waiting   which process wrote them, and so looks after them
@@ -27,6 +28,7 @@ from fhir_server.search.grant import Stamp
 from fhir_server.store.mongo.audit_events import event_document, insert, record_of
 from fhir_server.store.mongo.connection import ACKNOWLEDGED, Connection, asking, union
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
+from fhir_server.store.mongo.ledger import LEDGER
 
 Collections: TypeAlias = Callable[[str], Collection[Document]]
 
@@ -40,6 +42,11 @@ log = logging.getLogger(__name__)
 def waiting_fields(events: Sequence[tuple[Resource, Stamp]], process: str) -> Document:
     """The fields of a document in which these AuditEvents wait. Raises TooLarge."""
     return {"told": [Binary(record_of(event, stamp)) for event, stamp in events], "waiting": process}
+
+
+def waiting_id(events: Sequence[tuple[Resource, Stamp]]) -> str:
+    """The `_id` of the document of the ledger in which these wait."""
+    return f"told/{events[0][0]['id']}"
 
 
 class Waiting:
@@ -62,16 +69,18 @@ class Waiting:
         self._run()
         return self._name
 
-    def wrote(self, type_name: str) -> None:
-        """Look after what waits in a document of the type, soon."""
-        self._written.add(type_name)
+    def wrote(self, name: str) -> None:
+        """Look after what waits in a collection, soon."""
+        self._written.add(name)
         self._wake.set()
 
     def settle(self, type_names: Sequence[str]) -> None:
-        """Put everything that waits in documents of these types with the other AuditEvents. Raises Unavailable."""
-        present = _holding(self._connection, type_names, self._seconds)
-        for type_name in present:
-            self._put(type_name, {"waiting": {"$exists": True}})
+        """Put everything that waits in documents of these types, and in the ledger, with the other AuditEvents.
+
+        Raises Unavailable.
+        """
+        for name in _holding(self._connection, [*type_names, LEDGER], self._seconds):
+            self._put(name, {"waiting": {"$exists": True}})
 
     def close(self) -> None:
         """End the thread, after it has done what it can."""
@@ -101,28 +110,29 @@ class Waiting:
             self._put_own()
 
     def _put_own(self) -> None:
-        types, self._written = self._written, set()
-        for type_name in sorted(types):
+        names, self._written = self._written, set()
+        for name in sorted(names):
             try:
-                self._put(type_name, {"waiting": self._name})
+                self._put(name, {"waiting": self._name})
             except FhirError:
-                # Kept where it is: the next write of this type, the worker, or a question tries again.
+                # Kept where it is: the next write of this kind, the worker, or a question tries again.
                 log.warning("AuditEvents wait in their documents: the database does not answer")
-                self._written.add(type_name)
+                self._written.add(name)
 
-    def _put(self, type_name: str, condition: Document) -> None:
+    def _put(self, name: str, condition: Document) -> None:
         """Put what waits where the condition holds with the others, some hundred at a time."""
-        found = self._some(type_name, condition)
+        found = self._some(name, condition)
         while found:
             records = [bytes(record) for document in found for record in document["told"]]
             insert(self._connection, records, self._seconds)
             with asking(self._seconds):
-                _let_go(self._connection.collection(type_name, ACKNOWLEDGED), found)
-            found = self._some(type_name, condition) if len(found) == _MANY else []
+                documents = self._connection.collection(name, ACKNOWLEDGED)
+                _drop(documents, found) if name == LEDGER else _let_go(documents, found)
+            found = self._some(name, condition) if len(found) == _MANY else []
 
-    def _some(self, type_name: str, condition: Document) -> list[Document]:
+    def _some(self, name: str, condition: Document) -> list[Document]:
         with asking(self._seconds):
-            found = self._connection.collection(type_name).find(condition, {"told": 1, "waiting": 1}, limit=_MANY)
+            found = self._connection.collection(name).find(condition, {"told": 1, "waiting": 1}, limit=_MANY)
             return list(found)
 
 
@@ -141,8 +151,6 @@ def _holding(connection: Connection, type_names: Sequence[str], seconds: float) 
     """Those of the types in which something waits, by one question."""
     one: list[Document] = [{"$match": {"waiting": {"$exists": True}}}, {"$limit": 1}]
     parts = [(name, [*one, {"$project": {"_id": 0, "type": {"$literal": name}}}]) for name in type_names]
-    if not parts:
-        return []
     first, pipeline = union(parts)
     with asking(seconds):
         return [found["type"] for found in connection.collection(first).aggregate(pipeline)]
@@ -152,3 +160,8 @@ def _let_go(documents: Collection[Document], found: Sequence[Document]) -> None:
     """Take out what was put with the others, unless more came to wait meanwhile."""
     gone = {"$unset": {"told": "", "waiting": ""}}
     documents.bulk_write([UpdateOne({"_id": each["_id"], "told": each["told"]}, gone) for each in found], ordered=False)
+
+
+def _drop(ledger: Collection[Document], found: Sequence[Document]) -> None:
+    """Delete what was put with the others: in the ledger it has no other purpose."""
+    ledger.delete_many({"_id": {"$in": [each["_id"] for each in found]}})

@@ -145,7 +145,7 @@ def test_c4_the_requester_cancels_before_the_work_began_and_the_owner_is_told(
     reply = hosp.move(case.task, "cancelled", "the person moved away")
 
     assert (reply.status, reply.body["status"]) == (200, "cancelled")
-    outbox = mongo_client[world.parts.settings.database]["outbox"]
+    outbox = mongo_client[world.parts.settings.database]["ledger"]
     [told] = outbox.find({"focus": case.task, "version": int(reply.body["meta"]["versionId"])})
     assert home.reference in told["recipients"]
 
