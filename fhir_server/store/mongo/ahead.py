@@ -3,6 +3,7 @@
 A question inside a transaction costs as much as one outside, and MongoDB joins several only outside. What was read
 ahead is sound all the same: whatever a plan or a person's circles rest on changes only in the turn of a guard. The
 turn is read first, the rest after it; when the transaction then takes exactly the next turn, nothing changed between.
+What is remembered of a plan needs only the turns to be read again: while they stay, so does what lies behind them.
 """
 
 from collections import defaultdict
@@ -55,24 +56,43 @@ class _Wanted:
         return sorted(self.plans | self.people)
 
 
-def read_ahead(connection: Connection, foreseen: Foreseen) -> Ahead:
+def read_ahead(connection: Connection, foreseen: Foreseen, known: Ahead | None = None) -> Ahead:
     """What is foreseen; a second command reads the plans that only the first one could tell.
 
-    Raises MoreToCome when it is more than one answer of the database holds.
+    `known` is what is remembered of the plan that the write names. Raises MoreToCome when it is more than one answer of
+    the database holds.
     """
+    wanted = _Wanted(frozenset(foreseen.references), plans_of(foreseen), foreseen.people)
+    recalled = _recalled(connection, foreseen, wanted, known) if known is not None else None
+    if recalled is not None:
+        return recalled
     ahead = Ahead()
-    named = [found for found in map(parse_reference, foreseen.references) if found]
-    wanted = _Wanted(
-        frozenset(str(each) for each in named),
-        frozenset(each.id for each in named if each.type == "CarePlan" and foreseen.workflow),
-        foreseen.people,
-    )
     _gather(connection, foreseen, wanted, ahead)
     if foreseen.workflow:
         more = _led_to(ahead, foreseen)
         if more.plans - wanted.plans:
             _gather(connection, foreseen, replace(more, plans=more.plans - wanted.plans), ahead)
     return ahead
+
+
+def plans_of(foreseen: Foreseen) -> frozenset[str]:
+    """The plans that the write names, when it follows the workflow of plans."""
+    named = filter(None, map(parse_reference, foreseen.references if foreseen.workflow else ()))
+    return frozenset(each.id for each in named if each.type == "CarePlan")
+
+
+def _recalled(connection: Connection, foreseen: Foreseen, wanted: _Wanted, known: Ahead) -> Ahead | None:
+    """What is known of the plan, with the rest read now; None when it is too little, or a turn was taken since."""
+    if not known.turns.keys() >= set(wanted.keys):
+        return None
+    workflow = [f"{name}/" for name in foreseen.workflow]
+    named = {each for each in wanted.references if not each.startswith(tuple(workflow))}
+    rest = _Wanted(frozenset(named - {"/".join(key) for key in known.stored}), frozenset(), frozenset())
+    ahead = replace(known, stored=dict(known.stored), turns=dict.fromkeys(known.turns, 0))
+    _look_for(rest, (), ahead)
+    turns = {"_id": _one_of([turn_id(key) for key in sorted(known.turns)])}
+    _read(connection, [(LEDGER, _where(turns)), *_parts(rest, ())], rest, ahead)
+    return ahead if ahead.turns == known.turns else None
 
 
 def _led_to(ahead: Ahead, foreseen: Foreseen) -> _Wanted:
@@ -85,8 +105,12 @@ def _led_to(ahead: Ahead, foreseen: Foreseen) -> _Wanted:
 def _gather(connection: Connection, foreseen: Foreseen, wanted: _Wanted, ahead: Ahead) -> None:
     """Read what is wanted, the turns of the guards before everything that they guard."""
     workflow = foreseen.workflow if wanted.plans else ()
-    first, pipeline = union(list(_parts(wanted, workflow)))
     _look_for(wanted, workflow, ahead)
+    _read(connection, list(_parts(wanted, workflow)), wanted, ahead)
+
+
+def _read(connection: Connection, parts: Sequence[tuple[str, Pipeline]], wanted: _Wanted, ahead: Ahead) -> None:
+    first, pipeline = union(parts)
     asked = {"aggregate": first, "pipeline": pipeline, "cursor": {"batchSize": _MANY}}
     for document in connection.first_batch(asked):
         _put(document, wanted, ahead)

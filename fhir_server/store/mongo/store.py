@@ -36,6 +36,7 @@ from fhir_server.store.mongo.purge_reading import PURGED
 from fhir_server.store.mongo.purging import PURGES, MongoPurges
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.reading_audit import InDatabase, InJournal, ReadingAudit
+from fhir_server.store.mongo.remembered import Remembered
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
 from fhir_server.store.mongo.transacting import ENDING_SECONDS, Transacting
 from fhir_server.store.mongo.transaction import MongoTransaction
@@ -99,7 +100,7 @@ class MongoStore(MongoReading):
             concern = DURABLE if reading_audit == "journaled" else ACKNOWLEDGED
             self._reading_audit = InDatabase(self._connection, concern, seconds)
         self.own = OwnParameters(self._connection, seconds=seconds)
-        self._transacting = Transacting(self._connection, self._begun, self._done, seconds, write_seconds)
+        self._transacting = Transacting(self._connection, self._begun, self._done, Remembered(), seconds, write_seconds)
 
     def __enter__(self) -> "MongoStore":
         return self

@@ -11,7 +11,7 @@ from pymongo.read_concern import ReadConcern
 
 from fhir_server.fhir.errors import Unavailable, VersionConflict
 from fhir_server.store.contract import Foreseen, Result, Transaction
-from fhir_server.store.mongo.ahead import Ahead, read_ahead
+from fhir_server.store.mongo.ahead import Ahead, plans_of, read_ahead
 from fhir_server.store.mongo.connection import (
     DURABLE,
     UNKNOWN,
@@ -21,6 +21,7 @@ from fhir_server.store.mongo.connection import (
     may_start_again,
     refusal,
 )
+from fhir_server.store.mongo.remembered import Remembered
 from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain
 
 ENDING_SECONDS = 5.0
@@ -44,12 +45,14 @@ class Transacting:
         connection: Connection,
         begun: Callable[[ClientSession, Ahead | None], MongoTransaction],
         done: Callable[[MongoTransaction], None],
+        remembered: Remembered,
         seconds: float,
         write_seconds: float,
     ) -> None:
         self._connection = connection
         self._begun = begun
         self._done = done
+        self._remembered = remembered
         self._seconds = seconds
         self._write_seconds = write_seconds
 
@@ -96,6 +99,8 @@ class Transacting:
             _abort(session)
         else:
             _commit(session)
+        if ahead is not None and transaction.followable:
+            self._remembered.keep(ahead, transaction.taken, transaction.wrote)
         self._done(transaction)
         return result
 
@@ -103,7 +108,7 @@ class Transacting:
         """What is foreseen; None when it is so much that the transaction had better ask for what it needs."""
         with asking(self._seconds):
             try:
-                return read_ahead(self._connection, foreseen)
+                return read_ahead(self._connection, foreseen, self._remembered.find(plans_of(foreseen)))
             except MoreToCome:
                 return None
 

@@ -29,6 +29,7 @@ from fhir_server.store.mongo.documents import (
 from fhir_server.store.mongo.ledger import LEDGER, entry_id, move_id, turn_id, version_id
 from fhir_server.store.mongo.own_parameters import DEFINITIONS
 from fhir_server.store.mongo.reading_within import ReadingWithin
+from fhir_server.store.mongo.remembered import Changes
 from fhir_server.store.mongo.sending import Save, conflict
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
 from fhir_server.store.mongo.waiting import waiting_fields, waiting_id
@@ -68,12 +69,21 @@ class MongoTransaction(ReadingWithin):
         self._sent = False
         self.waits_in: str | None = None
         """The collection in which AuditEvents wait, when some do."""
+        self.wrote = Changes()
+        """What it sent, of what may be remembered of a plan."""
+        self.followable = True
+        """Whether `wrote` tells of all of it."""
         self.defined = False
         """Whether it changed the operator's search parameters."""
         # What was read ahead and is still to be proved: the turns that must come next, the stamps to be written over.
         self._turns_ahead = dict(ahead.turns) if ahead is not None else None
         self._to_take: dict[str, int] = {}
         self._unproven = dict(self._known)
+
+    @property
+    def taken(self) -> Mapping[str, int]:
+        """The turns that it took, by their keys."""
+        return self._turns
 
     def guard(self, key: str) -> None:
         """Take the next turn at `key`; who took one at the same time starts again, and who read ahead too long ago.
@@ -135,6 +145,7 @@ class MongoTransaction(ReadingWithin):
             turn = self._turns[plan]
             place = {"_id": move_id(plan, turn, self._logged), "seq": turn * _MOVES_PER_TURN + self._logged}
             self._additions.append({**move, "plan": plan, **place})
+            self.wrote.moves.append({**move, "plan": plan, "seq": place["seq"]})
             self._logged_in.add(plan)
 
     def take_up(
@@ -142,7 +153,7 @@ class MongoTransaction(ReadingWithin):
     ) -> None:
         """Let the plan take up the author's chart of the patient that lies in no plan yet."""
         self.flush()
-        self._ahead = None
+        self._ahead, self.followable = None, False
         loose = {"patient": patient, "author": author, "plans": []}
         for type_name in type_names:
             found = {**loose, "label": None} if type_name in unlabelled else loose
@@ -234,6 +245,7 @@ class MongoTransaction(ReadingWithin):
             told = [audit_document(event, stamp) for event, stamp in events]
             commands.insert(self._database, AUDIT_EVENTS, told, self._session)
         self._known.update({key: save.stored for key, save in saves.items()})
+        self.wrote.take(saves, restamps, circles)
         self._known.update(
             {key: replace(self._known[key], stamp=restamps[key]) for key in restamps.keys() & self._known.keys()}
         )

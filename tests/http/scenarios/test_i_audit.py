@@ -20,6 +20,8 @@ from tests.access.circle import made
 from tests.world import Case, Party, Reply, World
 
 DISK_FULL = 14031
+# How the record of a reading is kept, and that of a write with the rest of its commit.
+READING, COMMIT = ("insert", "AuditEvent"), ("update", "ledger")
 Failing = Callable[..., AbstractContextManager[None]]
 
 GROUP: Resource = {"resourceType": "Group", "type": "person", "actual": False}
@@ -255,40 +257,28 @@ def unrecorded(world: World, cast: Cast, tmp_path: Path) -> Iterator[Party]:
 
 
 @pytest.mark.parametrize(
-    "ask",
+    ("ask", "recorded"),
     [
-        lambda c: c.party.get(c.case.task),
-        lambda c: c.party.get(f"{c.case.task}/_history"),
-        lambda c: c.party.get(f"Task?patient={c.case.patient}"),
-        lambda c: c.party.get("metadata"),
-        lambda c: c.party.get("Patient/hidden"),
-        lambda c: c.party.get("Spaceship/1"),
-        lambda c: c.party.post({**GROUP, "type": "planet"}),
-        lambda c: c.party.put({**GROUP, "id": c.group[6:], "active": True}),
-        lambda c: c.party.ask("DELETE", c.group),
-        lambda c: c.party.transact(batch([("GET", c.case.task)], "transaction")),
-    ],
-    ids=[
-        "read",
-        "history",
-        "search",
-        "metadata",
-        "hidden",
-        "unknown",
-        "invalid",
-        "update",
-        "delete",
-        "bundle",
+        pytest.param(lambda c: c.party.get(c.case.task), READING, id="read"),
+        pytest.param(lambda c: c.party.get(f"{c.case.task}/_history"), READING, id="history"),
+        pytest.param(lambda c: c.party.get(f"Task?patient={c.case.patient}"), READING, id="search"),
+        pytest.param(lambda c: c.party.get("metadata"), READING, id="metadata"),
+        pytest.param(lambda c: c.party.get("Patient/hidden"), READING, id="hidden"),
+        pytest.param(lambda c: c.party.get("Spaceship/1"), READING, id="unknown"),
+        pytest.param(lambda c: c.party.post({**GROUP, "type": "planet"}), READING, id="invalid"),
+        pytest.param(lambda c: c.party.put({**GROUP, "id": c.group[6:], "active": True}), COMMIT, id="update"),
+        pytest.param(lambda c: c.party.ask("DELETE", c.group), COMMIT, id="delete"),
+        pytest.param(lambda c: c.party.transact(batch([("GET", c.case.task)], "transaction")), COMMIT, id="bundle"),
     ],
 )
 def test_i2_what_cannot_be_recorded_is_not_answered_and_not_done(
-    world: World, cast: Cast, unrecorded: Party, failing_command: Failing, ask: Asked
+    world: World, cast: Cast, unrecorded: Party, failing_command: Failing, ask: Asked, recorded: tuple[str, str]
 ) -> None:
     before = cast.party.get(f"Group?_id={cast.group[6:]}").entries
     count = cast.party.get("Group?_total=accurate").body["total"]
-    name = f"{world.parts.settings.database}.AuditEvent"
+    command, collection = recorded
 
-    with failing_command("insert", None, namespace=name, errorCode=DISK_FULL):
+    with failing_command(command, None, namespace=f"{world.parts.settings.database}.{collection}", errorCode=DISK_FULL):
         reply = ask(replace(cast, party=unrecorded))
 
     assert (reply.status, reply.issues[0]["code"]) == (503, "transient")

@@ -1,0 +1,92 @@
+"""What a process remembers of the plans that it wrote last, so that their next write need not read them again.
+
+Whatever a plan or a person's circles rest on changes only in the turn of a guard. What was read behind a turn is
+therefore what stands there as long as that turn does: before each use the turns are read anew, and a write proves them
+like any other. What this process wrote is added when it is kept, under the turns that it took. Entries end after a
+while, for the case that a database is put back while a server looks on.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from fhir_server.fhir.json import Resource
+from fhir_server.search.grant import Stamp
+from fhir_server.store.contract import Circle, Stored
+from fhir_server.store.mongo.ahead import Ahead
+from fhir_server.store.mongo.sending import Save
+
+_SECONDS = 60.0
+_MOST_PLANS = 100
+_MOST_LYING = 60
+"""Resources of a plan; with the plans this bounds the memory of a process to some megabytes."""
+
+Key = tuple[str, str]
+
+
+@dataclass
+class Changes:
+    """What a transaction wrote, of the kinds that are remembered."""
+
+    stored: dict[Key, Stored] = field(default_factory=dict)
+    stamped: dict[Key, Stamp] = field(default_factory=dict)
+    circles: dict[str, Circle] = field(default_factory=dict)
+    moves: list[Resource] = field(default_factory=list)
+
+    def take(self, saves: Mapping[Key, Save], stamped: Mapping[Key, Stamp], circles: Mapping[str, Circle]) -> None:
+        """Add what was sent, which is of different resources; a version replaces the stamp before it."""
+        for key, save in saves.items():
+            self.stored[key] = save.stored
+            self.stamped.pop(key, None)
+        self.stamped.update(stamped)
+        self.circles.update(circles)
+
+
+class Remembered:
+    """Plans by their ids, each as it stood at the turns that it says."""
+
+    def __init__(self, *, seconds: float = _SECONDS) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._plans: OrderedDict[str, tuple[float, Ahead]] = OrderedDict()
+
+    def find(self, plans: Iterable[str]) -> Ahead | None:
+        """What is remembered of one plan; nothing when several are asked for."""
+        asked = list(plans)
+        with self._lock:
+            until, found = self._plans.get(asked[0], (0.0, None)) if len(asked) == 1 else (0.0, None)
+        return found if time.monotonic() < until else None
+
+    def keep(self, ahead: Ahead, taken: Mapping[str, int], changes: Changes) -> None:
+        """Remember the one plan that was read ahead, as the changes left it, with the turns that were taken."""
+        plans = list(ahead.moves)
+        circle = ahead.circles.get(plans[0]) if len(plans) == 1 else None
+        if circle is None:
+            return  # what the server does not govern has no turns
+        left = _after(ahead, circle.plan, {**ahead.turns, **taken}, changes)
+        if sum(map(len, left.lying.values())) > _MOST_LYING:
+            return
+        with self._lock:
+            self._plans[circle.plan] = (time.monotonic() + self._seconds, left)
+            self._plans.move_to_end(circle.plan)
+            if len(self._plans) > _MOST_PLANS:
+                self._plans.popitem(last=False)
+
+
+def _after(ahead: Ahead, plan: str, turns: dict[str, int], changes: Changes) -> Ahead:
+    """What was read, with the changes; of single resources only those that change in one of the turns."""
+    known = {key: each for key, each in (ahead.stored | changes.stored).items() if each}
+    known |= {key: replace(known[key], stamp=stamp) for key, stamp in changes.stamped.items() if key in known}
+    workflow = {name for _, name in ahead.lying}
+    lying = {key: each for key, each in known.items() if each.type in workflow and plan in each.stamp.plans}
+    people = {key: each for key, each in known.items() if each.reference in ahead.people}
+    return Ahead(
+        stored={**lying, **people},
+        lying={(plan, name): [e for e in lying.values() if e.type == name and not e.deleted] for name in workflow},
+        circles=ahead.circles | changes.circles,
+        people=set(ahead.people),
+        moves={plan: [*ahead.moves[plan], *(move for move in changes.moves if move["plan"] == plan)]},
+        turns=turns,
+    )
