@@ -47,7 +47,10 @@ class Before:
 
     def labels(self) -> dict[str, str | None]:
         """The label in each stamp, by what it is of."""
-        found: list[Document] = [*self.database["Observation"].find(), *self.database["ledger"].find({"_id": beginning("version")})]
+        found: list[Document] = [
+            *self.database["Observation"].find(),
+            *self.database["ledger"].find({"_id": beginning("version")}),
+        ]
         own = {each.partition("/")[2] for each in (self.plain, self.restricted, self.closed, self.bare, self.opened)}
         return {each["_id"]: each["label"] for each in found if each.get("label") and _id_of(each) in own}
 
