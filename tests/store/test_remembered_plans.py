@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.fhir.errors import Forbidden
 from fhir_server.search.grant import Reader, Stamp
 from fhir_server.store.contract import Circle, Foreseen, Stored, Transaction
 from fhir_server.store.mongo.ahead import Ahead
@@ -60,9 +61,9 @@ def seen(tx: Transaction, plan: str) -> list[Any]:
     ]
 
 
-def both(store: MongoStore, other: MongoStore, plan: str) -> tuple[list[Any], list[Any]]:
+def both(store: MongoStore, other: MongoStore, plan: str, *more: str) -> tuple[list[Any], list[Any]]:
     """What one process sees, perhaps by what it remembers, and what stands in the database."""
-    return store.transact(lambda tx: seen(tx, plan), foreseen(plan)), other.transact(lambda tx: seen(tx, plan))
+    return store.transact(lambda tx: seen(tx, plan), foreseen(plan, *more)), other.transact(lambda tx: seen(tx, plan))
 
 
 def writes(version_of: Versions, plan: str) -> dict[str, Callable[[Transaction], None]]:
@@ -121,38 +122,86 @@ def written(store: MongoStore, plan: str, write: Callable[[Transaction], None]) 
     store.transact(work, foreseen(plan))
 
 
+MORE = pytest.mark.parametrize("more", [(), ("Organization/1",)], ids=["turns proved", "turns read"])
+
+
+@MORE
 @pytest.mark.parametrize("kind", WRITES)
 def test_what_is_remembered_of_an_own_write_is_what_stands(
-    store: MongoStore, other: MongoStore, version_of: Versions, plan: str, kind: str
+    store: MongoStore, other: MongoStore, version_of: Versions, plan: str, kind: str, more: tuple[str, ...]
 ) -> None:
     written(store, plan, writes(version_of, plan)[kind])
-    remembered, stands = both(store, other, plan)
+    remembered, stands = both(store, other, plan, *more)
     assert remembered == stands
 
 
+@MORE
 @pytest.mark.parametrize("kind", WRITES)
 def test_what_another_process_wrote_since_is_seen(
-    store: MongoStore, other: MongoStore, version_of: Versions, plan: str, kind: str
+    store: MongoStore, other: MongoStore, version_of: Versions, plan: str, kind: str, more: tuple[str, ...]
 ) -> None:
     store.transact(lambda tx: seen(tx, plan), foreseen(plan))
     written(other, plan, writes(version_of, plan)[kind])
-    remembered, stands = both(store, other, plan)
+    remembered, stands = both(store, other, plan, *more)
     assert remembered == stands
 
 
-def test_while_the_turns_stay_only_they_are_read(store: MongoStore, plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[set[str]] = []
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """The collections that each reading ahead asked."""
+    found: list[set[str]] = []
     ask = Connection.first_batch
 
     def noted(connection: Connection, command: dict[str, Any]) -> list[dict[str, Any]]:
         others = {stage["$unionWith"]["coll"] for stage in command["pipeline"] if "$unionWith" in stage}
-        asked.append({command["aggregate"], *others})
+        found.append({command["aggregate"], *others})
         return ask(connection, command)
 
     monkeypatch.setattr(Connection, "first_batch", noted)
+    return found
+
+
+def test_while_the_turns_stay_only_they_are_read(store: MongoStore, plan: str, asked: list[set[str]]) -> None:
     for _ in range(3):
         store.transact(lambda tx: seen(tx, plan), foreseen(plan, "Organization/1"))
     assert asked == [{"ledger", "circles", "Organization", "Patient", *WORKFLOW}, *[{"ledger", "Organization"}] * 2]
+
+
+def test_when_nothing_else_is_to_be_read_not_even_they_are(store: MongoStore, plan: str, asked: list[set[str]]) -> None:
+    for _ in range(3):
+        store.transact(lambda tx: seen(tx, plan), foreseen(plan))
+    assert asked == [{"ledger", "circles", "Patient", *WORKFLOW}]
+
+
+def test_a_refusal_by_what_is_remembered_is_judged_again_by_what_stands(
+    store: MongoStore, other: MongoStore, version_of: Versions, plan: str
+) -> None:
+    goal = f"goal-{plan}"
+
+    def work(tx: Transaction) -> int:
+        if not tx.in_plan(plan, "Goal"):
+            raise Forbidden("There is no goal.")
+        return len(seen(tx, plan))
+
+    store.transact(lambda tx: seen(tx, plan), foreseen(plan))
+    with pytest.raises(Forbidden):
+        store.transact(work, foreseen(plan))
+    written(other, plan, lambda tx: tx.save(version_of("Goal", goal, plans=(plan,))))
+    assert store.transact(work, foreseen(plan))
+
+
+def test_who_takes_no_turn_proves_them_all_the_same(
+    store: MongoStore, other: MongoStore, version_of: Versions, plan: str
+) -> None:
+    """Another circle of the person is another plan's; it changes in the person's turn, which nobody takes here."""
+    store.transact(lambda tx: seen(tx, plan), foreseen(plan))
+
+    def opened(tx: Transaction) -> None:
+        tx.guard(f"Patient/{plan}")
+        tx.save_circle(Circle(f"{plan}-2", f"Patient/{plan}", "als-be", "Organization/3", "Organization/4", "team"))
+
+    other.transact(opened)
+    assert len(store.transact(lambda tx: tx.circles_about(f"Patient/{plan}"), foreseen(plan))) == 2
 
 
 def test_who_is_overtaken_after_the_turns_were_read_begins_again(

@@ -3,7 +3,8 @@
 A question inside a transaction costs as much as one outside, and MongoDB joins several only outside. What was read
 ahead is sound all the same: whatever a plan or a person's circles rest on changes only in the turn of a guard. The
 turn is read first, the rest after it; when the transaction then takes exactly the next turn, nothing changed between.
-What is remembered of a plan needs only the turns to be read again: while they stay, so does what lies behind them.
+What is remembered of a plan needs only the turns to be read again: while they stay, so does what lies behind them. When
+nothing else is to be read, they are not read either, but all proved by the write.
 """
 
 from collections import defaultdict
@@ -38,6 +39,8 @@ class Ahead:
     people: set[str] = field(default_factory=set)
     moves: dict[str, list[Resource]] = field(default_factory=dict)
     turns: dict[str, int] = field(default_factory=dict)
+    unread: bool = False
+    """Whether the turns are only remembered: each is to be proved, and until then even a refusal may be mistaken."""
 
     def about(self, patient: str) -> list[Circle]:
         """The circles about one of `people`."""
@@ -88,6 +91,8 @@ def _recalled(connection: Connection, foreseen: Foreseen, wanted: _Wanted, known
     workflow = [f"{name}/" for name in foreseen.workflow]
     named = {each for each in wanted.references if not each.startswith(tuple(workflow))}
     rest = _Wanted(frozenset(named - {"/".join(key) for key in known.stored}), frozenset(), frozenset())
+    if not rest.references and all(known.turns.values()):
+        return replace(known, unread=True)
     ahead = replace(known, stored=dict(known.stored), turns=dict.fromkeys(known.turns, 0))
     _look_for(rest, (), ahead)
     turns = {"_id": _one_of([turn_id(key) for key in sorted(known.turns)])}

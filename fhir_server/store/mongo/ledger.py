@@ -78,14 +78,19 @@ ENTRIES: Document = {"_id": beginning("entry")}
 
 
 def write(
-    database: Database[Document], turns: Mapping[str, int], additions: Sequence[Document], session: ClientSession | None
+    database: Database[Document],
+    turns: Mapping[str, int],
+    proofs: Mapping[str, int],
+    additions: Sequence[Document],
+    session: ClientSession | None,
 ) -> bool:
-    """Take the turn after the one that is given at each key, and add documents.
+    """Take the turn after the one that is given at each key, prove that others are as given, and add documents.
 
     False when another turn was there, and then nothing of it may be kept. Raises DuplicateKeyError when another
     writer makes the same guard.
     """
-    operations = [*_takings(turns), *map(_adding, additions)]
+    proving = [Write({"_id": turn_id(key), "turn": turn}, {"$set": {"turn": turn}}) for key, turn in proofs.items()]
+    operations = [*proving, *_takings(turns), *map(_adding, additions)]
     new = len(additions) + sum(1 for turn in turns.values() if not turn)
     done = send(database, LEDGER, operations, session)
     return (done.matched, done.made) == (len(operations) - new, new)

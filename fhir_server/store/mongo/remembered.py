@@ -1,8 +1,8 @@
 """What a process remembers of the plans that it wrote last, so that their next write need not read them again.
 
 Whatever a plan or a person's circles rest on changes only in the turn of a guard. What was read behind a turn is
-therefore what stands there as long as that turn does: before each use the turns are read anew, and a write proves them
-like any other. What this process wrote is added when it is kept, under the turns that it took. Entries end after a
+therefore what stands there as long as that turn does: the turns are read anew or proved by the write, as `ahead.py`
+says. What this process wrote is added when it is kept, under the turns that it took. Entries end after a
 while, for the case that a database is put back while a server looks on.
 """
 

@@ -9,7 +9,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 
-from fhir_server.fhir.errors import Unavailable, VersionConflict
+from fhir_server.fhir.errors import FhirError, Unavailable, VersionConflict
 from fhir_server.store.contract import Foreseen, Result, Transaction
 from fhir_server.store.mongo.ahead import Ahead, plans_of, read_ahead
 from fhir_server.store.mongo.connection import (
@@ -32,6 +32,10 @@ _RACES = {112, 251, 24}
 
 _BUSY = "Others are changing the same plan all the time, and this change never had its turn. Try again in a while."
 _LONGEST_PAUSE = 0.25
+
+
+class _Overtaken(StartAgain):
+    """What was remembered may be no longer so; the transaction starts again on what it reads."""
 
 
 class Transacting:
@@ -60,11 +64,16 @@ class Transacting:
         """What `work` gives when it is kept. Raises VersionConflict when it never gets through, Unavailable."""
         deadline = time.monotonic() + self._write_seconds
         lost: PyMongoError | StartAgain | None = None
+        recalls = True
         with self._connection.client.start_session(causal_consistency=False) as session:
             for attempt in range(_MOST_ATTEMPTS):
                 try:
-                    return self._attempt(session, work, deadline, None if attempt else foreseen)
+                    return self._attempt(session, work, deadline, foreseen, recalls=recalls)
+                except _Overtaken:
+                    recalls = False
+                    continue
                 except (PyMongoError, StartAgain) as error:
+                    foreseen = None
                     if not _worth_another(error):
                         raise refusal(error) from error
                     lost = error
@@ -83,17 +92,23 @@ class Transacting:
         work: Callable[[Transaction], Result],
         deadline: float,
         foreseen: Foreseen | None,
+        *,
+        recalls: bool,
     ) -> Result:
-        """Do it once. Raises the driver's error, or StartAgain, when the transaction had no effect."""
-        ahead = self._read_ahead(foreseen) if foreseen else None
+        """Do it once; `recalls` says whether by what is remembered. Raises the driver's error, or StartAgain, when the
+        transaction had no effect.
+        """
+        ahead = self._read_ahead(foreseen, recalls=recalls) if foreseen else None
         session.start_transaction(ReadConcern("snapshot"), DURABLE)
         try:
             with pymongo.timeout(max(deadline - time.monotonic(), _SHORTEST)):
                 transaction = self._begun(session, ahead)
                 result = work(transaction)
                 kept = transaction.finish()
-        except BaseException:
+        except BaseException as error:
             _abort(session)
+            if ahead is not None and ahead.unread and isinstance(error, FhirError | StartAgain):
+                raise _Overtaken from error
             raise
         if kept:
             _abort(session)
@@ -104,11 +119,12 @@ class Transacting:
         self._done(transaction)
         return result
 
-    def _read_ahead(self, foreseen: Foreseen) -> Ahead | None:
+    def _read_ahead(self, foreseen: Foreseen, *, recalls: bool) -> Ahead | None:
         """What is foreseen; None when it is so much that the transaction had better ask for what it needs."""
         with asking(self._seconds):
             try:
-                return read_ahead(self._connection, foreseen, self._remembered.find(plans_of(foreseen)))
+                known = self._remembered.find(plans_of(foreseen)) if recalls else None
+                return read_ahead(self._connection, foreseen, known)
             except MoreToCome:
                 return None
 

@@ -78,6 +78,7 @@ class MongoTransaction(ReadingWithin):
         # What was read ahead and is still to be proved: the turns that must come next, the stamps to be written over.
         self._turns_ahead = dict(ahead.turns) if ahead is not None else None
         self._to_take: dict[str, int] = {}
+        self._to_prove = dict(ahead.turns) if ahead is not None and ahead.unread else {}
         self._unproven = dict(self._known)
 
     @property
@@ -198,7 +199,7 @@ class MongoTransaction(ReadingWithin):
         """
         if not self._is_one_new_document():
             self.flush()
-            if self._to_take:
+            if self._to_take or self._to_prove:
                 self._send()
             return False
         [save] = self._saves.values()
@@ -210,7 +211,7 @@ class MongoTransaction(ReadingWithin):
         return True
 
     def _is_one_new_document(self) -> bool:
-        others = self._sent or self._turns or self._restamps or self._circles or self._additions
+        others = self._sent or self._turns or self._to_prove or self._restamps or self._circles or self._additions
         if others or len(self._saves) != 1 or len(self._events) > _FEW:
             return False
         [save] = self._saves.values()
@@ -231,6 +232,7 @@ class MongoTransaction(ReadingWithin):
         additions, self._additions = self._additions, []
         events, self._events = self._events, []
         turns, self._to_take = self._to_take, {}
+        proofs, self._to_prove = {key: turn for key, turn in self._to_prove.items() if key not in turns}, {}
         self._ahead, self._sent = None, True
         self._logged_in.clear()
         additions += [_past(self._followed(save), save.stored) for save in saves.values() if save.expected]
@@ -238,7 +240,7 @@ class MongoTransaction(ReadingWithin):
             additions.append({"_id": waiting_id(events), **waiting_fields(events, self._process)})
             events, self.waits_in = [], LEDGER
         with asking(self._seconds), self._proving():
-            self._note(turns, additions)
+            self._note(turns, proofs, additions)
             sending.versions(self._database, saves.values(), self._seen(saves), self._session, self._full_text)
             sending.stamps(self._database, restamps, self._seen(restamps), self._session)
             sending.circles(self._database, circles.values(), self._session)
@@ -250,12 +252,12 @@ class MongoTransaction(ReadingWithin):
             {key: replace(self._known[key], stamp=restamps[key]) for key in restamps.keys() & self._known.keys()}
         )
 
-    def _note(self, turns: Mapping[str, int], additions: Sequence[Document]) -> None:
-        """Take the turns and add to the ledger, or start again."""
-        if not (turns or additions):
+    def _note(self, turns: Mapping[str, int], proofs: Mapping[str, int], additions: Sequence[Document]) -> None:
+        """Take the turns, prove others and add to the ledger, or start again."""
+        if not (turns or proofs or additions):
             return
         try:
-            if not ledger.write(self._database, turns, additions, self._session):
+            if not ledger.write(self._database, turns, proofs, additions, self._session):
                 raise StartAgain
         except DuplicateKeyError as error:
             raise StartAgain from error
