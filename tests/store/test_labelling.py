@@ -95,14 +95,14 @@ def test_gathering_labels_every_version_once(before: Before) -> None:
         before.restricted.partition("/")[2]: RESTRICTED,
         before.closed.partition("/")[2]: VERY_RESTRICTED,
         before.bare.partition("/")[2]: RESTRICTED,
-        f"{before.opened}/{1:010d}": RESTRICTED,
+        f"version/{before.opened}/{1:010d}": RESTRICTED,
     }
     assert before.labels() == expected
     assert before.seen() == {before.plain, before.opened}
     before.database["Observation"].update_many({}, {"$unset": {"label": ""}})
     before.store.gather([], JUDGED, label_of)
     before.store.label(JUDGED, label_of)
-    assert before.labels() == {f"{before.opened}/{1:010d}": RESTRICTED}, "it is done once"
+    assert before.labels() == {f"version/{before.opened}/{1:010d}": RESTRICTED}, "it is done once"
 
 
 def test_a_search_finds_by_the_new_labels(before: Before) -> None:
