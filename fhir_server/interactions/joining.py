@@ -13,10 +13,11 @@ from fhir_server.fhir.errors import TooCostly
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.standing import places_standing
 from fhir_server.interactions.terminology import codes_in, codes_standing
+from fhir_server.search.contained import may_be_contained
 from fhir_server.search.grant import Grant
 from fhir_server.search.hierarchy import DIRECTIONS, PART_OF
-from fhir_server.search.joins import joined, joins_in
-from fhir_server.search.query import Clause, Join, Query, Target, Token, Value
+from fhir_server.search.joins import conditions_of, joined, joins_in
+from fhir_server.search.query import Clause, Condition, Join, Query, Target, Token, Value
 
 Known = dict[tuple[Query, str | None], Sequence[str]]
 """What was found, by what was sought, so that several searches of one request seek it once."""
@@ -37,6 +38,7 @@ MOST_JOINED = 2000
 def answered(query: Query, sight: Sight, known: Known | None = None) -> Query:
     """`query` with its joins answered; what is in `known` is not sought again.
 
+    A chain is also answered in what a resource contains, but for Patients: who they are decides what may be sought.
     Raises Forbidden for a type that the token's scopes do not let search.
     """
     if not joins_in(query):
@@ -62,7 +64,13 @@ def answered(query: Query, sight: Sight, known: Known | None = None) -> Query:
             return places_standing(asked, seek, MOST_JOINED)
         return codes_standing(asked, sight, MOST_JOINED)
 
-    return joined(query, seek, members)
+    def inside(type_name: str, asked: Query) -> Sequence[Condition] | None:
+        if asked.type == "Patient" or not sight.reading.contains(type_name, asked.type):
+            return None
+        said = conditions_of(answered(asked, sight, found))
+        return said if may_be_contained(asked.type, said) else None
+
+    return joined(query, seek, members, inside)
 
 
 def grants_of(query: Query, sight: Sight) -> list[Grant]:

@@ -1,13 +1,16 @@
-"""`_contained` and `_containedType`: a question about contained resources, asked of what contains them.
+"""A question about contained resources, asked of what contains them: by `_contained`, or by a chain that leads there.
 
 https://hl7.org/fhir/R4/search.html#contained
 """
 
-from collections.abc import Set
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
-from fhir_server.definitions.search_parameters import shipped_parameters_of
+from fhir_server.definitions.search_parameters import parameters_of, shipped_parameters_of
 from fhir_server.fhir.errors import MalformedRequest
+from fhir_server.fhir.json import Resource
+from fhir_server.search.elements import values_of
 from fhir_server.search.extract import OF_THE_STORE
 from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Contained, Join, Not, Query
 
@@ -36,6 +39,28 @@ def check_contained_query(query: Query) -> None:
     known = shipped_parameters_of(query.type).keys() - OF_THE_STORE
     for each in (*query.clauses, *query.joins, *query.filters):
         _check(each, known)
+
+
+def may_be_contained(type_name: str, conditions: Sequence[Condition]) -> bool:
+    """Whether a contained resource of the type can be asked this."""
+    known = shipped_parameters_of(type_name).keys() - OF_THE_STORE
+    try:
+        for each in conditions:
+            _check(each, known)
+    except MalformedRequest:
+        return False
+    return True
+
+
+def referring_parameters(resource: Resource) -> Mapping[str, list[str]]:
+    """The parameters by which a resource refers to what it contains, by the reference, such as `#device`."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for parameter in parameters_of(resource["resourceType"]).values():
+        values = values_of(resource, parameter) if parameter.type == "reference" else ()
+        for address in {value.get("reference") for _, value in values if isinstance(value, dict)}:
+            if isinstance(address, str) and address.startswith("#"):
+                found[address].append(parameter.code)
+    return found
 
 
 def _check(condition: Condition, known: Set[str]) -> None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from fhir_server.definitions.search_parameters import SearchParameter, shipped_parameters_of
 from fhir_server.search.extract import OF_THE_STORE
 
-FORM = 2
+FORM = 3
 """How values are kept. Whoever changes what `extract.py` and `types/` make of the same parameters counts it up."""
 
 

@@ -32,6 +32,8 @@ _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 Seek = Callable[[Query, str | None], Sequence[str]]
 """What a query finds, as `Type/id`; or what these refer to by the parameter that is named, urls included."""
 Members = Callable[[Join], Sequence[Value]]
+Inside = Callable[[str, Query], Sequence[Condition] | None]
+"""What a query asks, when resources of the type may contain what it finds; else None."""
 
 
 def asks_through(type_name: str, name: str) -> bool:
@@ -56,7 +58,7 @@ def join(asking: Asking, name: str, text: str, links: int = 0) -> Join:
     return (_standing if name.partition(":")[2] in DIRECTIONS else _members)(asking, name, text)
 
 
-def joined(query: Query, seek: Seek, members: Members) -> Query:
+def joined(query: Query, seek: Seek, members: Members, inside: Inside = lambda type_name, query: None) -> Query:
     """`query` with the clauses that its joins make, those in its filters in their places.
 
     `members(join)` says the values that a join with members stands for.
@@ -65,7 +67,12 @@ def joined(query: Query, seek: Seek, members: Members) -> Query:
     def answer(asked: Join) -> Condition:
         if asked.members:
             return _of_members(asked, members)
-        return _referring(asked, query.type, seek) if asked.linked is None else _referred(asked, query.type, seek)
+        if asked.linked is not None:
+            return _referred(asked, query.type, seek)
+        within = ((sub.type, inside(query.type, sub)) for sub in asked.queries)
+        contained = (Contained(name, tuple(said), asked.parameter) for name, said in within if said is not None)
+        elsewhere = _referring(asked, query.type, seek)
+        return AnyOf(found) if len(found := (elsewhere, *contained)) > 1 else elsewhere
 
     filtered = tuple(_with_answers(each, answer) for each in query.filters)
     return replace(query, joined=tuple(map(answer, query.joins)), filtered=filtered)

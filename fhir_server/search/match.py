@@ -6,6 +6,7 @@ from typing import Any
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.fhir.json import Resource
 from fhir_server.search.clauses import of_component
+from fhir_server.search.contained import referring_parameters
 from fhir_server.search.extract import search_values
 from fhir_server.search.joins import conditions_of
 from fhir_server.search.query import (
@@ -55,7 +56,9 @@ def _holds(condition: Condition, resource: Resource, values: Values) -> bool:
         raise ValueError("a join is answered before it is asked")
     if isinstance(condition, Contained):
         return any(
-            each.get("resourceType") == condition.type and holds_all(condition.conditions, each)
+            each.get("resourceType") == condition.type
+            and (condition.by is None or condition.by in referring_parameters(resource).get(f"#{each.get('id')}", ()))
+            and holds_all(condition.conditions, each)
             for each in resource.get("contained", ())
         )
     if condition.type == WORDS:

@@ -116,10 +116,11 @@ class Not:
 
 @dataclass(frozen=True)
 class Contained:
-    """What contains a resource of the type that meets all of the conditions."""
+    """What contains a resource of the type that meets all of the conditions, and refers to it `by` a parameter."""
 
     type: str
     conditions: tuple["Condition", ...]
+    by: str | None = None
 
 
 @dataclass(frozen=True)

@@ -219,6 +219,9 @@ class Reading(Protocol):
         Raises TooCostly when more than `limit` are found.
         """
 
+    def contains(self, type_name: str, contained: str) -> bool:
+        """Whether some resource of the type contains one of the other type, whoever may read it."""
+
     def plans_beside(self, query: Query, patient: str, limit: int) -> list[str]:
         """The plans of what the query finds that is about somebody else than `Patient/x`, whoever may read it; to
 

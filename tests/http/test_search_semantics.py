@@ -238,6 +238,31 @@ def test_a_hidden_part_leads_no_further(world: World, hosp: Party, patient: str)
     assert ids(other.get(f"Observation?encounter:below=Encounter/{stay}")) == []
 
 
+# --- Chains lead into what is contained.
+
+
+def test_a_chain_leads_into_what_a_resource_contains(world: World, hosp: Party, patient: str) -> None:
+    unique = uuid.uuid4().hex
+    device = {"resourceType": "Device", "id": "d", "identifier": [{"value": unique}], "patient": {"reference": patient}}
+    inside = made(hosp, {**observation(patient), "contained": [device], "device": {"reference": "#d"}})
+    other = made(hosp, {**observation(patient), "contained": [device], "focus": [{"reference": "#d"}]})
+    alone = made(hosp, minimal("Device", identifier=[{"value": unique}]))
+    outside = made(hosp, observation(patient, device={"reference": f"Device/{alone}"}))
+
+    def found(asked: str, party: Party = hosp) -> set[str]:
+        return set(ids(party.get(f"Observation?{encoded(asked)}")))
+
+    assert found(f"device.identifier={unique}") == {inside, outside}
+    assert found(f"device:Device.identifier={unique}&patient={patient}") == {inside, outside}
+    assert found(f"focus:Device.identifier={unique}") == {other}
+    assert found(f"device.identifier={unique}x") == set()
+    assert found(f"device.patient._id={patient.removeprefix('Patient/')}") == {inside}
+    assert found(f"device._id={alone}") == {outside}
+    assert found(f"patient={patient}&_filter=not (device.identifier eq {unique})") == {other}
+    assert found(f"_has:Provenance:target:recorded=ge2026&device.identifier={unique}") == set()
+    assert found(f"device.identifier={unique}", world.hospital()) == set()
+
+
 # --- What comes beside.
 
 

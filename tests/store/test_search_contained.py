@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -16,7 +16,7 @@ from fhir_server.search.contained import check_contained_query, contained_query
 from fhir_server.search.grant import Grant
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
-from fhir_server.search.query import Query
+from fhir_server.search.query import Contained, Query
 from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.queries import query_filter
 from fhir_server.store.mongo.store import MongoStore
@@ -69,6 +69,33 @@ def test_the_database_and_the_memory_agree_on_what_is_contained(
     in_database = {each["_id"] for each in collection.find(query_filter(query), {"_id": 1})}
 
     assert in_database == {each["id"] for each in resources if matches(query, each)}
+
+
+referred = st.sampled_from(["#c0", "#c1", "#c2", "Observation/1"]).map(lambda address: {"reference": address})
+tasks_referring = st.builds(
+    lambda task, focus, reason: {**task, "focus": focus, "basedOn": [reason]}, tasks_containing, referred, referred
+)
+
+
+@often
+@given(resources=st.lists(tasks_referring, max_size=5), question=asks, by=st.sampled_from(["focus", "based-on"]))
+def test_the_database_and_the_memory_agree_on_what_is_contained_and_referred_to(
+    database: Database[dict[str, Any]], resources: list[dict[str, Any]], question: list[tuple[str, str]], by: str
+) -> None:
+    collection = database["Task_containing"]
+    resources = [{**each, "id": f"{number}"} for number, each in enumerate(resources)]
+    collection.delete_many({})
+    if resources:
+        collection.insert_many(documents(resources))
+    pairs = [pair for pair in question if not pair[0].startswith(("_id", "_lastUpdated"))]
+    conditions = parse("Observation", pairs, base_url=BASE_URL, moment=MOMENT).clauses
+    query = Query("Task", filters=(Contained("Observation", conditions, by),))
+
+    in_database = {each["_id"] for each in collection.find(query_filter(query), {"_id": 1})}
+
+    in_memory = {each["id"] for each in resources if matches(query, each)}
+    event("some match" if in_memory else "none matches")
+    assert in_database == in_memory
 
 
 def test_of_its_own_type_both_finds_what_matches_and_what_contains_it() -> None:

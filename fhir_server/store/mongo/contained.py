@@ -1,6 +1,7 @@
 """What documents contain: the search values of contained resources, and gathering those of older documents.
 
-A document with contained resources has `c`, for each its type as `is` and its search values, and the term
+A document with contained resources has `c`, for each its type as `is`, the parameters that refer to it as `by` and its
+search values, and the term
 `_contains=TYPE`, by which the index of terms finds it. One without has nothing, so that it costs nothing. That a type
 is gathered is kept once for all its documents: an empty collection is, and one that was gone through.
 """
@@ -15,6 +16,7 @@ from pymongo.database import Database
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.json import Resource, decode
+from fhir_server.search.contained import referring_parameters
 from fhir_server.search.extract import search_values
 from fhir_server.search.query import AllOf, AnyOf, Condition, Contained, Not, Query
 
@@ -27,9 +29,15 @@ _NOT_KEPT = frozenset({"k"})
 
 def contained_values(resource: Resource) -> list[_Document]:
     """The search values of each contained resource that can be searched."""
+    contained = resource.get("contained", ())
+    by = referring_parameters(resource) if contained else {}
     return [
-        {"is": each["resourceType"], **{name: v for name, v in search_values(each).items() if name not in _NOT_KEPT}}
-        for each in resource.get("contained", ())
+        {
+            "is": each["resourceType"],
+            "by": by.get(f"#{each.get('id')}", []),
+            **{name: v for name, v in search_values(each).items() if name not in _NOT_KEPT},
+        }
+        for each in contained
         if isinstance(each, dict) and each.get("resourceType") in RESOURCE_TYPES
     ]
 
@@ -42,6 +50,12 @@ def contains(type_name: str) -> str:
 def contained_terms(values: Sequence[_Document]) -> list[str]:
     """The terms for what `contained_values` found."""
     return sorted({contains(each["is"]) for each in values})
+
+
+def is_contained(database: Database[_Document], type_name: str, contained: str, session: ClientSession | None) -> bool:
+    """Whether some resource of the type contains one of the other type."""
+    found = database[type_name].find_one({"t": contains(contained)}, {"_id": 1}, session=session)
+    return found is not None
 
 
 def check_contained(database: Database[_Document], query: Query, session: ClientSession | None = None) -> None:

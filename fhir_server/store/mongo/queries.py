@@ -55,7 +55,8 @@ def _compiled(type_name: str, asked: Condition, *, contained: bool = False) -> l
         return [{"$nor": [both(*_compiled(type_name, asked.condition, contained=contained))]}]
     if isinstance(asked, Contained):
         inside = [each for part in asked.conditions for each in _compiled(asked.type, part, contained=True)]
-        return [{"t": contains(asked.type)}, {"c": {"$elemMatch": both({"is": asked.type}, *inside)}}]
+        by = {"by": asked.by} if asked.by else {}
+        return [{"t": contains(asked.type)}, {"c": {"$elemMatch": both({"is": asked.type, **by}, *inside)}}]
     if isinstance(asked, Join):
         raise ValueError("a join is answered before it is asked")
     if asked.type == WORDS:

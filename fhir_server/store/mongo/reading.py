@@ -18,6 +18,7 @@ from fhir_server.search.query import Query
 from fhir_server.store.contract import Changed, Circle, NumberedEvent, Page, Span, Stored
 from fhir_server.store.mongo import changing, searching, several
 from fhir_server.store.mongo.connection import Connection, MoreToCome, asking, union
+from fhir_server.store.mongo.contained import is_contained
 from fhir_server.store.mongo.documents import (
     CIRCLES,
     COUNTERS,
@@ -178,6 +179,11 @@ class MongoReading:
                 session=self._session,
                 max_time_ms=self._search_ms,
             )
+
+    def contains(self, type_name: str, contained: str) -> bool:
+        """Whether some resource of the type contains one of the other type, whoever may read it."""
+        with asking(self._seconds):
+            return is_contained(self._database, type_name, contained, self._session)
 
     def plans_beside(self, query: Query, patient: str, limit: int) -> list[str]:
         """The plans of what the query finds that is about somebody else, whoever may read it."""

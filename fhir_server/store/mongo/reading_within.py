@@ -126,6 +126,11 @@ class ReadingWithin(MongoReading):
         self.flush()
         return super().linked(query, grants, moment, parameter=parameter, limit=limit)
 
+    def contains(self, type_name: str, contained: str) -> bool:
+        """Whether some resource of the type contains one of the other type, whoever may read it."""
+        self.flush()
+        return super().contains(type_name, contained)
+
     def plans_beside(self, query: Query, patient: str, limit: int) -> list[str]:
         """The plans of what the query finds that is about somebody else, whoever may read it."""
         self.flush()

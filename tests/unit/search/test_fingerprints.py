@@ -16,7 +16,7 @@ from fhir_server.search import fingerprints
 from fhir_server.search.extract import extracted
 from fhir_server.search.fingerprints import FORM, mark_of, rows_of, shipped_mark_of
 
-KEPT = {1: "9dec4fd3dcf08b1c", 2: "cee14461b17f6064"}
+KEPT = {1: "9dec4fd3dcf08b1c", 2: "cee14461b17f6064", 3: "cee14461b17f6064"}
 """A digest of what each form keeps of the values below. A new digest needs a new form, so that a database that holds
 the old one is indexed anew: count `FORM` up and record the digest that the test tells."""
 
