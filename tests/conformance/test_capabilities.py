@@ -9,9 +9,10 @@ import pytest
 from fhir_server.access.types import TYPES
 from fhir_server.definitions.compartments import patient_compartment
 from fhir_server.definitions.operations import OPERATIONS
-from fhir_server.definitions.search_parameters import parameters_of
+from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.addressing import ADDRESSES
+from fhir_server.search.elements import EXISTENCE
 from fhir_server.search.words import IN_WORDS
 from fhir_server.validation.validator import Validator
 from tests.http.resources import imported, own
@@ -211,20 +212,21 @@ def test_what_is_not_declared_is_no_search_parameter(hospital: Party, statement:
 
 
 def _value(type_name: str, declared_parameter: Resource) -> str:
-    """A value that the parameter takes and nothing has."""
+    """A value that the parameter takes and nothing has, if there can be one."""
     if declared_parameter["name"] in IN_WORDS:
         return VALUES["string"]
     parameter = parameters_of(type_name)[declared_parameter["name"]]
     if parameter.type == "composite":
-        return "$".join(_value_of(each.type, each.targets) for each in parameter.parts[0].components)
-    return _value_of(parameter.type, parameter.targets)
+        return "$".join(_value_of(each) for each in parameter.parts[0].components)
+    return _value_of(parameter)
 
 
-def _value_of(kind: str, targets: tuple[str, ...]) -> str:
-    """A value of a type of parameter."""
-    if kind == "reference" and targets and "*" not in targets:
-        return f"{targets[0]}/none"
-    return VALUES[kind]
+def _value_of(parameter: SearchParameter) -> str:
+    """A value of the type of a parameter that is no composite."""
+    if parameter.type == "reference" and parameter.targets and "*" not in parameter.targets:
+        return f"{parameter.targets[0]}/none"
+    only_yes_or_no = {path.datatype for path in parameter.paths} <= {"boolean", EXISTENCE}
+    return "true" if parameter.type == "token" and parameter.paths and only_yes_or_no else VALUES[parameter.type]
 
 
 def _readable(world: World, hospital: Party, case: Case, type_name: str) -> tuple[Party, dict[str, Any]]:
