@@ -12,17 +12,16 @@ place.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import NoReturn
 
-from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.fhir.errors import MalformedRequest
-from fhir_server.search.clauses import Asking, NotServed, may_be_missing, parameter_for, value_of
-from fhir_server.search.extract import OF_THE_STORE
-from fhir_server.search.joins import MOST_LINKS, join, types_of_chain
-from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Join, Not, Query
+from fhir_server.search.clauses import Asking, NotServed, parameter_for
+from fhir_server.search.comparisons import OPERATORS, compared
+from fhir_server.search.joins import MOST_LINKS, types_of_chain
+from fhir_server.search.query import AllOf, AnyOf, Condition, Join, Not, Query
 
 MOST_TESTS = 64
 MOST_NESTED = 16
@@ -33,8 +32,6 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BARE = re.compile(r"[^\s)\]]+")
 _SPACE = re.compile(r"\s*")
 _GAP = re.compile(r"\s+")
-
-Making = Callable[[Asking, SearchParameter, str], Condition]
 
 
 def filter_condition(asking: Asking, text: str) -> Condition:
@@ -123,9 +120,9 @@ class _Reader:
     def _test(self) -> Condition:
         begin, path = self._at, self._path()
         self._match(_GAP, "a space should stand here")
-        at, operator = self._at, self._match(_WORD, f"an operator should stand here, such as {', '.join(_OPERATORS)}")
-        if operator not in _OPERATORS:
-            self._refuse(f"{operator!r} is no operator; there are {', '.join(_OPERATORS)}", at=at)
+        at, operator = self._at, self._match(_WORD, f"an operator should stand here, such as {', '.join(OPERATORS)}")
+        if operator not in OPERATORS:
+            self._refuse(f"{operator!r} is no operator; there are {', '.join(OPERATORS)}", at=at)
         self._match(_GAP, "a space should stand here")
         value = self._value()
         if next(self._tests) > MOST_TESTS:
@@ -209,7 +206,7 @@ def _condition(asking: Asking, path: Sequence[_Link], operator: str, value: str,
     link, *rest = path
     parameter = parameter_for(asking, link.code)
     if not rest:
-        return _compared(asking, parameter, operator, value)
+        return compared(asking, parameter, operator, value)
     if links == MOST_LINKS:
         raise MalformedRequest(f"a path goes through at most {MOST_LINKS} resources")
     if parameter.type != "reference":
@@ -221,100 +218,3 @@ def _condition(asking: Asking, path: Sequence[_Link], operator: str, value: str,
         filtered = (link.filtered(there),) if link.filtered else ()
         queries.append(Query(each, filters=(*filtered, _condition(there, rest, operator, value, links + 1))))
     return Join(parameter.code, tuple(queries))
-
-
-def _compared(asking: Asking, parameter: SearchParameter, operator: str, value: str) -> Condition:
-    if operator == "pr":
-        return _present(parameter, value)
-    served = _BY_TYPE[parameter.type]
-    if operator not in served:
-        allowed = [*served, *(["pr"] if may_be_missing(parameter) else ())]
-        raise NotServed(
-            f"{parameter.code!r} is a {parameter.type} and has no {operator!r}; it has {', '.join(allowed)}"
-        )
-    return served[operator](asking, parameter, value)
-
-
-def _present(parameter: SearchParameter, value: str) -> Condition:
-    if not may_be_missing(parameter):
-        raise NotServed(f"{parameter.code!r} is never asked whether it is there")
-    if value not in {"true", "false"}:
-        raise MalformedRequest(f"'pr' takes true or false, not {value!r}")
-    return Clause(parameter.code, parameter.type, (), missing=value == "false")
-
-
-def _equal(asking: Asking, parameter: SearchParameter, value: str) -> Condition:
-    return Clause(parameter.code, parameter.type, (value_of(asking, parameter, value),))
-
-
-def _unequal(same: Making) -> Making:
-    """Has values, and none of them is the same."""
-
-    def made(asking: Asking, parameter: SearchParameter, value: str) -> Condition:
-        other = Not(same(asking, parameter, value))
-        if parameter.code in OF_THE_STORE:
-            return other
-        return AllOf((Clause(parameter.code, parameter.type, (), missing=False), other))
-
-    return made
-
-
-def _prefixed(prefix: str) -> Making:
-    def made(asking: Asking, parameter: SearchParameter, value: str) -> Condition:
-        if value[:1].isalpha():  # a prefix of its own, or no number at all
-            raise MalformedRequest(f"{parameter.code!r} is a {parameter.type} and is not compared with {value!r}")
-        return Clause(parameter.code, parameter.type, (value_of(asking, parameter, f"{prefix}{value}"),))
-
-    return made
-
-
-def _overlapping(asking: Asking, parameter: SearchParameter, value: str) -> Condition:
-    return _prefixed("ap")(replace(asking, moment=None), parameter, value)
-
-
-def _worded(modifier: str | None) -> Making:
-    def made(asking: Asking, parameter: SearchParameter, value: str) -> Condition:
-        text = value_of(asking, parameter, value.replace("\\", "\\\\"))
-        return Clause(parameter.code, parameter.type, (text,), modifier)
-
-    return made
-
-
-def _of_codes(modifier: str) -> Making:
-    def made(asking: Asking, parameter: SearchParameter, value: str) -> Condition:
-        name = f"{parameter.code}:{modifier}"
-        parameter_for(asking, name)
-        return join(asking, name, value.replace(",", "\\,"))
-
-    return made
-
-
-_RANGES = {prefix: _prefixed(prefix) for prefix in ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")}
-_BY_TYPE: Mapping[str, Mapping[str, Making]] = {
-    "string": {
-        "eq": _worded("equal"),
-        "ne": _unequal(_worded("equal")),
-        "co": _worded("contains"),
-        "sw": _worded(None),
-        "ew": _worded("ends"),
-        **{operator: _worded(operator) for operator in ("gt", "lt", "ge", "le")},
-    },
-    "token": {
-        "eq": _equal,
-        "ne": _unequal(_equal),
-        "in": _of_codes("in"),
-        "ni": _of_codes("not-in"),
-        "ss": _of_codes("below"),
-        "sb": _of_codes("above"),
-    },
-    "reference": {"eq": _equal, "ne": _unequal(_equal), "re": _equal},
-    "uri": {"eq": _equal, "ne": _unequal(_equal)},
-    "date": {**_RANGES, "po": _overlapping},
-    "number": _RANGES,
-    "quantity": _RANGES,
-    "special": {"eq": _equal},
-    "composite": {"eq": _equal},
-}
-"""The operators that each type of parameter has, `pr` beside them; each makes the condition for a value."""
-
-_OPERATORS = tuple(dict.fromkeys([*(operator for served in _BY_TYPE.values() for operator in served), "pr"]))
