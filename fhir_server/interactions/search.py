@@ -3,15 +3,16 @@
 https://hl7.org/fhir/R4/http.html#search
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from fhir_server.access.grants import needs_circles
 from fhir_server.access.scopes import allows
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import NotFound
 from fhir_server.interactions.bundles import searchset
 from fhir_server.interactions.glimpses import cut, grants_along, grants_by_id
-from fhir_server.interactions.joining import answered, grants_of, person_named
+from fhir_server.interactions.joining import answered, grants_of, patient_asked, person_named
 from fhir_server.interactions.search_contained import search_contained
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.subsets import subset_of
@@ -19,6 +20,8 @@ from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.contained import check_contained_query
 from fhir_server.search.grant import Grant
 from fhir_server.search.parse import parse
+from fhir_server.search.query import Query
+from fhir_server.store.contract import Page
 
 
 def search(interaction: Interaction, actor: Actor, services: Services) -> Answer:
@@ -51,8 +54,7 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
     if query.contained:
         page, disclosed = search_contained(query, actor, sight)
     else:
-        grants = [*grants_of(query, sight), *grants_by_id(query, sight)]
-        page = cut(services.reading.search(query, grants, sight.moment, grants_for), sight, services)
+        page = cut(_found(query, sight, grants_for), sight, services)
         disclosed = page.matches + page.included
     asked = "&".join(f"{name}={value}" for name, value in interaction.parameters)
     counted = query.summary == "count"
@@ -62,3 +64,18 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
     body = searchset(services.base_url, place, used, page, matches=not counted, skipped=query.skipped)
     shown = () if counted else tuple(disclosed)
     return Answer("ok", body, None, shown, "the query and the grants of the actor", query=f"{place}?{asked}")
+
+
+def _found(query: Query, sight: Sight, grants_for: Callable[[str], Sequence[Grant]]) -> Page:
+    """The page that the actor sees; in one question where the circles of one person decide on all of it."""
+
+    def grants() -> list[Grant]:
+        return [*grants_of(query, sight), *grants_by_id(query, sight)]
+
+    patient = patient_asked(query)
+    brings = query.includes or query.any_of or query.total != "none" or query.summary == "count"
+    if patient is not None and needs_circles(query.type) and not brings:
+        page = sight.search_about(patient, query, grants)
+        if page is not None:
+            return page
+    return sight.reading.search(query, grants(), sight.moment, grants_for)

@@ -1,14 +1,15 @@
 """What an actor sees of the store: its grants, with the circles that it is a member of looked up when they matter."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from fhir_server.access.grants import grants, needs_circles
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import Gone, NotFound, TooCostly
 from fhir_server.search.grant import Grant, first_that_admits
-from fhir_server.store.contract import Circle, Reading, Stored
+from fhir_server.search.query import Query
+from fhir_server.store.contract import Circle, Page, Reading, Stored
 
 
 class Sight:
@@ -52,6 +53,27 @@ class Sight:
         return self.reading.circles(
             parties=self.actor.parties, patient=patient, plans=plans, moment=self.moment, limit=self._max_circles + 1
         )
+
+    def search_about(self, patient: str, query: Query, grants: Callable[[], Sequence[Grant]]) -> Page | None:
+        """A page by the `grants` that this sight gives, with the circles about the patient in the same question.
+
+        None when that needs two questions, also when these circles were asked for already.
+        """
+        key = (patient, None)
+        if key in self._known:
+            return None
+
+        def grants_from(circles: Sequence[Circle]) -> Sequence[Grant]:
+            self._known[key] = [each for each in circles if each.admits(self.actor.parties, self.moment)]
+            return grants()
+
+        page = None
+        try:
+            page = self.reading.search_about(patient, query, grants_from, self.moment)
+        finally:
+            if page is None:
+                self._known.pop(key, None)  # nothing proved them
+        return page
 
     def grants(self, type_name: str, patient: str | None = None, plans: Sequence[str] | None = None) -> list[Grant]:
         """The grants for resources of a type; `patient` or `plans` narrow the circles when the question does."""

@@ -203,7 +203,23 @@ class Reading(Protocol):
         moment: datetime,
         grants_for: Callable[[str], Sequence[Grant]] | None = None,
     ) -> Page:
-        """The query AND any grant, decided inside the database; `grants_for(type)` judges what is included."""
+        """The query AND any grant, decided inside the database; `grants_for(type)` judges what is included.
+
+        Outside of a transaction the matches are to be shown: but for Patients, their stamps need not name readers.
+        """
+
+    def search_about(
+        self,
+        patient: str,
+        query: Query,
+        grants_from: Callable[[Sequence["Circle"]], Sequence[Grant]],
+        moment: datetime,
+    ) -> Page | None:
+        """A page of a query that brings nothing along, together with the circles about the patient, in one question.
+
+        `grants_from` says what these circles, all about the patient, admit; of the last that it is given the page is.
+        None when one question cannot tell: then ask for the circles, and search.
+        """
 
     def search_several(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> Page:
         """What queries of different types ask, each AND any of its grants, merged into one page of matches.

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from fhir_server.app import web
+from fhir_server.app import build, web
 from fhir_server.demo.referral import consent
 from fhir_server.fhir import dates
 from fhir_server.fhir.json import encode
@@ -149,6 +149,30 @@ def test_a_former_member_reads_plan_team_and_its_task_for_the_programmes_time_an
     assert _seen(late, cast) == set()
     assert constant(late.get(case.task)) == constant(late.get("Task/never-there"))
     assert late.get(own).status == 200, "what it wrote stays its own"
+
+
+def test_what_one_server_saw_of_a_team_shows_nothing_after_another_server_changed_it(cast: Cast) -> None:
+    """Each server process remembers circles; a search goes by what they are in the database at that moment."""
+    world, case, chart = cast.world, cast.case, f"Observation?patient={cast.case.patient}"
+    later, parts = world.party(), build(world.parts.settings)
+    home, late = (
+        Party(web(parts).test_client(), world.base_path, party.reference, party.token) for party in (cast.home, later)
+    )
+    try:
+        seen = [len(party.get(chart).entries) for party in (home, home, late, late)]
+        assert seen == [1, 1, 0, 0]
+
+        walk(cast.home, case.task, *TO_THE_END[1:])
+        assert [len(home.get(chart).entries) for _ in range(3)] == [0, 0, 0]
+        assert [len(home.get(f"{chart}&_sort=-date").entries) for _ in range(2)] == [0, 0]
+
+        _, task = asked(cast.hosp, later, case)
+        assert len(late.get(chart).entries) == 0
+        walk(later, task, "accepted")
+        assert [len(late.get(chart).entries) for _ in range(3)] == [1, 1, 1]
+    finally:
+        parts.store.close()
+        parts.registry.close()
 
 
 def test_a_cursor_shows_nothing_once_its_owner_was_removed(cast: Cast) -> None:

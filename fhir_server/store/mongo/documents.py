@@ -54,6 +54,8 @@ STORED_FIELDS = dict.fromkeys(
     ),
     1,
 )
+# The same of what is only shown, and judged by nobody any more: who reads it, and since when, takes longest to send.
+SHOWN_FIELDS = {name: 1 for name in STORED_FIELDS if name not in {"readers", "glimpses"}}
 
 
 def current_document(stored: Stored, *, words: bool = False) -> Document:
@@ -150,7 +152,7 @@ def stamp_fields(stamp: Stamp) -> Document:
 
 
 def stamp_from(document: Document) -> Stamp:
-    """The stamp that a document carries."""
+    """The stamp that a document carries; of SHOWN_FIELDS, one that admits no reader."""
     plain = _plain_stamp(
         document["patient"],
         tuple(document["plans"]),
@@ -158,11 +160,11 @@ def stamp_from(document: Document) -> Stamp:
         document["audience"],
         document.get("label"),
     )
-    readers, glimpses = document["readers"], document.get("glimpses")
+    readers, glimpses = document.get("readers"), document.get("glimpses")
     if not readers and not glimpses:
         return plain
     seen = tuple(Glimpse(each["p"], each["g"], each["f"], each["u"]) for each in glimpses or ())
-    return replace(plain, readers=_readers_from(readers), glimpses=seen)
+    return replace(plain, readers=_readers_from(readers or []), glimpses=seen)
 
 
 @lru_cache(maxsize=4096)

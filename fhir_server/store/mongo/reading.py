@@ -31,6 +31,7 @@ from fhir_server.store.mongo.documents import (
     stored_from,
 )
 from fhir_server.store.mongo.ledger import LEDGER, moves_of, version_id
+from fhir_server.store.mongo.seen_circles import SeenCircles
 
 _FEW = 50
 _MANY_CIRCLES = 500
@@ -38,6 +39,8 @@ _MANY_CIRCLES = 500
 
 class MongoReading:
     """Answers from the database; raises Unavailable when there is none within `seconds`."""
+
+    _seen_circles: SeenCircles | None = None
 
     def __init__(
         self,
@@ -152,6 +155,34 @@ class MongoReading:
                 max_time_ms=self._search_ms,
             )
 
+    def search_about(
+        self,
+        patient: str,
+        query: Query,
+        grants_from: Callable[[Sequence[Circle]], Sequence[Grant]],
+        moment: datetime,
+    ) -> Page | None:
+        """By the circles that were seen last, which the question itself proves; None when they are others now."""
+        circles = (
+            self._seen_circles.about(patient) if self._seen_circles is not None and self._session is None else None
+        )
+        if self._seen_circles is None or circles is None:
+            return None
+        self._before_asking(query.type)
+        grants, beside = grants_from(circles), (CIRCLES, {"patient": patient})
+        with asking(self._seconds):
+            found = searching.search_beside(
+                self._database, query, grants, moment, beside, secret=self._secret, max_time_ms=self._search_ms
+            )
+        if found is None:
+            return None
+        page, documents = found
+        there = sorted(map(circle_from, documents), key=lambda circle: circle.plan)
+        if there != circles:
+            self._seen_circles.keep(patient, there)
+            return None
+        return page
+
     def search_several(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> Page:
         """What several queries of different types ask, each with its grants, as one page."""
         self._before_asking(*(query.type for query, _ in asked))
@@ -254,7 +285,10 @@ class MongoReading:
             narrowed["_id"] = plans[0] if len(plans) == 1 else {"$in": list(plans)}
         if patient is not None or (plans is not None and len(plans) <= _FEW):
             # So few that judging them here costs less than choosing among the indexes there.
-            return [each for each in self._found_circles(narrowed) if each.admits(parties, moment)][:limit]
+            found = self._found_circles(narrowed)
+            if self._seen_circles is not None and patient is not None and plans is None:
+                self._seen_circles.keep(patient, found)
+            return [each for each in found if each.admits(parties, moment)][:limit]
         return self._found_circles({"members": admitted(list(parties), moment), **narrowed}, limit)
 
     def circles_in(self, plans: Sequence[str]) -> list[Circle]:

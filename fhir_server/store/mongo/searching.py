@@ -6,7 +6,7 @@ its own type admits it, and is absent otherwise.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,9 +20,9 @@ from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo import cursors
-from fhir_server.store.mongo.connection import MoreToCome, first_batch
+from fhir_server.store.mongo.connection import MoreToCome, first_batch, union
 from fhir_server.store.mongo.cursors import Cursor
-from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stored_from
+from fhir_server.store.mongo.documents import SHOWN_FIELDS, STORED_FIELDS, Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
 from fhir_server.store.mongo.including import GrantsFor, brought, named
 from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_filter
@@ -30,6 +30,8 @@ from fhir_server.store.mongo.sorting import LAST_UPDATED, MADE, Order, SortKeys,
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, TIME_IS_UP, Within, costly, too_costly
 
 ESTIMATE_MS = 500
+
+_FEW = 100
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -59,9 +61,71 @@ def search(
         total = total_of(database, query, condition, within)
         if query.summary == "count":
             return Page((), total=total)
-        documents = _page(database, query, condition, cursor, within)
+        order, begin = _from(query, cursor)
+        documents = ordered(
+            database,
+            query.type,
+            order,
+            condition,
+            begin,
+            _kept(query, order, shown=session is None),
+            query.count + 1,
+            within,
+        )
         shown = _in_order(documents[: query.count], cursor)
         included = brought(database, query, shown, grants, grants_for, moment, within)
+    page = _page(query, documents, cursor, moment, secret)
+    return replace(page, included=included, total=total) if included or total is not None else page
+
+
+def search_beside(
+    database: Database[Document],
+    query: Query,
+    grants: Sequence[Grant],
+    moment: datetime,
+    beside: tuple[str, Filter],
+    *,
+    secret: bytes,
+    max_time_ms: int = MAX_TIME_MS,
+) -> tuple[Page, list[Document]] | None:
+    """The page of a query that brings nothing along, and what is there after that of what `beside` asks for.
+
+    That is a collection, and a condition that few meet. None when this needs more than one question. Raises as
+    `search` does.
+    """
+    order = order_of(query)
+    if order.made:
+        return None
+    check_words(database, query)
+    cursor = cursors.read(query, moment, secret) if query.cursor is not None else None
+    order, begin = _from(query, cursor)
+    condition = both(query_filter(query), grant_filter(grants, moment), *([begin] if begin is not None else ()))
+    few, asked = beside
+    first, stages = union(
+        [
+            (
+                query.type,
+                [
+                    {"$match": condition},
+                    {"$sort": dict(order.keys)},
+                    {"$limit": query.count + 1},
+                    {"$project": _kept(query, order, shown=True)},
+                ],
+            ),
+            (few, [{"$match": asked}]),
+        ]
+    )
+    command: Document = {"aggregate": first, "pipeline": stages, "cursor": {"batchSize": query.count + _FEW}}
+    with costly(query.type), suppress(MoreToCome):
+        found = first_batch(database, {**command, "maxTimeMS": max_time_ms})
+        documents = [each for each in found if "body" in each]
+        return _page(query, documents, cursor, moment, secret), found[len(documents) :]
+    return None
+
+
+def _page(query: Query, documents: list[Document], cursor: Cursor | None, moment: datetime, secret: bytes) -> Page:
+    """The matches among the documents of a page and one more, which says that there is another, with their links."""
+    shown = _in_order(documents[: query.count], cursor)
     matches = tuple(stored_from(query.type, each["_id"], each) for each in shown)
     onward, backward = ways(cursor, more=len(documents) > query.count)
 
@@ -71,7 +135,7 @@ def search(
         beside = Cursor(values_at(shown[0 if back else -1], order_of(query).keys), back)
         return cursors.written(query, beside, moment, secret)
 
-    return Page(matches, included, leading(onward, back=False), leading(backward, back=True), total)
+    return Page(matches, (), leading(onward, back=False), leading(backward, back=True))
 
 
 def linked(
@@ -170,22 +234,24 @@ def total_of(database: Database[Document], query: Query, condition: Filter, with
         return None
 
 
-def _page(
-    database: Database[Document], query: Query, condition: Filter, cursor: Cursor | None, within: Within
-) -> list[Document]:
-    """The documents of the page and one more, which says that there is another; in reverse when the way leads back."""
-    order, begin = order_of(query), None
-    if cursor is not None:
-        order = order.reversed() if cursor.back else order
-        begin = after(order.keys, times_at(order.keys, cursor.values))
-    kept = _kept(query, order)
-    return ordered(database, query.type, order, condition, begin, kept, query.count + 1, within)
+def _from(query: Query, cursor: Cursor | None) -> tuple[Order, Filter | None]:
+    """The order of a page, in reverse when the way leads back, and the condition that it begins with."""
+    order = order_of(query)
+    if cursor is None:
+        return order, None
+    order = order.reversed() if cursor.back else order
+    return order, after(order.keys, times_at(order.keys, cursor.values))
 
 
-def _kept(query: Query, order: Order) -> Document:
-    """What is needed of each document: inclusion goes by its terms, the next page by what it is ordered by."""
+def _kept(query: Query, order: Order, *, shown: bool) -> Document:
+    """What is needed of each document: inclusion goes by its terms, the next page by what it is ordered by.
+
+    Who reads it is judged again where something is included, of Patients that are seen in part, and by a write; what is
+    `shown` by any other search has been judged.
+    """
+    judged = not shown or query.includes or query.type == "Patient"
     beside = (("t", query.includes), ("k", order.by_keys), (MADE, order.made))
-    return {**STORED_FIELDS, **{name: 1 for name, needed in beside if needed}}
+    return {**(STORED_FIELDS if judged else SHOWN_FIELDS), **{name: 1 for name, needed in beside if needed}}
 
 
 def ordered(

@@ -37,6 +37,7 @@ from fhir_server.store.mongo.purging import PURGES, MongoPurges
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.reading_audit import InDatabase, InJournal, ReadingAudit
 from fhir_server.store.mongo.remembered import Remembered
+from fhir_server.store.mongo.seen_circles import SeenCircles
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
 from fhir_server.store.mongo.transacting import ENDING_SECONDS, Transacting
 from fhir_server.store.mongo.transaction import MongoTransaction
@@ -89,6 +90,7 @@ class MongoStore(MongoReading):
         super().__init__(connection, secret=secret, seconds=seconds, search_ms=int(search_seconds * 1000))
         self._write_seconds = write_seconds
         self._full_text = frozenset(full_text)
+        self._seen_circles = SeenCircles()
         self._waiting = Waiting(self._connection, seconds)
         self._type_names: tuple[str, ...] = ()
         self._reading_audit: ReadingAudit
