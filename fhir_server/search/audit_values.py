@@ -4,6 +4,7 @@ Only who acted, what it was about and when differ from one to the next. What the
 the events before, and so is what each actor and each resource is found by.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -19,12 +20,15 @@ _OWN = frozenset({"id", "recorded", "outcomeDesc"})
 _OF_META = frozenset({"versionId", "lastUpdated"})
 _OF_AGENT = frozenset({"who", "altId"})
 _OF_ENTITY = frozenset({"what", "query", "description", "detail"})
+_WHAT = frozenset({"what"})
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MILLISECOND = 1000
 _INSTANT = len("2026-05-01T12:00:00.000Z")
 _LONGEST = 200
+_PLAIN = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9.-]{1,64})")
+_ANY = "an-id-that-stands-for-any"
 
 _Terms: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 """Terms, and the parameters that have them."""
@@ -56,7 +60,10 @@ def _alike(event: Resource) -> Resource:
     if "meta" in kept:
         kept["meta"] = _without(kept["meta"], _OF_META)
     kept["agent"] = [_without(agent, _OF_AGENT) for agent in event.get("agent", ())]
-    kept["entity"] = [rest for entity in event.get("entity", ()) if (rest := _without(entity, _OF_ENTITY))]
+    entities = [
+        entity for entity in event.get("entity", ()) if entity.keys() != _WHAT
+    ]  # of a page, most are that alone
+    kept["entity"] = [rest for entity in entities if (rest := _without(entity, _OF_ENTITY))]
     return kept
 
 
@@ -94,9 +101,19 @@ def _of_agent(who: str | None, alternative: str | None) -> _Terms:
     return _terms({"agent": [{name: value for name, value in given.items() if value}]})
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=8192)
 def _of_entity(reference: str) -> _Terms:
-    return _terms({"entity": [{"what": {"reference": reference}}]})
+    plain = _PLAIN.fullmatch(reference)
+    if plain is None or ".." in reference:
+        return _terms({"entity": [{"what": {"reference": reference}}]})
+    terms, has = _of_entities(plain[1])
+    return tuple(each.replace(_ANY, plain[2]) for each in terms), has
+
+
+@lru_cache(maxsize=512)
+def _of_entities(type_name: str) -> _Terms:
+    """What every resource of a type is found by; the id is still to be put in."""
+    return _terms({"entity": [{"what": {"reference": f"{type_name}/{_ANY}"}}]})
 
 
 def _terms(part: Resource) -> _Terms:

@@ -143,9 +143,11 @@ def _served(parameter: SearchParameter) -> list[str]:
 
 
 def _check_modifier(parameter: SearchParameter, modifier: str) -> None:
+    if not modifier:
+        return
     served = _served(parameter)
     types = parameter.type == "reference" and modifier[:1].isupper() and parameter.may_point_to(modifier)
-    if modifier and modifier not in served and not types:
+    if modifier not in served and not types:
         allowed = [f":{each}" for each in served]
         if parameter.type == "reference":
             allowed.append(

@@ -61,7 +61,7 @@ def search(
         total = total_of(database, query, condition, within)
         if query.summary == "count":
             return Page((), total=total)
-        order, begin = _from(query, cursor)
+        order, begin = _ordering(query, cursor)
         documents = ordered(
             database,
             query.type,
@@ -98,7 +98,7 @@ def search_beside(
         return None
     check_words(database, query)
     cursor = cursors.read(query, moment, secret) if query.cursor is not None else None
-    order, begin = _from(query, cursor)
+    order, begin = _ordering(query, cursor)
     condition = both(query_filter(query), grant_filter(grants, moment), *([begin] if begin is not None else ()))
     few, asked = beside
     first, stages = union(
@@ -234,7 +234,7 @@ def total_of(database: Database[Document], query: Query, condition: Filter, with
         return None
 
 
-def _from(query: Query, cursor: Cursor | None) -> tuple[Order, Filter | None]:
+def _ordering(query: Query, cursor: Cursor | None) -> tuple[Order, Filter | None]:
     """The order of a page, in reverse when the way leads back, and the condition that it begins with."""
     order = order_of(query)
     if cursor is None:

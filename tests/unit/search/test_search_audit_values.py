@@ -42,6 +42,8 @@ OTHERS: list[Resource] = [
     {"recorded": "2026-05-01T12:00:00Z"},
     {"agent": [{"who": {"reference": "Organization/1", "display": "One"}}], "entity": []},
     {"entity": [{"what": {"reference": f"Task/{'x' * 300}"}}]},
+    {"entity": [{"what": {"reference": each}} for each in ("Task/a..b", "Unknown/1", "Task/a b", "urn:x", "#y")]},
+    {"entity": [{"what": {"reference": "https://here.example/fhir/Task/1"}}, {"what": {"reference": "Task/1|2"}}]},
     {"source": {"observer": {"reference": "Device/1"}, "site": "here", "type": [{"code": "4"}]}},
 ]
 
