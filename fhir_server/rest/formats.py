@@ -39,7 +39,8 @@ def _write_json(body: bytes, pretty: bool) -> bytes:
 
 
 def _read_xml(body: bytes) -> Any:
-    from fhir_server.rest.xml.decode import NotXml, decode
+    from fhir_server.rest.xml.decode import decode
+    from fhir_server.rest.xml.document import NotXml
 
     try:
         return decode(body)

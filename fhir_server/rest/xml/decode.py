@@ -1,37 +1,23 @@
 """XML to a resource: the same dict that JSON gives, with every digit, and the narrative as the sender wrote it.
 
-Values are only spelt here (`true`, `1.00`), never judged: what is no number stays text, and validation refuses it at
-its path, as it would in JSON. https://hl7.org/fhir/R4/xml.html
+https://hl7.org/fhir/R4/xml.html
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
-from xml.parsers import expat
 
 from fhir_server.fhir.errors import InvalidResource
-from fhir_server.fhir.json import NotJson, Resource
-from fhir_server.fhir.json import decode as number_of
+from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.rest.xml import FHIR
+from fhir_server.rest.xml.document import DEEPEST, SEPARATOR, NotXml, new_parser, parse
 from fhir_server.rest.xml.fields import PRIMITIVES_OWN, Field, Kind, fields_of, is_resource
 from fhir_server.rest.xml.narrative import XHTML, Narrative
+from fhir_server.rest.xml.values import value_of
 
-DEEPEST = 250
-"""Elements inside one another: a resource as deep as validation allows, and a narrative as deep, fit in."""
 MOST_ISSUES = 50
 
-_SEPARATOR = " "
 _WHITESPACE = " \t\r\n"
-_BOOLEANS = {"true": True, "false": False}
-_WHOLE = frozenset({"integer", "positiveInt", "unsignedInt"})
-# Expat takes half a minute for 20 MB of attributes of one element; no element of FHIR or XHTML has 64.
-_MANY_ATTRIBUTES = re.compile(rb"""<(?![!?])[^<>"']*+(?:(?:"[^"]*+"|'[^']*+')[^<>"']*+){64}""")
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
-
-
-class NotXml(ValueError):
-    """The bytes are not the XML of a resource; the message says why and where."""
 
 
 def decode(body: bytes) -> Resource:
@@ -41,14 +27,8 @@ def decode(body: bytes) -> Resource:
     are nested too deep, have too many attributes, or their root is not in FHIR's namespace; InvalidResource, with every
     place, for elements, attributes and text that R4 does not define, and elements that are out of order or too many.
     """
-    if _MANY_ATTRIBUTES.search(body):
-        raise NotXml("an element has more attributes than any of FHIR or XHTML")
     reader = _Reader(body)
-    try:
-        reader.parser.Parse(body, True)
-    except expat.ExpatError as error:
-        told = f"{expat.ErrorString(error.code)} at line {error.lineno}, column {error.offset + 1}"
-        raise NotXml(told) from error
+    parse(reader.parser, body)
     return reader.finished()
 
 
@@ -82,14 +62,10 @@ class _Reader:
         self._narrative: Narrative | None = None
         self._without_values: list[tuple[Resource, str]] = []
         self._depth = 0
-        self.parser = expat.ParserCreate(encoding="utf-8", namespace_separator=_SEPARATOR)
-        self.parser.buffer_text = True
+        self.parser = new_parser()
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._text
-        self.parser.XmlDeclHandler = _check_declaration
-        self.parser.StartDoctypeDeclHandler = _refuse_doctype
-        self.parser.ProcessingInstructionHandler = _refuse_instruction
 
     def finished(self) -> Resource:
         """The resource. Raises InvalidResource when something in it was not understood."""
@@ -132,7 +108,7 @@ class _Reader:
             self._refuse('Text may stand only in the narrative; a value is an attribute: value="...".')
 
     def _start_root(self, tag: str, attributes: dict[str, str]) -> None:
-        namespace, _, name = tag.rpartition(_SEPARATOR)
+        namespace, _, name = tag.rpartition(SEPARATOR)
         if namespace != FHIR:
             raise NotXml(f"its root must be a resource in the namespace {FHIR}")
         if is_resource(name):
@@ -142,7 +118,7 @@ class _Reader:
             self._skip(f"<{_short(name)}> must be a resource type of R4.", "resourceType", code="value")
 
     def _start_child(self, parent: _Frame, tag: str, attributes: dict[str, str]) -> None:
-        namespace, _, name = tag.rpartition(_SEPARATOR)
+        namespace, _, name = tag.rpartition(SEPARATOR)
         holds_resource = parent.field is not None and parent.field.kind is Kind.RESOURCE
         field = None if holds_resource else parent.fields.get(name)
         expected = XHTML if field is not None and field.kind is Kind.NARRATIVE else FHIR
@@ -174,7 +150,7 @@ class _Reader:
         frame = _Frame(field.name, index, content, fields, field)
         if field.kind is Kind.PRIMITIVE:
             text = attributes.pop("value", None)
-            frame.value = None if text is None else _value(field.content, text)
+            frame.value = None if text is None else value_of(field.content, text)
         elif placed is not None:
             placed.append(content)
         else:
@@ -244,34 +220,6 @@ class _Reader:
         opened = (*self._open, *closed)
         steps = [frame.step + (f"[{frame.index}]" if frame.index is not None else "") for frame in opened]
         return ".".join(step for step in steps if step)
-
-
-def _value(type_name: str, text: str) -> Any:
-    """The value as JSON would have it: `true`, `7` and `1.00` by their types; what is none of them stays text."""
-    if type_name == "boolean":
-        return _BOOLEANS.get(text, text)
-    if type_name != "decimal" and type_name not in _WHOLE:
-        return text
-    number = text.removeprefix("+") if type_name in _WHOLE else text
-    if not _NUMBER.fullmatch(number):
-        return text
-    try:
-        return number_of(number.encode())
-    except NotJson:
-        return text
-
-
-def _check_declaration(version: str, encoding: str | None, _: int) -> None:
-    if encoding is not None and encoding.lower() not in {"utf-8", "utf8"}:
-        raise NotXml("it must be in UTF-8")
-
-
-def _refuse_doctype(*_: Any) -> None:
-    raise NotXml("it may not hold a document type or entity declarations")
-
-
-def _refuse_instruction(*_: Any) -> None:
-    raise NotXml("it may not hold processing instructions")
 
 
 def _short(name: str) -> str:

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from fhir_server.fhir.errors import InvalidResource
-from fhir_server.rest.xml.decode import DEEPEST, MOST_ISSUES, NotXml, decode
+from fhir_server.rest.xml.decode import MOST_ISSUES, decode
+from fhir_server.rest.xml.document import DEEPEST, NotXml
 
 XMLNS = 'xmlns="http://hl7.org/fhir"'
 XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
