@@ -12,7 +12,8 @@ from flask import Flask, Response, jsonify
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from fhir_server.access.labels import JUDGED, label_of
-from fhir_server.access.types import TYPES
+from fhir_server.access.types import PERSONS, TYPES
+from fhir_server.audit.pseudonyms import named, without
 from fhir_server.auth.authenticator import Authenticator, Trust
 from fhir_server.auth.jwks import KeyRing, fetch_jwks
 from fhir_server.auth.local_issuer import LocalIssuer
@@ -37,6 +38,7 @@ from fhir_server.store.mongo.queue import queue_in
 from fhir_server.store.mongo.registry import Registry
 from fhir_server.store.mongo.reindexing import Reindexing
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.purges import Forgetting
 from fhir_server.subscriptions import worker
 from fhir_server.subscriptions.topics import check_subscription
 from fhir_server.validation.validator import Validator
@@ -69,8 +71,9 @@ def build(settings: Settings) -> Parts:
         secret=secret,
         search_seconds=settings.search_seconds,
         full_text=settings.full_text,
-        reading_audit="acknowledged" if settings.audit_reads == "acknowledged" else "journaled",
-        journal=settings.journal_folder if settings.audit_reads == "local" else None,
+        reading_audit=settings.audit_reads,
+        journal=settings.journal_folder,
+        forgetting=Forgetting(PERSONS, named, without),
     )
     store.prepare(sorted(TYPES))
     store.label(JUDGED, label_of)

@@ -116,6 +116,10 @@ TYPES: dict[str, TypeRule] = {
 VERSIONED_UPDATE = frozenset({"CarePlan", "CareTeam", "Goal", "Task", "ServiceRequest"})
 
 
+PERSONS = frozenset(name for name, rule in TYPES.items() if rule.kind in {COORDINATION, CHART, PARTY_OWNED})
+"""The types whose resources may belong to a person, and go with it."""
+
+
 def rule_of(type_name: str) -> TypeRule:
     """The rule of a supported type; KeyError for any other."""
     return TYPES[type_name]

@@ -7,12 +7,13 @@ key is forgotten with the purge: then nobody can turn a pseudonym back, or try w
 import base64
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.search.grant import Stamp
+from fhir_server.store.purges import Names
 
 LEFT_OUT = "(purged)"
 
@@ -22,9 +23,13 @@ _VALUES = re.compile(r"[=&|,$]+")
 
 
 class Pseudonyms:
-    """The pseudonyms of one purge: of `references` (`Type/id`); `words` are the person's identifiers."""
+    """The pseudonyms of one purge: of `references` (`Type/id`); `words` are the person's identifiers.
 
-    def __init__(self, key: bytes, references: Iterable[str], words: Iterable[str]) -> None:
+    With `searched` the values of every search are left out.
+    """
+
+    def __init__(self, key: bytes, references: Iterable[str], words: Iterable[str], *, searched: bool = False) -> None:
+        self._searched = searched
         self._key = key
         self._references = frozenset(references)
         self._ids = {reference.partition("/")[2] for reference in self._references}
@@ -74,7 +79,7 @@ class Pseudonyms:
             return entity
         query = base64.b64decode(entity["query"]).decode()
         tells = not self._ids.isdisjoint(_PARTS.split(query)) or not self._words.isdisjoint(_VALUES.split(query))
-        if not (about or tells):
+        if not (about or tells or self._searched):
             return entity
         place, mark, asked = query.rpartition("?")
         kept = "&".join(self._pair(pair) for pair in asked.split("&"))
@@ -85,3 +90,27 @@ class Pseudonyms:
         if self.names(value):
             return f"{name}={self.of(value)}"
         return f"{name}={LEFT_OUT}" if equals else str(self._without(pair))
+
+
+def named(event: Resource, stamp: Stamp) -> frozenset[str]:
+    """Everything that an AuditEvent and its stamp name, as `Type/id`."""
+    asked = [base64.b64decode(entity["query"]).decode() for entity in event.get("entity", []) if "query" in entity]
+    found = {each for text in [*_texts(event), *asked] for each in _REFERENCE.findall(text)}
+    return frozenset({*found, *([stamp.patient] if stamp.patient else ()), *(f"CarePlan/{p}" for p in stamp.plans)})
+
+
+def without(event: Resource, stamp: Stamp, names: Names) -> tuple[Resource, Stamp]:
+    """An AuditEvent and its stamp without what `names` says."""
+    pseudonyms = Pseudonyms(names.key, names.references, names.words, searched=names.searched)
+    return pseudonyms.event(event) or event, pseudonyms.stamp(stamp)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for child in value.values():
+            yield from _texts(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _texts(child)
+    elif isinstance(value, str):
+        yield value

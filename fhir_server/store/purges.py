@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fhir_server.fhir.json import Resource
+from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Stored
 
 
@@ -27,6 +28,32 @@ class Purge:
     words: tuple[str, ...] = ()
     closed: datetime | None = None
     reached: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What an AuditEvent is to leave out: `references` (`Type/id`), by pseudonyms of `key`, and identifying `words`.
+
+    `searched` says that the values of all searches go, because nobody knows the words any more.
+    """
+
+    key: bytes
+    references: frozenset[str]
+    words: frozenset[str]
+    searched: bool = False
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """How the audit forgets somebody, for a store that knows AuditEvents as documents only.
+
+    `types` are those whose resources a purge takes away; `named` are the references of whatever type that an event and
+    its stamp name, `without` are both without some names.
+    """
+
+    types: frozenset[str]
+    named: Callable[[Resource, Stamp], Iterable[str]]
+    without: Callable[[Resource, Stamp, Names], tuple[Resource, Stamp]]
 
 
 class Purges(Protocol):

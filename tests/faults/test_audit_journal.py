@@ -183,6 +183,20 @@ def test_every_answer_of_a_killed_server_is_told_once_by_the_next(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children of a process are found in Linux' /proc")
+def test_every_answer_of_a_killed_server_is_told_by_one_that_records_in_the_database(
+    parts: Parts, served: Served, readers: Readers
+) -> None:
+    served.start()
+    with readers.asking():
+        wait_until(readers.answer_more(300))
+        served.kill()
+    served.start(SAMEN_AUDIT_READS="journaled")
+
+    wait_until(lambda: told(parts).keys() >= set(readers.answered))
+    wait_until(lambda: list(journals(parts)) == [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children of a process are found in Linux' /proc")
 def test_the_process_beside_it_tells_of_one_that_was_killed(parts: Parts, served: Served, readers: Readers) -> None:
     served.start()
     assert served.process is not None

@@ -65,6 +65,12 @@ def event_document(record: bytes) -> Document:
     return _document(decode(body), bytes(body), stamp)
 
 
+def recorded_in(record: bytes) -> tuple[Resource, Stamp]:
+    """The AuditEvent and the stamp that a journal record keeps."""
+    stamp, body = _record.decode(record)
+    return decode(body), stamp
+
+
 def _document(event: Resource, body: bytes, stamp: Stamp) -> Document:
     recorded, _ = time_range(event["recorded"])
     return current_document(Stored(AUDIT_EVENTS, event["id"], 1, recorded, body, stamp))

@@ -22,7 +22,10 @@ from fhir_server.store.mongo.documents import (
 )
 from fhir_server.store.mongo.ledger import LEDGER, beginning, version_of
 
+PURGES = "purges"
 PURGED = "purged"
+ENDED = " ended"
+"""In `purges`, when the last purge ended; it says nothing of whom."""
 SECONDS = 300.0
 
 _BATCH = 500

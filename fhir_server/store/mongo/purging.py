@@ -1,8 +1,8 @@
 """How a person's purge goes to MongoDB.
 
 Collections: `purges` {_id: "Patient/x", key, begun, plans, words, closed, reached}, one document while a purge is under
-way; `purged` {_id: "Patient/x Type/id"}: what belongs to the person, noted before it goes. Nothing here is asked often,
-so a collection without the index is read whole.
+way, and {_id: " ended", at}; `purged` {_id: "Patient/x Type/id"}: what belongs to the person, noted before it goes.
+Nothing here is asked often, so a collection without the index is read whole.
 """
 
 from collections import defaultdict
@@ -15,6 +15,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
@@ -29,11 +30,9 @@ from fhir_server.store.mongo.documents import (
     Document,
 )
 from fhir_server.store.mongo.ledger import ENTRIES, LEDGER, beginning, moves_of, turn_id
-from fhir_server.store.mongo.purge_reading import PURGED, SECONDS, PurgeReading, batches, noted_of
+from fhir_server.store.mongo.purge_reading import ENDED, PURGED, PURGES, SECONDS, PurgeReading, batches, noted_of
 from fhir_server.store.mongo.waiting import rescue
 from fhir_server.store.purges import Purge
-
-PURGES = "purges"
 
 _COMMIT_SECONDS = 60.0
 _TURNS = 20
@@ -62,7 +61,10 @@ class MongoPurges(PurgeReading):
     def unfinished(self) -> list[str]:
         """The people whose purge has begun and not ended."""
         with asking(SECONDS):
-            return [each["_id"] for each in self._collection(PURGES).find({}, {"_id": 1}).sort("_id", ASCENDING)]
+            return [
+                each["_id"]
+                for each in self._collection(PURGES).find({"_id": {"$ne": ENDED}}, {"_id": 1}).sort("_id", ASCENDING)
+            ]
 
     def begin(self, purge: Purge, told: Resource) -> Purge:
         """Keep the record and the AuditEvent that tells of it, as one; the record that was there, when one was."""
@@ -159,6 +161,8 @@ class MongoPurges(PurgeReading):
             self._collection(LEDGER).delete_many(guards, session=session)
             ended = self._collection(PURGES).delete_one({"_id": purge.person}, session=session).deleted_count == 1
             if ended:
+                at = {"$max": {"at": time_range(told["recorded"])[0]}}
+                self._collection(PURGES).update_one({"_id": ENDED}, at, upsert=True, session=session)
                 self._tell(told, session)
             return ended
 

@@ -6,7 +6,6 @@ The journal goes on to MongoDB soon after, once and for all: an AuditEvent's id 
 import logging
 import os
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,10 +14,14 @@ from pymongo.write_concern import WriteConcern
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
+from fhir_server.store.carrying import Send
 from fhir_server.store.forwarding import Forwarding
-from fhir_server.store.mongo.audit_events import audit_document, insert, record_of
+from fhir_server.store.leftovers import Leftovers
+from fhir_server.store.mongo.audit_events import audit_document, record_of
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import AUDIT_EVENTS
+
+_UNREADABLE = "The audit of the last moments cannot be read now. Try again in a while."
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +43,13 @@ class ReadingAudit(Protocol):
 
 
 class InDatabase:
-    """Each event is inserted by itself, and is kept when the write concern is met."""
+    """Each event is inserted by itself, and is kept when the write concern is met; `left` is what was in a journal."""
 
-    def __init__(self, connection: Connection, concern: WriteConcern, seconds: float) -> None:
+    def __init__(self, connection: Connection, concern: WriteConcern, seconds: float, left: Leftovers | None) -> None:
         self._connection = connection
         self._concern = concern
         self._seconds = seconds
+        self._left = left
 
     def record(self, event: Resource, stamp: Stamp) -> None:
         """Insert. Raises Unavailable."""
@@ -53,13 +57,26 @@ class InDatabase:
             self._connection.collection(AUDIT_EVENTS, self._concern).insert_one(audit_document(event, stamp))
 
     def settle(self) -> None:
-        """Nothing is on its way."""
+        """Carry on what an earlier setting left on this machine. Raises Unavailable."""
+        try:
+            if self._left is not None:
+                self._left.carry_all()
+        except OSError as error:
+            log.error("the audit journal of an earlier setting cannot be read: %s", error)
+            raise Unavailable(_UNREADABLE) from error
 
     def begin(self) -> None:
-        """Nothing is left anywhere."""
+        """Carry on, in the background, what an earlier setting left; what cannot be read does not keep from serving."""
+        try:
+            if self._left is not None:
+                self._left.begin()
+        except OSError as error:
+            log.error("the audit journal of an earlier setting cannot be read: %s", error)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """End the thread; what is left stays for the next start."""
+        if self._left is not None:
+            self._left.end()
 
 
 class InJournal:
@@ -68,10 +85,9 @@ class InJournal:
     Each process has a journal of its own in the folder, from its first need of one on.
     """
 
-    def __init__(self, connection: Connection, folder: Path, seconds: float) -> None:
-        self._connection = connection
+    def __init__(self, folder: Path, send: Send) -> None:
         self._folder = folder
-        self._seconds = seconds
+        self._send = send
         self._opening = threading.Lock()
         self._opened: Forwarding | None = None
 
@@ -93,7 +109,7 @@ class InJournal:
             self._open().carry_all()
         except OSError as error:
             log.error("the audit journal in %s cannot be read: %s", self._folder, error)
-            raise Unavailable("The audit of the last moments cannot be read now. Try again in a while.") from error
+            raise Unavailable(_UNREADABLE) from error
 
     def begin(self) -> None:
         """Open this process's journal, with the thread that carries on. Raises OSError without access to the folder."""
@@ -113,6 +129,3 @@ class InJournal:
             if self._opened is None or self._opened.pid != os.getpid():
                 self._opened = Forwarding(self._folder, self._send)
             return self._opened
-
-    def _send(self, records: Sequence[bytes]) -> None:
-        insert(self._connection, records, self._seconds)

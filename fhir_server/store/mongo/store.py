@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 from pymongo import ASCENDING, IndexModel
 from pymongo.client_session import ClientSession
@@ -20,7 +19,9 @@ from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Deletion, Explained, Foreseen, Result, Transaction
+from fhir_server.store.leftovers import Leftovers
 from fhir_server.store.mongo.ahead import Ahead
+from fhir_server.store.mongo.arrivals import Arrivals
 from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking
 from fhir_server.store.mongo.contained import gather_contained, mark_empty
 from fhir_server.store.mongo.deletions import deletions_in
@@ -32,8 +33,8 @@ from fhir_server.store.mongo.indexes import FINGERPRINTS, ensure_indexes
 from fhir_server.store.mongo.labelling import LabelOf, label_all, label_found
 from fhir_server.store.mongo.ledger import INDEXES, LEDGER
 from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
-from fhir_server.store.mongo.purge_reading import PURGED
-from fhir_server.store.mongo.purging import PURGES, MongoPurges
+from fhir_server.store.mongo.purge_reading import PURGED, PURGES
+from fhir_server.store.mongo.purging import MongoPurges
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.reading_audit import InDatabase, InJournal, ReadingAudit
 from fhir_server.store.mongo.remembered import Remembered
@@ -42,6 +43,7 @@ from fhir_server.store.mongo.time_limit import MAX_TIME_MS
 from fhir_server.store.mongo.transacting import ENDING_SECONDS, Transacting
 from fhir_server.store.mongo.transaction import MongoTransaction
 from fhir_server.store.mongo.waiting import Waiting
+from fhir_server.store.purges import Forgetting
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +70,9 @@ class MongoStore(MongoReading):
 
     `secret` signs the cursors of searches. `seconds` bounds a question, `search_seconds` a search, `write_seconds` a
     transaction with all its attempts. `reading_audit` says when the AuditEvent of a read counts as kept: "journaled"
-    by a majority, or "acknowledged" by the primary; with the folder `journal`, when it is on disk there, below the
-    name of this database. `full_text` are the types whose words are kept. Times are taken from what is stored, never
+    by a majority, "acknowledged" by the primary, or "local": on disk in the folder `journal`, below the name of this
+    database. What an earlier setting left there is carried on all the same, without whom was purged meanwhile, as
+    `forgetting` says. `full_text` are the types whose words are kept. Times are taken from what is stored, never
     from a clock here.
     """
 
@@ -82,8 +85,9 @@ class MongoStore(MongoReading):
         seconds: float = 10.0,
         write_seconds: float = 20.0,
         search_seconds: float = MAX_TIME_MS / 1000,
-        reading_audit: Literal["journaled", "acknowledged"] = "journaled",
+        reading_audit: str = "journaled",
         journal: Path | None = None,
+        forgetting: Forgetting | None = None,
         full_text: Iterable[str] = (),
     ) -> None:
         connection = Connection(url, database)
@@ -94,13 +98,15 @@ class MongoStore(MongoReading):
         self._waiting = Waiting(self._connection, seconds)
         self._type_names: tuple[str, ...] = ()
         self._reading_audit: ReadingAudit
-        if journal is not None:
-            # A database of the same name elsewhere has another secret, and must not get what belongs here.
-            own = journal / f"{database}-{hashlib.sha256(secret).hexdigest()[:12]}"
-            self._reading_audit = InJournal(self._connection, own, seconds)
+        arrivals = Arrivals(self._connection, forgetting, seconds)
+        # A database of the same name elsewhere has another secret, and must not get what belongs here.
+        own = journal / f"{database}-{hashlib.sha256(secret).hexdigest()[:12]}" if journal else None
+        if reading_audit == "local" and own is not None:
+            self._reading_audit = InJournal(own, arrivals.keep)
         else:
-            concern = DURABLE if reading_audit == "journaled" else ACKNOWLEDGED
-            self._reading_audit = InDatabase(self._connection, concern, seconds)
+            concern = ACKNOWLEDGED if reading_audit == "acknowledged" else DURABLE
+            left = Leftovers(own, arrivals.keep) if own is not None else None
+            self._reading_audit = InDatabase(self._connection, concern, seconds, left)
         self.own = OwnParameters(self._connection, seconds=seconds)
         self._transacting = Transacting(self._connection, self._begun, self._done, Remembered(), seconds, write_seconds)
 

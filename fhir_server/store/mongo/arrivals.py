@@ -1,0 +1,120 @@
+"""Records of a journal on their way to the other AuditEvents, past the purges that could not reach them.
+
+A server that was killed, or had no database, may bring what it recorded long after a person that it names was purged.
+The key of that purge is forgotten then; but what was the person's is no more in the database, under no version. So what
+was recorded before a purge ended, and comes after, leaves out every name of what is not there, and what was searched
+by. While a purge is under way its own pseudonyms are used.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pymongo import ReplaceOne
+
+from fhir_server.fhir.dates import time_range
+from fhir_server.fhir.json import Resource
+from fhir_server.search.grant import Stamp
+from fhir_server.store.mongo.audit_events import audit_document, insert, recorded_in
+from fhir_server.store.mongo.connection import DURABLE, Connection, asking
+from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
+from fhir_server.store.mongo.purge_reading import ENDED, PURGES, PurgeReading
+from fhir_server.store.purges import Forgetting, Names
+
+_CLOCKS_APART = timedelta(minutes=1)
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class _Purges:
+    """The purges under way, each with its key and words and whether its workflow is closed; when the last one ended."""
+
+    running: tuple[tuple[str, bytes, tuple[str, ...], bool], ...]
+    ended: datetime | None
+
+    def concern(self, event: Resource) -> bool:
+        """Whether a record may name somebody who was purged since."""
+        return bool(self.running) or self.ended_after(event)
+
+    def ended_after(self, event: Resource) -> bool:
+        """Whether the record was made before a purge ended."""
+        return self.ended is not None and time_range(event["recorded"])[0] <= self.ended + _CLOCKS_APART
+
+
+class Arrivals:
+    """Keeps the records of journals. `forgetting` says how a record is without somebody."""
+
+    def __init__(self, connection: Connection, forgetting: Forgetting | None, seconds: float) -> None:
+        self._connection = connection
+        self._forgetting = forgetting
+        self._seconds = seconds
+
+    def keep(self, records: Sequence[bytes]) -> None:
+        """Put the records with the other AuditEvents, once. Raises Unavailable.
+
+        A purge that began or ended meanwhile may have looked before they were there: then it is done again.
+        """
+        if self._forgetting is None:
+            insert(self._connection, records, self._seconds)
+            return
+        purges, known = self._purges(), None
+        while purges != known:
+            self._put(records, purges, self._forgetting)
+            purges, known = self._purges(), purges
+
+    def _put(self, records: Sequence[bytes], purges: _Purges, forgetting: Forgetting) -> None:
+        if not purges.running and purges.ended is None:
+            insert(self._connection, records, self._seconds)
+            return
+        told = [(record, *recorded_in(record)) for record in records]
+        plain = [record for record, event, _ in told if not purges.concern(event)]
+        if plain:
+            insert(self._connection, plain, self._seconds)
+        anew = [(event, stamp) for _, event, stamp in told if purges.concern(event)]
+        if anew:
+            documents = [audit_document(event, stamp) for event, stamp in self._without(anew, purges, forgetting)]
+            puts = [ReplaceOne({"_id": each["_id"]}, each, upsert=True) for each in documents]
+            with asking(self._seconds):
+                self._connection.collection(AUDIT_EVENTS, DURABLE).bulk_write(puts, ordered=False)
+
+    def _without(
+        self, told: Sequence[tuple[Resource, Stamp]], purges: _Purges, forgetting: Forgetting
+    ) -> Iterator[tuple[Resource, Stamp]]:
+        """The records without whoever was purged, or is being purged."""
+        names = [
+            Names(key, PurgeReading(self._connection).noted(person), frozenset(words))
+            for person, key, words, _ in purges.running
+        ]
+        gone = self._gone({name for each in told for name in forgetting.named(*each)}, forgetting)
+        late = Names(os.urandom(_KEY_BYTES), gone, frozenset(), searched=True)
+        for event, stamp in told:
+            for each in [*names, *((late,) if purges.ended_after(event) else ())]:
+                event, stamp = forgetting.without(event, stamp, each)
+            yield event, stamp
+
+    def _gone(self, references: Iterable[str], forgetting: Forgetting) -> frozenset[str]:
+        """Those of the references, of types that a purge takes away, to what is not there, deleted or not."""
+        ids: dict[str, list[str]] = defaultdict(list)
+        for type_name, _, id in (each.partition("/") for each in references):
+            if type_name in forgetting.types:
+                ids[type_name].append(id)
+        gone: set[str] = set()
+        for type_name, some in ids.items():
+            with asking(self._seconds):
+                found = self._connection.collection(type_name).find({"_id": {"$in": some}}, {"_id": 1})
+                there = {each["_id"] for each in found}
+            gone |= {f"{type_name}/{id}" for id in some if id not in there}
+        return frozenset(gone)
+
+    def _purges(self) -> _Purges:
+        with asking(self._seconds):
+            found: list[Document] = list(self._connection.collection(PURGES).find())
+        running = [each for each in found if each["_id"] != ENDED]
+        ended = next((each["at"] for each in found if each["_id"] == ENDED), None)
+        return _Purges(tuple(sorted(_running(each) for each in running)), ended)
+
+
+def _running(document: Document) -> tuple[str, bytes, tuple[str, ...], bool]:
+    return document["_id"], bytes(document["key"]), tuple(document["words"]), document["closed"] is not None
