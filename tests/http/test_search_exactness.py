@@ -179,6 +179,13 @@ def test_case_counts_in_codes_of_r4_and_in_ucum_and_not_in_others(hosp: Party, p
     assert [finds(hosp, made, "code", each) for each in ("Ab", "aB")] == [True, True]
 
 
+def test_case_is_folded_in_every_script(hosp: Party, patient: str) -> None:
+    made = stored(hosp, {**observation(patient), "code": {"coding": [{"system": "urn:codes", "code": "Straße-Σς"}]}})
+
+    asked = ("STRASSE-ΣΣ", "straße-σς", "urn:codes|strasse-σσ", "strase-σς")
+    assert [finds(hosp, made, "code", each) for each in asked] == [True, True, True, False]
+
+
 def test_a_system_is_compared_by_every_character(hosp: Party, patient: str) -> None:
     made = stored(hosp, {**observation(patient), "code": CODED})
 
