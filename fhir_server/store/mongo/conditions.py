@@ -1,48 +1,17 @@
 """The conditions of one clause on the values of a document, over the fields that `search/extract.py` describes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.search.clauses import of_component
 from fhir_server.search.keys import LAST_TEXT, missing_key
 from fhir_server.search.query import Amount, Clause, Moment, Near, Target, Text, Together, Token
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
-from fhir_server.search.types import date, near, number, token
+from fhir_server.search.types import near, number, token
+from fhir_server.store.mongo.logic import OPERATORS, Filter, both, either
 from fhir_server.store.mongo.patterns import beginning, containing, ending
-
-Filter: TypeAlias = dict[str, Any]
-
-NOTHING: Filter = {"_id": {"$in": []}}
-
-_HI_OF_A_POINT = {"le": "$lt", "gt": "$gte"}
-_OPERATORS = {"lt": "$lt", "le": "$lte", "gt": "$gt", "ge": "$gte"}
-
-_NARROWER: Mapping[str, tuple[date.Comparison, ...]] = {
-    "eq": (("lo", "lt", "end"), ("hi", "ge", "start")),
-    "lt": (("lo", "lt", "start"),),
-    "le": (("lo", "lt", "end"),),
-    "sa": (("hi", "ge", "end"),),
-    "eb": (("lo", "lt", "start"),),
-    "ap": (("lo", "lt", "end"),),
-}
-"""What follows for the least and greatest start when a range meets a prefix: the bounds that an index can use."""
-
-_POINTS = frozenset({"date", "dateTime", "instant"})
-_LONGEST_DATE = 366 * 24 * 3600 * 1_000_000
-"""A date is a year long at most, so what reaches beyond a moment began less than a year before it."""
-
-
-def both(*conditions: Filter) -> Filter:
-    """All of the conditions."""
-    return conditions[0] if len(conditions) == 1 else {"$and": list(conditions)}
-
-
-def either(alternatives: Sequence[Filter]) -> Filter:
-    """Any of the alternatives; of none, nothing."""
-    if not alternatives:
-        return NOTHING
-    return alternatives[0] if len(alternatives) == 1 else {"$or": list(alternatives)}
+from fhir_server.store.mongo.times import dated, narrowed, updated
 
 
 def clause_conditions(type_name: str, clause: Clause, keys: frozenset[str]) -> list[Filter]:
@@ -53,7 +22,7 @@ def clause_conditions(type_name: str, clause: Clause, keys: frozenset[str]) -> l
     if parameter.code == "_id":
         return [{"_id": {_membership(clause): [value.code for value in clause.values if isinstance(value, Token)]}}]
     if parameter.code == "_lastUpdated":
-        return [either([_updated(value) for value in clause.values if isinstance(value, Moment)])]
+        return [either([updated(value) for value in clause.values if isinstance(value, Moment)])]
     if clause.type == "composite":
         return [either([_together(parameter, value) for value in clause.values if isinstance(value, Together)])]
     return _of_values(parameter, clause, keys)
@@ -68,7 +37,7 @@ def _of_values(parameter: SearchParameter, clause: Clause, keys: frozenset[str])
     if clause.type in TERM_TYPES:
         return _termed(parameter, clause, keys)
     if clause.type == "date":
-        return [_dated(parameter, clause), *(_narrowed(parameter, clause) if parameter.code in keys else ())]
+        return [dated(parameter, clause), *(narrowed(parameter, clause) if parameter.code in keys else ())]
     return [_BY_TYPE[clause.type](parameter, clause)]
 
 
@@ -142,68 +111,12 @@ _KEY_READERS: Mapping[str, Callable[[SearchParameter, Any], list[str] | None]] =
 }
 
 
-def _updated(asked: Moment) -> Filter:
-    """`lu` is one millisecond long, and what is asked of it lies on whole milliseconds."""
-    edges = {"start": asked.start, "end": asked.end}
-    return either(
-        [
-            both(
-                *(
-                    {"lu": {(_HI_OF_A_POINT if bound == "hi" else _OPERATORS)[compare]: edges[edge]}}
-                    for bound, compare, edge in together
-                )
-            )
-            for together in date.PREFIXES[asked.prefix]
-        ]
-    )
-
-
-def _dated(parameter: SearchParameter, clause: Clause) -> Filter:
-    return either(
-        [
-            {
-                f"d.{parameter.code}": {
-                    "$elemMatch": {bound: {op: edge} for bound, op, edge in _compared(asked, together)}
-                }
-            }
-            for asked in clause.values
-            if isinstance(asked, Moment)
-            for together in date.PREFIXES[asked.prefix]
-        ]
-    )
-
-
 def _missing(parameter: SearchParameter, clause: Clause, keys: frozenset[str]) -> list[Filter]:
     """By what a resource has; where an index has the key, also by the key of what has none."""
     if not clause.missing:
         return [{"has": parameter.code}]
     narrower = [{f"k.{parameter.code}.lo": missing_key(parameter)["lo"]}] if parameter.code in keys else []
     return [{"has": {"$ne": parameter.code}}, *narrower]
-
-
-def _narrowed(parameter: SearchParameter, clause: Clause) -> list[Filter]:
-    """What follows for the keys when one of the values is met: for each key the widest of the bounds that all have."""
-    bounds = [_bounds_of(parameter, value) for value in clause.values if isinstance(value, Moment)]
-    if len(bounds) < len(clause.values):
-        return []
-    common = [at for at in bounds[0] if all(at in others for others in bounds)]
-    widest = {at: (min if at[1].startswith("$g") else max)(each[at] for each in bounds) for at in common}
-    return [{f"k.{parameter.code}.{bound}": {op: edge}} for (bound, op), edge in widest.items()]
-
-
-def _bounds_of(parameter: SearchParameter, asked: Moment) -> dict[tuple[str, str], int]:
-    """The bounds of the least and greatest start, each by its operator; of what stands at one place both are one."""
-    found = {(bound, op): edge for bound, op, edge in _compared(asked, _NARROWER.get(asked.prefix, ()))}
-    if not parameter.single or len(parameter.paths) > 1:
-        return found
-    if asked.prefix in {"ge", "gt"} and all(path.datatype in _POINTS for path in parameter.paths):
-        found = {("lo", "$gte"): date.microseconds(asked.start) - _LONGEST_DATE}
-    return {(bound, op): edge for (_, op), edge in found.items() for bound in ("lo", "hi")}
-
-
-def _compared(asked: Moment, together: Sequence[date.Comparison]) -> list[tuple[str, str, int]]:
-    edges = {"start": date.microseconds(asked.start), "end": date.microseconds(asked.end)}
-    return [(bound, _OPERATORS[compare], edges[edge]) for bound, compare, edge in together]
 
 
 def _worded(parameter: SearchParameter, clause: Clause) -> Filter:
@@ -215,8 +128,8 @@ def _texts(parameter: SearchParameter, modifier: str | None, asked: Text) -> Fil
         return {f"s.{parameter.code}.x": asked.asked}
     if modifier == "equal":
         return {f"s.{parameter.code}.f": asked.folded}
-    if modifier in _OPERATORS:
-        return {f"s.{parameter.code}.f": {_OPERATORS[modifier]: asked.folded}}
+    if modifier in OPERATORS:
+        return {f"s.{parameter.code}.f": {OPERATORS[modifier]: asked.folded}}
     pattern = _PATTERNS.get(modifier or "", beginning)
     return {f"s.{parameter.code}.f": pattern(asked.folded)}
 
@@ -241,7 +154,7 @@ def _unit(parameter: SearchParameter, asked: Amount) -> Filter:
 
 def _bounds(asked: Amount, together: Sequence[number.Comparison]) -> Filter:
     edges = {"start": asked.start, "end": asked.end, "value": asked.value}
-    return {bound: {_OPERATORS[compare]: edges[edge]} for bound, compare, edge in together}
+    return {bound: {OPERATORS[compare]: edges[edge]} for bound, compare, edge in together}
 
 
 def _within_reach(parameter: SearchParameter, clause: Clause) -> Filter:

@@ -10,13 +10,14 @@ from fhir_server.search.grant import Grant
 from fhir_server.search.joins import conditions_of
 from fhir_server.search.query import AllOf, AnyOf, Condition, Contained, Join, Not, Query
 from fhir_server.search.words import WORDS, beginnings_of
-from fhir_server.store.mongo.conditions import NOTHING as NOTHING
-from fhir_server.store.mongo.conditions import Filter as Filter
-from fhir_server.store.mongo.conditions import both as both
-from fhir_server.store.mongo.conditions import clause_conditions, either
+from fhir_server.store.mongo.conditions import clause_conditions
 from fhir_server.store.mongo.contained import contains
 from fhir_server.store.mongo.documents import admitted
 from fhir_server.store.mongo.indexes import keyed
+from fhir_server.store.mongo.logic import NOTHING as NOTHING
+from fhir_server.store.mongo.logic import Filter as Filter
+from fhir_server.store.mongo.logic import both as both
+from fhir_server.store.mongo.logic import either
 from fhir_server.store.mongo.patterns import beginning
 
 
