@@ -14,9 +14,11 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from fhir_server.fhir.json import Resource, encode
+from fhir_server.search.folding import fold
 from fhir_server.search.grant import Grant, Reader, Stamp, admits
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
+from fhir_server.search.query import Clause, Query, Text
 from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.documents import current_document
 from fhir_server.store.mongo.queries import grant_filter, query_filter
@@ -467,6 +469,94 @@ def test_they_agree_on_codes_that_are_given_or_missing(apart: Database[dict[str,
     resources += [{**resources[0], "id": code, element: code} for code in codes]
     asked = [*codes, ",".join(codes[:2]), "other", f"|{codes[0]}", f"http://other|{codes[0]}"]
     assert agree(apart, resources, name, asked) > 5
+
+
+def observed(number: int, **elements: Any) -> Resource:
+    return {"resourceType": "Observation", "id": f"{number}", "meta": {"lastUpdated": UPDATES[0]}, **elements}
+
+
+def test_they_agree_on_every_unit_of_every_quantity(apart: Database[dict[str, Any]]) -> None:
+    units = [None, "mg", "g", "Cel", "K", "a|b"]
+    stored = product([None, "http://one", "http://unitsofmeasure.org"], units, ["5.4", "0.0054", "278.55"], [None, "<"])
+    resources = []
+    for number, (system, code, value, comparator) in enumerate(stored):
+        said = {"system": system, "code": code, "comparator": comparator, "value": Decimal(value), "unit": "milligram"}
+        resources.append(observed(number, valueQuantity={name: each for name, each in said.items() if each}))
+    forms = [*(f"|{system}|{code}" for system in ("http://one", "http://unitsofmeasure.org") for code in units if code)]
+    forms += ["", "||mg", "||milligram", "||nothing"]
+    escaped_forms = [form.replace("a|b", "a\\|b") for form in forms]
+    asked = ["".join(each) for each in product(["", "ne", "gt", "le", "ap"], ["5.4", "0.0054"], escaped_forms)]
+    assert agree(apart, resources, "value-quantity", asked) > 1000
+
+
+@pytest.mark.parametrize("name", ["component-code-value-quantity", "combo-code-value-quantity", "code-value-quantity"])
+def test_they_agree_on_what_stands_together(apart: Database[dict[str, Any]], name: str) -> None:
+    def part(code: str, value: int) -> Resource:
+        return {"code": {"coding": [{"code": code}]}, "valueQuantity": {"value": value}}
+
+    parts = [part(code, value) for code in "ab" for value in (1, 2)]
+    pairs = [(one, other) for one in [{}, *parts] for other in [None, *parts]]
+    resources = [
+        observed(number, **one, component=[other, *parts[number % 3 : 2]] if other else [])
+        for number, (one, other) in enumerate(pairs)
+    ]
+    asked = [f"{code}${prefix}{value}" for code in "abc" for prefix in ("", "gt", "le") for value in (1, 2)]
+    assert agree(apart, resources, name, [*asked, "a$1,b$2"]) > 50
+
+
+@pytest.mark.parametrize("name", ["code:text", "value-string", "value-string:contains"])
+def test_they_agree_on_words_that_begin_or_hold_each_other(apart: Database[dict[str, Any]], name: str) -> None:
+    texts = ["weight", "body weight", "Weight (body)", "overweight", "Gewicht"]
+    resources = [observed(at, valueString=text, code={"text": text}) for at, text in enumerate(texts)]
+    assert agree(apart, resources, name, ["weight", "body", "over", "wei", "gew", "ight"]) > 5
+
+
+def test_they_agree_on_places_near_the_edge_of_a_circle(apart: Database[dict[str, Any]]) -> None:
+    resources = [
+        {
+            "resourceType": "Location",
+            "id": f"{at}",
+            "meta": {"lastUpdated": UPDATES[0]},
+            "position": {"latitude": Decimal("51") + Decimal(at) / 1000, "longitude": Decimal("3.7")},
+        }
+        for at in range(-200, 200, 3)
+    ]
+    assert agree(apart, resources, "near", [f"51|3.7|{km}|km" for km in ("0.1", "1", "5", "10", "20")]) > 50
+
+
+@pytest.mark.parametrize("name", ["_id", "_id:not", "status:missing", "code:missing", "value-quantity:missing"])
+def test_they_agree_on_ids_and_on_what_is_missing(apart: Database[dict[str, Any]], name: str) -> None:
+    resources = [observed(1), observed(2, status="final"), observed(3, valueQuantity={"value": 1}, code={"text": "x"})]
+    asked = ["true", "false"] if name.endswith("missing") else ["1", "1,2", "4"]
+    assert agree(apart, resources, name, asked) >= 3
+
+
+@pytest.mark.parametrize("name", ["url", "url:below", "url:above", "_profile:below", "_profile"])
+def test_they_agree_on_every_url_above_and_below_every_other(apart: Database[dict[str, Any]], name: str) -> None:
+    resources = [
+        {
+            **{"resourceType": "ValueSet", "id": f"{at}", "url": url, **({"version": version} if version else {})},
+            "meta": {"lastUpdated": UPDATES[0], "profile": [url]},
+        }
+        for at, (url, version) in enumerate(product(URLS, [None, "1", "1.2", "2"]))
+    ]
+    assert agree(apart, resources, name, [*URLS, "http://a/b|2", "http://a/b|1.2", "http://a/b/c|1"]) > 20
+
+
+@pytest.mark.parametrize("modifier", ["equal", "ends", "gt", "lt", "ge", "le"])
+def test_they_agree_on_how_texts_are_compared_in_filters(apart: Database[dict[str, Any]], modifier: str) -> None:
+    texts = ["a", "ab", "b", "ba", "Á", "z", "𝔷", "힣", "a\nb"]
+    resources = [observed(at, valueString=text) for at, text in enumerate(texts)]
+    apart["Observation"].delete_many({})
+    apart["Observation"].insert_many(documents(resources))
+    found = 0
+    for text in texts:
+        clause = Clause("value-string", "string", (Text(text, fold(text)),), modifier)
+        query = Query("Observation", (clause,))
+        in_database = {each["_id"] for each in apart["Observation"].find(query_filter(query), {"_id": 1})}
+        assert in_database == {each["id"] for each in resources if matches(query, each)}, text
+        found += len(in_database)
+    assert found > 5
 
 
 parties = st.sampled_from(["Organization/1", "Organization/2", "Practitioner/3"])
