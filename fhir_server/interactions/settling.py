@@ -1,28 +1,26 @@
 """Asks become definite: ids are given, conditions decided, patches applied, references between entries rewritten."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from fhir_server.access.policy import check_delete
 from fhir_server.access.scopes import allows, check_scope
-from fhir_server.access.types import TYPES, VERSIONED_UPDATE
+from fhir_server.access.types import VERSIONED_UPDATE
 from fhir_server.fhir.errors import (
     FhirError,
     Gone,
     InvalidResource,
     InvalidWorkflow,
     MalformedRequest,
-    MultipleMatches,
     NotFound,
 )
 from fhir_server.fhir.json import Resource
-from fhir_server.fhir.outcome import Issue
-from fhir_server.fhir.reference import references_in, rewrite_references
+from fhir_server.fhir.reference import rewrite_references
 from fhir_server.interactions.asks import Ask, structural_issues
+from fhir_server.interactions.conditional_references import find_meant
 from fhir_server.interactions.conditions import check_absent, check_if_match, says_version, version_required
-from fhir_server.interactions.matching import Condition, match, matches, read_condition, said
+from fhir_server.interactions.matching import match, matches, read_condition
 from fhir_server.interactions.references import local
 from fhir_server.interactions.rewriting import named_anew
 from fhir_server.interactions.words import Services
@@ -32,7 +30,6 @@ from fhir_server.search.parse import parse
 from fhir_server.validation.findings import quoted
 
 _VERSION = "/_history/"
-_CONDITIONAL = re.compile(r"(?P<type>[A-Z][A-Za-z]{1,63})\?(?P<query>.+)")
 
 
 def resolve(asks: Sequence[Ask], working: WorkingSet, services: Services) -> list[Ask]:
@@ -41,7 +38,7 @@ def resolve(asks: Sequence[Ask], working: WorkingSet, services: Services) -> lis
     settled = [each for ask in asks for each in _located(ask, working, services)]
     targets = {name: ask.reference for ask in settled if ask.id for name in ask.names}
     for ask in settled:
-        _find_meant(ask, targets, working, services)
+        find_meant(ask, targets, working, services)
     versions = {ask.reference: _version_of(ask) for ask in settled if ask.interaction == "create"}
     settled = [_rewritten(ask, targets, versions, services.base_url) for ask in settled]
     settled = [_with_person(ask, working, services) for ask in settled]
@@ -165,41 +162,6 @@ def _rewritten(ask: Ask, targets: Mapping[str, str], versions: Mapping[str, int]
 
     resource: Resource = rewrite_references(ask.resource, target_of)
     return replace(ask, resource=named_anew(resource, targets) if ask.place else resource)
-
-
-def _find_meant(ask: Ask, targets: dict[str, str], working: WorkingSet, services: Services) -> None:
-    """Add to `targets` what each conditional reference of a Bundle's entry means: `Patient?identifier=system|value`.
-
-    It means what an entry under the same condition makes, else the one resource that its writer may read.
-    """
-    issues = list[Issue]()
-    for path, reference in references_in(ask.resource or {}, ask.type) if ask.place else ():
-        stated = _CONDITIONAL.fullmatch(reference)
-        if stated is None or stated["type"] not in TYPES or reference in targets:
-            continue
-        try:
-            targets[reference] = _meant(
-                stated["type"], read_condition(stated["query"], stated["type"]), targets, working, services
-            )
-        except MultipleMatches as error:
-            raise ask.located(MultipleMatches(issues=[replace(issue, path=path) for issue in error.issues])) from error
-        except FhirError as error:
-            issues += [replace(issue, path=path) for issue in error.issues]
-    if issues:
-        raise ask.located(InvalidResource(issues=issues))
-
-
-def _meant(
-    type_name: str, condition: Condition, targets: Mapping[str, str], working: WorkingSet, services: Services
-) -> str:
-    made = targets.get(said(type_name, condition))
-    if made is not None:
-        return made
-    found = matches(type_name, condition, working, services, what="A conditional reference", guarded=False)
-    if not found:
-        told = f"There is no {type_name} that this condition matches, or you may not read it."
-        raise InvalidResource(issues=[Issue("not-found", told, rule="reference")])
-    return found[0].reference
 
 
 def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:
