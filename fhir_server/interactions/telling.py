@@ -14,7 +14,7 @@ from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Circle, Stored
+from fhir_server.store.contract import Stored
 
 _NO_PLAN = ""
 _PLACE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]{1,63}/[A-Za-z0-9.-]{1,64})(?:[/?].*)?")
@@ -106,18 +106,11 @@ def _groups(disclosed: Sequence[Stored], services: Services) -> list[Sequence[St
     lying = {stored.stamp.plans or stored.stamp.audience for stored in disclosed}
     if len(plans) <= 1 and lying <= {plans, "everyone"}:
         return [disclosed] if disclosed else []
-    keeper = {circle.plan: _keeper(circle, services) for circle in services.reading.circles_in(plans)}
+    keeper = services.reading.keepers(plans, services.clock())
     groups: dict[tuple[str, ...], list[Stored]] = defaultdict(list)
     for stored in disclosed:
         groups[_key(stored, keeper)].append(stored)
     return list(groups.values())
-
-
-def _keeper(circle: Circle, services: Services) -> str:
-    """The custodian, when the circle admits it now; else the plan itself, so that it is told alone."""
-    moment = services.clock()
-    admitted = any(r.party == circle.custodian and r.start <= moment < r.until for r in circle.members)
-    return circle.custodian if admitted else circle.plan
 
 
 def _key(stored: Stored, keeper: dict[str, str]) -> tuple[str, ...]:

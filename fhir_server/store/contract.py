@@ -69,6 +69,10 @@ class Circle:
 
     offered: tuple[Reader, ...] = ()
 
+    def keeper(self, moment: datetime) -> str:
+        """Who keeps what is told of the plan: its custodian when the circle admits it then, else the plan itself."""
+        return self.custodian if self.admits([self.custodian], moment) else self.plan
+
 
 @dataclass(frozen=True)
 class NumberedEvent:
@@ -282,6 +286,9 @@ class Reading(Protocol):
 
     def circles_in(self, plans: Sequence[str]) -> list[Circle]:
         """The circles of these plans, those that have one, by plan."""
+
+    def keepers(self, plans: Sequence[str], moment: datetime) -> dict[str, str]:
+        """Who keeps each of these plans that has a circle, by plan, as `Circle.keeper` says."""
 
     def circles_about(self, patient: str) -> list[Circle]:
         """Every circle about the patient."""

@@ -214,6 +214,13 @@ def admitted(parties: list[str], moment: datetime) -> Document:
     return {"$elemMatch": {"p": {"$in": parties}, "f": {"$lte": moment}, "u": {"$gt": moment}}}
 
 
+def keeping(moment: datetime) -> Document:
+    """The expression of `Circle.keeper` for the document of a circle."""
+    admits = [{"$eq": ["$$this.p", "$custodian"]}, {"$lte": ["$$this.f", moment]}, {"$gt": ["$$this.u", moment]}]
+    admitted_now = {"$anyElementTrue": [{"$map": {"input": "$members", "in": {"$and": admits}}}]}
+    return {"$cond": [admitted_now, "$custodian", "$_id"]}
+
+
 def _version_fields(stored: Stored) -> Document:
     return {
         "type": stored.type,
