@@ -121,8 +121,7 @@ def test_a_write_of_labels_is_audited_in_its_commit(world: World, hosp: Party, p
     reply = hosp.ask("POST", f"{patient}/$meta-add", sent(tag=[tag("a")]))
     assert reply.status == 200
 
-    store = world.parts.store
-    events = store._connection.database["AuditEvent"].find({"patient": patient})
+    events = world.audit().find({"patient": patient})
     assert any(f"{patient}/_history/2".encode() in bytes(event["body"]) for event in events)
 
 
