@@ -1,9 +1,9 @@
 """What a write will surely ask for, told from its asks alone, so that the store can read it at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from fhir_server.access.types import COORDINATION, TYPES
-from fhir_server.fhir.reference import parse_reference, references_in
+from fhir_server.fhir.reference import parse_reference, targets_in
 from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.references import local
 from fhir_server.store.contract import Foreseen
@@ -21,30 +21,24 @@ def foresee(asks: Sequence[Ask], base_url: str) -> Foreseen | None:
     """
     if any(ask.condition is not None or ask.if_none_exist is not None for ask in asks):
         return None
-    named = {reference for ask in asks for reference in _named(ask, base_url)}
-    references = {reference for ask in asks for reference in _looked_up(ask, base_url)}
+    named = [_named(ask, base_url) for ask in asks]
+    references = {reference for ask, found in zip(asks, named, strict=True) for reference in _looked_up(ask, found)}
     if not references or len(references) > _MOST:
         return None
     follows = any(TYPES[ask.type].kind == COORDINATION for ask in asks)
-    people = frozenset(reference for reference in named if reference.startswith("Patient/"))
+    people = frozenset(reference for found in named for reference in found if reference.startswith("Patient/"))
     return Foreseen(frozenset(references), _WORKFLOW if follows else (), people)
 
 
-def _looked_up(ask: Ask, base_url: str) -> Iterator[str]:
+def _looked_up(ask: Ask, named: set[str]) -> set[str]:
     """What will be read: all that a new resource names; of a changed one what decides, the rest stood there before."""
     if ask.interaction == "create" or ask.id is None:
-        yield from _named(ask, base_url)
-        return
-    yield ask.reference
+        return named
     decides = _DECIDES if TYPES[ask.type].kind == COORDINATION else None
-    for reference in _named(ask, base_url):
-        if decides is None or reference.partition("/")[0] in decides:
-            yield reference
+    return {ask.reference, *(each for each in named if decides is None or each.partition("/")[0] in decides)}
 
 
-def _named(ask: Ask, base_url: str) -> Iterator[str]:
+def _named(ask: Ask, base_url: str) -> set[str]:
     """The resources of this server that the ask refers to."""
-    for _, text in references_in(ask.resource or {}):
-        parsed = parse_reference(local(text, base_url))
-        if parsed is not None and parsed.type in TYPES:
-            yield f"{parsed.type}/{parsed.id}"
+    parsed = (parse_reference(local(text, base_url)) for text in targets_in(ask.resource))
+    return {str(each) for each in parsed if each is not None and each.type in TYPES}

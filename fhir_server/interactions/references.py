@@ -9,7 +9,7 @@ from fhir_server.access.types import AUTHOR, TYPES
 from fhir_server.definitions.structures import load
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
-from fhir_server.fhir.reference import parse_reference, references_in
+from fhir_server.fhir.reference import parse_reference, references_in, targets_in
 
 _ADDRESSES = ("http://", "https://", "urn:")
 DELETED_BY_CLIENTS = frozenset(name for name, rule in TYPES.items() if rule.deletes == AUTHOR)
@@ -32,7 +32,7 @@ def reference_issues(
 
     Without `existence` (the operator's import) they may name what does not exist, or not on this server.
     """
-    known = {reference for _, reference in references_in(before)} if before else set()
+    known = targets_in(before)
     issues = []
     for path, reference in references_in(resource, resource["resourceType"]):
         if reference.startswith("#") or reference in known:
@@ -76,6 +76,6 @@ def turns_at_targets(resource: Resource, before: Resource | None) -> list[str]:
 
     Other types are deleted by the operator alone; who refers to those, as nearly every write does, takes no turn.
     """
-    new = {text for _, text in references_in(resource)} - {text for _, text in references_in(before or {})}
+    new = targets_in(resource) - targets_in(before)
     targets = {str(found) for text in new if (found := parse_reference(text)) and found.type in DELETED_BY_CLIENTS}
     return [turn_at(target) for target in sorted(targets)]

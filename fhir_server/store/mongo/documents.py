@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from bson import Binary
 
 from fhir_server.definitions.search_parameters import own_mark_of
-from fhir_server.fhir.reference import parse_reference, references_in
+from fhir_server.fhir.reference import parse_reference, targets_in
 from fhir_server.search.audit_values import audit_values
 from fhir_server.search.extract import search_values
 from fhir_server.search.fingerprints import shipped_mark_of
@@ -78,7 +78,7 @@ def found_by(stored: Stored) -> Document:
     if stored.type == AUDIT_EVENTS:  # what the audit names may go
         return {**audit_values(resource), "own": mark}
     values = {**search_values(resource), "own": mark}
-    referred = {str(found) for _, text in references_in(resource) if (found := parse_reference(text))}
+    referred = {str(found) for text in targets_in(resource) if (found := parse_reference(text))}
     contained = contained_values(resource)
     terms = [*values["t"], *(refers_to(reference) for reference in sorted(referred)), *contained_terms(contained)]
     return {**values, "t": terms, **({"c": contained} if contained else {})}
