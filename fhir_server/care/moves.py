@@ -3,7 +3,7 @@
 The log is append-only and is the memory from which the team is computed.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from fhir_server.fhir.dates import instant, time_range
@@ -36,7 +36,7 @@ class Move:
 
 def to_document(move: Move) -> Resource:
     """`move` as a plain document for the store; its time is a FHIR instant."""
-    return {**asdict(move), "at": instant(move.at)}
+    return {**vars(move), "at": instant(move.at)}
 
 
 def from_document(document: Resource) -> Move:

@@ -7,6 +7,7 @@ idempotent: applied to its own result it adds nothing.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from fhir_server.care.care_team import Team, participants, team
 from fhir_server.care.chart import Situation
@@ -130,10 +131,10 @@ def _following(changes: list[Change], situation: Situation, now: datetime, rules
 
 def _team(state: State, situation: Situation, now: datetime) -> Team:
     moves = (*situation.moves, *_moves_by_rule(state, situation, now))
-    return team(
+    return _team_of(
         moves,
-        [consent_state(consent, moves, situation.directory) for consent in _consents(state, situation.subject)],
-        situation.custodian_actions,
+        tuple(consent_state(consent, moves, situation.directory) for consent in _consents(state, situation.subject)),
+        tuple(situation.custodian_actions),
         situation.author,
         situation.subject,
         situation.custodian,
@@ -141,6 +142,10 @@ def _team(state: State, situation: Situation, now: datetime) -> Team:
         started=situation.started,
         now=now,
     )
+
+
+# The rules and whoever asks whom the circle admits want the same team of the same write.
+_team_of = lru_cache(maxsize=32)(team)
 
 
 def _moves_by_rule(state: State, situation: Situation, now: datetime) -> list[Move]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from bson import Binary
-from pymongo import ReplaceOne, UpdateOne
+from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
@@ -132,7 +132,7 @@ class Waiting:
 
     def _some(self, name: str, condition: Document) -> list[Document]:
         with asking(self._seconds):
-            found = self._connection.collection(name).find(condition, {"told": 1, "waiting": 1}, limit=_MANY)
+            found = self._connection.collection(name).find(condition, {"told": 1}, limit=_MANY)
             return list(found)
 
 
@@ -157,9 +157,8 @@ def _holding(connection: Connection, type_names: Sequence[str], seconds: float) 
 
 
 def _let_go(documents: Collection[Document], found: Sequence[Document]) -> None:
-    """Take out what was put with the others, unless more came to wait meanwhile."""
-    gone = {"$unset": {"told": "", "waiting": ""}}
-    documents.bulk_write([UpdateOne({"_id": each["_id"], "told": each["told"]}, gone) for each in found], ordered=False)
+    """Take out what was put with the others; nothing is added to it: what later versions tell waits in the ledger."""
+    documents.update_many({"_id": {"$in": [each["_id"] for each in found]}}, {"$unset": {"told": "", "waiting": ""}})
 
 
 def _drop(ledger: Collection[Document], found: Sequence[Document]) -> None:
