@@ -56,8 +56,9 @@ class Remembered:
         """What is remembered of one plan; nothing when several are asked for."""
         asked = list(plans)
         with self._lock:
-            until, found = self._plans.get(asked[0], (0.0, None)) if len(asked) == 1 else (0.0, None)
-        return found if time.monotonic() < until else None
+            self._drop_old()
+            _, found = self._plans.get(asked[0], (0.0, None)) if len(asked) == 1 else (0.0, None)
+        return found
 
     def keep(self, ahead: Ahead, taken: Mapping[str, int], changes: Changes) -> None:
         """Remember the one plan that was read ahead, as the changes left it, with the turns that were taken."""
@@ -71,8 +72,13 @@ class Remembered:
         with self._lock:
             self._plans[circle.plan] = (time.monotonic() + self._seconds, left)
             self._plans.move_to_end(circle.plan)
-            if len(self._plans) > _MOST_PLANS:
-                self._plans.popitem(last=False)
+            self._drop_old()
+
+    def _drop_old(self) -> None:
+        """Let go of what was kept too long ago or is too much; the oldest stand first."""
+        now = time.monotonic()
+        while self._plans and (len(self._plans) > _MOST_PLANS or next(iter(self._plans.values()))[0] <= now):
+            self._plans.popitem(last=False)
 
 
 def _after(ahead: Ahead, plan: str, turns: dict[str, int], changes: Changes) -> Ahead:
