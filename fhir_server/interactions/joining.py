@@ -80,19 +80,30 @@ def grants_of(query: Query, sight: Sight) -> list[Grant]:
     circles about the person, and those of what names the person and is about somebody else. Of what may name several
     people it then finds what lies in the plans about the one. Raises TooCostly.
     """
+    named = person_named(query)
     try:
+        if named is not None and query.type in _OF_SEVERAL - {"AuditEvent"}:
+            asked = Clause("patient", "reference", (Target(reference=named),))
+            return sight.grants(query.type, plans=_plans_naming(Query(query.type, (asked,)), named, sight))
         return sight.grants(query.type, patient_asked(query))
     except TooCostly:
-        named = person_named(query)
         if named is not None:
             return sight.grants(query.type, named)
         if not query.any_of:
             raise
     person = next(str(value.reference) for value in query.any_of[-1].values if isinstance(value, Target))
     naming = tuple(clause for clause in query.any_of if clause.parameter not in _ABOUT)
-    beside = sight.reading.plans_beside(Query(query.type, any_of=naming), person, limit=MOST_JOINED) if naming else []
-    about = [circle.plan for circle in sight.circles(patient=person)]
-    return sight.grants(query.type, plans=sorted({*about, *beside}))
+    plans = _plans_naming(Query(query.type, any_of=naming) if naming else None, person, sight)
+    return sight.grants(query.type, plans=plans)
+
+
+def _plans_naming(naming: Query | None, person: str, sight: Sight) -> list[str]:
+    """The actor's plans about the person, and the plans of what names the person and is about somebody else.
+
+    Whose plans these are the grants judge; AuditEvents are too many to be asked.
+    """
+    beside = sight.reading.plans_beside(naming, person, limit=MOST_JOINED) if naming is not None else []
+    return sorted({*(circle.plan for circle in sight.circles(patient=person)), *beside})
 
 
 def patient_asked(query: Query) -> str | None:

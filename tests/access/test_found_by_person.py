@@ -78,3 +78,19 @@ def test_who_cares_for_very_many_people_finds_what_lies_in_the_plans_of_the_one(
     assert many.get(f"Appointment?patient={mia.patient}").entries == []
     assert [each["id"] for each in home.get(f"Appointment?patient={mia.patient}").entries] == [visit.partition("/")[2]]
     assert many.get("Appointment?status=proposed").issues[0]["code"] == "too-costly"
+
+
+def test_who_cares_for_many_people_finds_it_by_both_through_the_few_plans_that_name_the_one(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    mia, jan, _ = cases = [world.case(hosp, home), world.case(hosp, home, JAN), world.case(hosp, home)]
+    visit = made(hosp, appointment(jan.patient, mia.patient))
+    for case in cases:
+        walk(home, case.task, "accepted")
+    few_circles = web(replace(world.parts, services=replace(world.parts.services, max_circles=2)))
+    many = Party(few_circles.test_client(), world.base_path, home.reference, home.token)
+
+    for case in (mia, jan):
+        found = many.get(f"Appointment?patient={case.patient}").entries
+        assert [each["id"] for each in found] == [visit.partition("/")[2]]
+    outside = Party(few_circles.test_client(), world.base_path, "", world.party().token)
+    assert outside.get(f"Appointment?patient={mia.patient}").entries == []
