@@ -118,6 +118,7 @@ def test_the_server_comes_back_after_it_was_killed(served: Served) -> None:
     served.start()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_process_that_was_born_as_its_server_died_ends_too() -> None:
     story = """
 import multiprocessing, os, signal, time

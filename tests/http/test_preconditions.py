@@ -175,6 +175,11 @@ def test_a_deletion_may_be_repeated_by_who_lost_its_answer(world: World, hosp: P
     again = hosp.ask("DELETE", place)
 
     assert (deleted.status, again.status, again.headers["ETag"]) == (204, 204, deleted.headers["ETag"])
+    entry = {"request": {"method": "DELETE", "url": place}}
+    for kind in ("batch", "transaction"):
+        [told] = hosp.transact({"resourceType": "Bundle", "type": kind, "entry": [entry]}).body["entry"]
+        assert told["response"]["status"] == "204 No Content"
+        assert told["response"]["etag"] == deleted.headers["ETag"]
     assert hosp.ask("DELETE", place, If_Match=deleted.headers["ETag"]).status == 204
     assert hosp.ask("DELETE", place, If_Match='W/"1"').status == 412
     assert len(hosp.get(f"{place}/_history").body["entry"]) == 2
