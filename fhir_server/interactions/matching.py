@@ -37,11 +37,14 @@ def condition_of(interaction: Interaction) -> Condition | None:
 
 
 def read_condition(text: str, type_name: str) -> Condition:
-    """The parameters of `identifier=1`, `?identifier=1` or `Patient?identifier=1`. Raises MalformedRequest."""
+    """The parameters of `identifier=1`, `?identifier=1`, `Patient?identifier=1` or `https://.../Patient?identifier=1`,
+
+    as clients of different kinds write them. Raises MalformedRequest for another type.
+    """
     place, mark, query = text.partition("?")
     if not mark or "=" in place:
         return tuple(parameters_in(text))
-    if place.strip("/") not in {"", type_name}:
+    if place.rpartition("/")[2] not in {"", type_name}:
         told = f"The condition is about {place!r}, and the resource is a {type_name}; write identifier=system|value."
         raise MalformedRequest(told, type_name, "condition")
     return tuple(parameters_in(query))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fhir_server.access.scopes import check_scope
+from fhir_server.definitions.structures import load
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import instant
 from fhir_server.fhir.errors import FhirError, MalformedRequest
@@ -24,6 +25,7 @@ from fhir_server.interactions.statuses import STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.update import check_id
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.store.contract import Transaction
+from fhir_server.validation.findings import quoted
 
 _ORDER = {"delete": 0, "create": 1, "update": 2, "patch": 3}
 _NOTHING_DELETED: Resource = {"response": {"status": STATUS_OF_OUTCOME["deleted"]}}
@@ -38,7 +40,7 @@ def transaction(
 ) -> Answer:
     """The response Bundle, its entries in the order of the request; a read that fails undoes the writes beside it."""
     kind, raw = entries_of(interaction.resource)
-    _check_around(interaction.resource, services)
+    _check_around(interaction.resource)
     if kind == "batch":
         return _batch(raw, actor, services, perform, interaction)
     entries = [read_entry(entry, position, services, lenient=interaction.lenient) for position, entry in enumerate(raw)]
@@ -74,11 +76,15 @@ def entries_of(bundle: Any) -> tuple[str, list[Any]]:
     return kind, entries
 
 
-def _check_around(bundle: Resource, services: Services) -> None:
-    """Raise MalformedRequest for what is wrong with a Bundle beside its entries."""
-    found = services.validator.check({name: value for name, value in bundle.items() if name != "entry"})
-    if found:
-        raise MalformedRequest(issues=found)
+def _check_around(bundle: Resource) -> None:
+    """Raise MalformedRequest for an element that no Bundle has.
+
+    The rest around the entries asks nothing; some clients fill it in as for a search, with a total and half a link.
+    """
+    known = {name for element in load().elements("Bundle") for name in element.json_names()} | {"resourceType"}
+    unknown = next((quoted(name) for name in bundle if name.removeprefix("_") not in known), None)
+    if unknown is not None:
+        raise MalformedRequest(f"A Bundle has no element {unknown}.", f"Bundle.{unknown[1:-1]}", "structure")
 
 
 def asks_of(entries: Sequence[Entry], actor: Actor) -> list[Ask]:
