@@ -16,7 +16,7 @@ def run_bench(*arguments: str, **environment: str) -> subprocess.CompletedProces
         env={**os.environ, "COLUMNS": "200", **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
