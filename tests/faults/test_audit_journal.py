@@ -26,7 +26,7 @@ from fhir_server.fhir import dates
 from fhir_server.fhir.json import decode
 from fhir_server.settings import Settings
 
-SECONDS = 60.0
+SECONDS = 180.0  # a busy machine is slow, and still right
 READERS = 6
 
 
