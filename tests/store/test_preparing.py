@@ -14,7 +14,7 @@ from pymongo import MongoClient
 
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Stored
-from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.mongo.store import MongoStore, OfAnEarlierBuild
 
 TYPES = ["Task", "Patient"]
 
@@ -35,12 +35,30 @@ def test_every_collection_is_there_before_the_first_write(
     assert expected <= set(mongo_client[name].list_collection_names())
 
 
-def test_the_second_start_is_quick(mongo_url: str, name: str) -> None:
+def test_the_second_start_changes_nothing(mongo_url: str, mongo_client: MongoClient[dict[str, Any]], name: str) -> None:
+    def laid_out() -> dict[str, Any]:
+        return {
+            each: mongo_client[name][each].index_information() for each in mongo_client[name].list_collection_names()
+        }
+
     with MongoStore(mongo_url, name, secret=b"s") as store:
         store.prepare(TYPES)
-        start = time.perf_counter()
+        first = laid_out()
         store.prepare(TYPES)
-    assert time.perf_counter() - start < 0.5
+
+    assert laid_out() == first
+
+
+@pytest.mark.parametrize("left", ["guards", "history", "moves", "outbox"])
+def test_what_an_earlier_build_laid_out_is_not_begun_on(
+    mongo_url: str, mongo_client: MongoClient[dict[str, Any]], name: str, left: str
+) -> None:
+    mongo_client[name].create_collection(left)
+
+    with MongoStore(mongo_url, name, secret=b"s") as store, pytest.raises(OfAnEarlierBuild, match="make demo-reset"):
+        store.prepare(TYPES)
+
+    assert mongo_client[name].list_collection_names() == [left]
 
 
 def test_two_servers_may_start_at_the_same_time(mongo_url: str, name: str) -> None:
@@ -63,7 +81,7 @@ def test_a_closed_store_opens_again_when_it_is_asked(mongo_url: str, name: str) 
 FORKING = """
 import os, sys
 from fhir_server.store.contract import Stored
-from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.mongo.store import MongoStore, OfAnEarlierBuild
 
 store = MongoStore(sys.argv[1], sys.argv[2], secret=b"s")
 clients = [store._connection.client]

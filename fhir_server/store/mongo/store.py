@@ -56,6 +56,8 @@ _OWN_INDEXES = {
     ],
     LEDGER: INDEXES,
 }
+# What an unreleased build kept apart, and `ledger` holds now.
+_OF_AN_EARLIER_BUILD = frozenset({"guards", "history", "moves", "outbox"})
 _PREPARE_SECONDS = 300.0
 _LEFT_BEHIND = 10.0
 _NAMESPACE_EXISTS = 48
@@ -63,6 +65,10 @@ _NAMESPACE_EXISTS = 48
 
 def _no_label(_: Resource) -> None:
     return None
+
+
+class OfAnEarlierBuild(ValueError):
+    """The database was laid out by a build that was never released; its moves and past versions would not be seen."""
 
 
 class MongoStore(MongoReading):
@@ -123,12 +129,20 @@ class MongoStore(MongoReading):
         self._connection.close()
 
     def prepare(self, type_names: Sequence[str]) -> None:
-        """Create what is missing of the collections and indexes; quick when nothing is. For the start of a server."""
+        """Create what is missing of the collections and indexes; quick when nothing is. For the start of a server.
+
+        Raises OfAnEarlierBuild, and then nothing is created.
+        """
         self._type_names = tuple(type_names)
         with asking(self._seconds):
             self._database.command("ping")  # nobody there shows soon; making indexes may take long
         with asking(_PREPARE_SECONDS):
             present = set(self._database.list_collection_names())
+            if present & _OF_AN_EARLIER_BUILD:
+                told = f"The database {self._database.name} was laid out by a build before the first release."
+                raise OfAnEarlierBuild(
+                    f"{told} Name a new one by SAMEN_DATABASE; the demo begins anew by make demo-reset."
+                )
             for name in {*type_names, AUDIT_EVENTS, *_OWN_COLLECTIONS} - present:
                 self._create_collection(name)
             for name, indexes in _OWN_INDEXES.items():
