@@ -30,7 +30,7 @@ class EmbeddedMongo:
 
     Who starts on a folder that a living process of ours already serves uses that one, and leaves it running. What a
     crash left behind is recovered; a mongod that certainly served this folder for a dead process is shut down first.
-    `cache_gb` bounds its memory; `test_commands` allows fail points. Errors are NoEmbeddedMongo.
+    `cache_gb` bounds its memory; `test_commands` is for tests: it allows fail points, and lets go of dropped databases soon. Errors are NoEmbeddedMongo.
     """
 
     def __init__(
@@ -159,13 +159,15 @@ class EmbeddedMongo:
         # A transaction whose client was killed holds its plan's guard until the server gives it up.
         parameters = ["diagnosticDataCollectionEnabled=false", "transactionLifetimeLimitSeconds=30"]
         if self._test_commands:
-            parameters.append("enableTestCommands=1")
+            # Tests drop whole databases: without a look back their files go with the next checkpoint, not after minutes.
+            parameters += ["enableTestCommands=1", "minSnapshotHistoryWindowInSeconds=0"]
         # fmt: off
         return [
             str(binary), "--dbpath", str(self.folder / "db"), "--replSet", REPLICA_SET,
             "--bind_ip", _HOST, "--port", str(self._port), "--quiet", "--oplogSize", "256",
             "--wiredTigerCacheSizeGB", str(self._cache_gb),
             *([] if os.name == "nt" else ["--nounixsocket"]),
+            *(["--syncdelay", "10"] if self._test_commands else []),
             *(part for parameter in parameters for part in ("--setParameter", parameter)),
         ]
         # fmt: on
