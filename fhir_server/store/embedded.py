@@ -30,7 +30,8 @@ class EmbeddedMongo:
 
     Who starts on a folder that a living process of ours already serves uses that one, and leaves it running. What a
     crash left behind is recovered; a mongod that certainly served this folder for a dead process is shut down first.
-    `cache_gb` bounds its memory; `test_commands` is for tests: it allows fail points, and lets go of dropped databases soon. Errors are NoEmbeddedMongo.
+    `cache_gb` bounds its memory. `test_commands` is for tests: it allows fail points, and dropped databases leave the
+    disk within seconds. Errors are NoEmbeddedMongo.
     """
 
     def __init__(
@@ -159,7 +160,7 @@ class EmbeddedMongo:
         # A transaction whose client was killed holds its plan's guard until the server gives it up.
         parameters = ["diagnosticDataCollectionEnabled=false", "transactionLifetimeLimitSeconds=30"]
         if self._test_commands:
-            # Tests drop whole databases: without a look back their files go with the next checkpoint, not after minutes.
+            # Each database has 575 files open; without a look back they go with the next checkpoint, not in minutes.
             parameters += ["enableTestCommands=1", "minSnapshotHistoryWindowInSeconds=0"]
         # fmt: off
         return [
