@@ -88,7 +88,7 @@ def end_orphans(client: MongoClient[dict[str, Any]]) -> None:
 def parts(
     mongo_url: str, mongo_client: MongoClient[dict[str, Any]], database_name: str, tmp_path: Path
 ) -> Iterator[Parts]:
-    name = f"{database_name}_b"
+    name = f"{database_name}_killed"
     made = build(
         Settings(
             mongodb_url=mongo_url,
