@@ -2,13 +2,15 @@
 
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from flask.testing import FlaskClient
+from pymongo import MongoClient
 from pymongo.collection import Collection
 from werkzeug.test import TestResponse
 
@@ -198,3 +200,13 @@ class World:
         return Case(
             made["Patient"], made["Condition"], made.get("Consent"), made["ServiceRequest"], made["Task"], plan, team
         )
+
+
+@contextmanager
+def world_apart(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+    """A World on a database of its own, gone at the end."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    made = World(mongo_url, name)
+    yield made
+    made.close()
+    mongo_client.drop_database(name)

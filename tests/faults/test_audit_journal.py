@@ -128,22 +128,30 @@ class Readers:
                 self.answered.append(place)
 
 
+@contextmanager
+def parts_in(mongo_url: str, name: str, folder: Path) -> Iterator[Parts]:
+    """The parts of a server of its own, closed at the end; its audit lies in the folder."""
+    made = build(
+        Settings(
+            mongodb_url=mongo_url,
+            database=name,
+            port=free_port(),
+            audit_folder=folder / "audit",
+            secure_cookies=False,
+        )
+    )
+    yield made
+    made.store.close()
+    made.registry.close()
+
+
 @pytest.fixture
 def parts(
     mongo_url: str, mongo_client: MongoClient[dict[str, Any]], database_name: str, tmp_path: Path
 ) -> Iterator[Parts]:
     name = f"{database_name}_j"
-    settings = Settings(
-        mongodb_url=mongo_url,
-        database=name,
-        port=free_port(),
-        audit_folder=tmp_path / "audit",
-        secure_cookies=False,
-    )
-    made = build(settings)
-    yield made
-    made.store.close()
-    made.registry.close()
+    with parts_in(mongo_url, name, tmp_path) as made:
+        yield made
     mongo_client.drop_database(name)
 
 

@@ -13,11 +13,10 @@ import pytest
 import requests
 from pymongo import MongoClient
 
-from fhir_server.app import Parts, build
+from fhir_server.app import Parts
 from fhir_server.auth.clients import register_client
 from fhir_server.fhir import dates
-from fhir_server.settings import Settings
-from tests.faults.test_audit_journal import Served, free_port, wait_until
+from tests.faults.test_audit_journal import Served, parts_in, wait_until
 from tests.minimal import minimal
 
 SENDERS = 3
@@ -89,18 +88,8 @@ def parts(
     mongo_url: str, mongo_client: MongoClient[dict[str, Any]], database_name: str, tmp_path: Path
 ) -> Iterator[Parts]:
     name = f"{database_name}_killed"
-    made = build(
-        Settings(
-            mongodb_url=mongo_url,
-            database=name,
-            port=free_port(),
-            audit_folder=tmp_path / "audit",
-            secure_cookies=False,
-        )
-    )
-    yield made
-    made.store.close()
-    made.registry.close()
+    with parts_in(mongo_url, name, tmp_path) as made:
+        yield made
     end_orphans(mongo_client)
     mongo_client.drop_database(name)
 

@@ -1,46 +1,18 @@
 """Resources that another version of the server stored are never found in part: they are indexed first."""
 
 import logging
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from pymongo import MongoClient
 from pymongo.database import Database
 
 from fhir_server.cli import main
 from fhir_server.search.fingerprints import FORM, rows_of
-from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.reindexing import Progress, Reindexing
 from tests.http.test_searching import ids, observation
 from tests.minimal import minimal
 from tests.world import Party, World
-
-
-@pytest.fixture
-def apart(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
-    """An application on a database of its own."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    made = World(mongo_url, name)
-    yield made
-    made.close()
-    mongo_client.drop_database(name)
-
-
-@pytest.fixture
-def database(apart: World, mongo_client: MongoClient[dict[str, Any]]) -> Database[dict[str, Any]]:
-    """Its database."""
-    return mongo_client[apart.parts.settings.database]
-
-
-@pytest.fixture
-def indexing(apart: World) -> Iterator[Reindexing]:
-    """A worker at it, where no writer is waited for."""
-    connection = Connection(apart.parts.settings.mongodb_url, apart.parts.settings.database)
-    yield Reindexing(connection, settled=0.0)
-    connection.close()
 
 
 @pytest.fixture

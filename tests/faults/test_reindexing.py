@@ -8,13 +8,10 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from click.testing import CliRunner
-from pymongo import MongoClient
 from pymongo.database import Database
 
 from fhir_server.cli import main
@@ -32,30 +29,6 @@ from tests.minimal import minimal
 from tests.world import Party, World
 
 MANY = 30 * BATCH
-
-
-@pytest.fixture
-def apart(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
-    """An application on a database of its own."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    made = World(mongo_url, name)
-    yield made
-    made.close()
-    mongo_client.drop_database(name)
-
-
-@pytest.fixture
-def database(apart: World, mongo_client: MongoClient[dict[str, Any]]) -> Database[dict[str, Any]]:
-    """Its database."""
-    return mongo_client[apart.parts.settings.database]
-
-
-@pytest.fixture
-def indexing(apart: World) -> Iterator[Reindexing]:
-    """A worker at it, where no writer is waited for."""
-    connection = Connection(apart.parts.settings.mongodb_url, apart.parts.settings.database)
-    yield Reindexing(connection, settled=0.0)
-    connection.close()
 
 
 def store_many(database: Database[dict[str, Any]], party: Party) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import random
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +15,7 @@ from fhir_server.fhir.json import Resource, encode
 from fhir_server.search.grant import Reader, Stamp
 from fhir_server.store.contract import Circle, Stored
 from fhir_server.store.mongo.documents import circle_document, current_document
-from tests.world import EVERYTHING, Party, World
+from tests.world import EVERYTHING, Party, World, world_apart
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 PAGE = 50
@@ -113,11 +112,8 @@ BOUNDED = {
 @pytest.fixture(scope="module")
 def crowded(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
     """A server whose database holds the caseload of one organisation and of others."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    made = World(mongo_url, name)
-    yield made
-    made.close()
-    mongo_client.drop_database(name)
+    with world_apart(mongo_url, mongo_client) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -17,17 +17,14 @@ from fhir_server.store.mongo.reindexing import Reindexing
 from tests.curl_lines import asked_by
 from tests.http.test_searching import ids
 from tests.minimal import minimal
-from tests.world import Party, Reply, World
+from tests.world import Party, Reply, World, world_apart
 
 
 @pytest.fixture(scope="module")
 def apart(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
     """A server with a database of its own, because what is searched by is of a whole database."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    made = World(mongo_url, name)
-    yield made
-    made.close()
-    mongo_client.drop_database(name)
+    with world_apart(mongo_url, mongo_client) as made:
+        yield made
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -119,14 +120,20 @@ class Lives:
         return [decode(document["body"]) for document in self.world.audit().find().sort("lu")]
 
 
-@pytest.fixture(scope="module")
-def lives(mongo_url: str, mongo_client: MongoClient[dict[str, Any]], database_name: str) -> Iterator[Lives]:
-    """The database, gone at the end."""
-    database = mongo_client[f"{database_name}_p"]
+@contextmanager
+def lives_in(mongo_url: str, database: Database[dict[str, Any]]) -> Iterator[Lives]:
+    """Lives in a database that is gone at the end."""
     made_here = Lives(mongo_url, database)
     yield made_here
     made_here.world.close()
-    mongo_client.drop_database(database.name)
+    database.client.drop_database(database.name)
+
+
+@pytest.fixture(scope="module")
+def lives(mongo_url: str, mongo_client: MongoClient[dict[str, Any]], database_name: str) -> Iterator[Lives]:
+    """The database, gone at the end."""
+    with lives_in(mongo_url, mongo_client[f"{database_name}_p"]) as made_here:
+        yield made_here
 
 
 def _to(party: Party) -> Resource:

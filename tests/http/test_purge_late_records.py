@@ -21,17 +21,14 @@ from fhir_server.store.mongo.arrivals import Arrivals
 from fhir_server.store.mongo.audit_events import record_of
 from fhir_server.store.mongo.documents import stamp_from
 from fhir_server.store.purges import Forgetting
-from tests.http.test_purge import DyingStore, Interrupted, Life, Lives
+from tests.http.test_purge import DyingStore, Interrupted, Life, Lives, lives_in
 
 
 @pytest.fixture(scope="module")
 def lives(mongo_url: str, mongo_client: MongoClient[dict[str, Any]], database_name: str) -> Iterator[Lives]:
     """A database of its own, gone at the end."""
-    database = mongo_client[f"{database_name}_pl"]
-    made_here = Lives(mongo_url, database)
-    yield made_here
-    made_here.world.close()
-    mongo_client.drop_database(database.name)
+    with lives_in(mongo_url, mongo_client[f"{database_name}_pl"]) as made_here:
+        yield made_here
 
 
 def records_about(lives: Lives, *those: Life) -> list[bytes]:

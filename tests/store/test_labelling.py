@@ -1,6 +1,5 @@
 """What was stored before labels were judged is labelled by the start of a server: current and past versions."""
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +16,7 @@ from tests.access.test_labels import RESTRICTED as R
 from tests.access.test_labels import VERY_RESTRICTED as V
 from tests.access.test_labels import labelled
 from tests.http.scenarios.test_a_plans_and_teams import LUC
-from tests.world import World
+from tests.world import World, world_apart
 
 BARE = {"display": "a label without system or code"}
 
@@ -67,11 +66,8 @@ def _id_of(document: Document) -> str:
 @pytest.fixture(scope="module")
 def own_world(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
     """An application on a database of its own."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    world = World(mongo_url, name)
-    yield world
-    world.close()
-    mongo_client.drop_database(name)
+    with world_apart(mongo_url, mongo_client) as world:
+        yield world
 
 
 @pytest.fixture

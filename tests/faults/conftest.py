@@ -1,0 +1,33 @@
+"""An application on a database of its own, and a worker that indexes there."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from fhir_server.store.mongo.connection import Connection
+from fhir_server.store.mongo.reindexing import Reindexing
+from tests.world import World, world_apart
+
+
+@pytest.fixture
+def apart(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+    """An application on a database of its own."""
+    with world_apart(mongo_url, mongo_client) as made:
+        yield made
+
+
+@pytest.fixture
+def database(apart: World, mongo_client: MongoClient[dict[str, Any]]) -> Database[dict[str, Any]]:
+    """Its database."""
+    return mongo_client[apart.parts.settings.database]
+
+
+@pytest.fixture
+def indexing(apart: World) -> Iterator[Reindexing]:
+    """A worker at it, where no writer is waited for."""
+    connection = Connection(apart.parts.settings.mongodb_url, apart.parts.settings.database)
+    yield Reindexing(connection, settled=0.0)
+    connection.close()
