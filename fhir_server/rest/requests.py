@@ -83,11 +83,6 @@ def preferences(request: Request) -> Mapping[str, str]:
     return found
 
 
-def preferred_return(request: Request) -> str | None:
-    """What `Prefer: return=` names; None for what R4 does not know."""
-    return _RETURNS.get(preferences(request).get("return", ""))
-
-
 def wish_of(request: Request, parameters: Parameters) -> Wish:
     """How the answer is wished for; `_format` counts before Accept, and JSON is for callers who name none.
 

@@ -16,7 +16,7 @@ from fhir_server.interactions.statuses import STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.words import Answer
 from fhir_server.rest.compression import compress
 from fhir_server.rest.formats import Wish
-from fhir_server.rest.requests import preferred_return, wish_of_refused
+from fhir_server.rest.requests import wish_of_refused
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -38,9 +38,9 @@ class _Response(Response):
         return self.headers
 
 
-def response_of(request: Request, wish: Wish, answer: Answer, base_url: str) -> Response:
-    """The HTTP response of an answer."""
-    body = returned(answer, preferred_return(request))
+def response_of(request: Request, wish: Wish, answer: Answer, returning: str | None, base_url: str) -> Response:
+    """The HTTP response of an answer; `returning` is what the interaction prefers of a write."""
+    body = returned(answer, returning)
     response = _written(request, wish, STATUS_OF_OUTCOME[answer.outcome], body)
     if answer.etag is not None:
         response.headers["ETag"] = answer.etag

@@ -77,7 +77,8 @@ def _answer(
         except FhirError as error:
             _record_at_the_door(asked, path, actor, services, error)
             raise
-        return actor, response_of(asked, wish, perform(interaction, actor, services), services.base_url)
+        answer = perform(interaction, actor, services)
+        return actor, response_of(asked, wish, answer, interaction.returning, services.base_url)
     except FhirError as error:
         return actor, _refusal(asked, error, path)
     except Exception as error:
