@@ -102,8 +102,8 @@ def views(settings: Settings) -> Flask:
 
     @app.get("/search/<path:patient>")
     def search(patient: str) -> Response:
-        """One `find` of 20 by the same index as ours, the stored bytes spliced into a Bundle."""
-        asked = {"k.patient.lo": patient, "del": False}
+        """One `find` of 20 in the order of an index, the stored bytes spliced into a Bundle."""
+        asked = {"patient": patient, "del": False}
         found = database()["Observation"].find(asked, {"body": 1}, limit=20).sort("_id", ASCENDING)
         return _json(_spliced(found))
 
