@@ -49,11 +49,16 @@ def cut(page: Page, sight: Sight, services: Services) -> Page:
     """The page with those Patients cut that it has by a glimpse alone."""
     if all(stored.type != "Patient" for stored in (*page.matches, *page.included)):
         return page
-    return replace(
-        page,
-        matches=tuple(seen for stored in page.matches if (seen := _as_seen(stored, sight, services))),
-        included=tuple(seen for stored in page.included if (seen := _as_seen(stored, sight, services))),
-    )
+    matches = tuple(seen for stored in page.matches if (seen := _as_seen(stored, sight, services)))
+    return cut_included(replace(page, matches=matches), sight, services)
+
+
+def cut_included(page: Page, sight: Sight, services: Services) -> Page:
+    """The page with those of the included Patients cut that it has by a glimpse alone; its matches are whole."""
+    if all(stored.type != "Patient" for stored in page.included):
+        return page
+    included = tuple(seen for stored in page.included if (seen := _as_seen(stored, sight, services)))
+    return replace(page, included=included)
 
 
 # How the answer is to be given; anything else says what is asked, also what a later search learns to ask.

@@ -91,7 +91,7 @@ def grants_of(query: Query, sight: Sight) -> list[Grant]:
             return sight.grants(query.type, named)
         if not query.any_of:
             raise
-    person = next(str(value.reference) for value in query.any_of[-1].values if isinstance(value, Target))
+    person = compartment_of(query) or ""
     naming = tuple(clause for clause in query.any_of if clause.parameter not in _ABOUT)
     plans = _plans_naming(Query(query.type, any_of=naming) if naming else None, person, sight)
     return sight.grants(query.type, plans=plans)
@@ -104,6 +104,12 @@ def _plans_naming(naming: Query | None, person: str, sight: Sight) -> list[str]:
     """
     beside = sight.reading.plans_beside(naming, person, limit=MOST_JOINED) if naming is not None else []
     return sorted({*(circle.plan for circle in sight.circles(patient=person)), *beside})
+
+
+def compartment_of(query: Query) -> str | None:
+    """`Patient/x` when the query is of the compartment of a person."""
+    naming = query.any_of[-1].values if query.any_of else ()
+    return next((value.reference for value in naming if isinstance(value, Target)), None)
 
 
 def patient_asked(query: Query) -> str | None:

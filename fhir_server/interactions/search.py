@@ -6,13 +6,13 @@ https://hl7.org/fhir/R4/http.html#search
 from collections.abc import Callable, Sequence
 
 from fhir_server.access.grants import needs_circles
-from fhir_server.access.scopes import allows
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import NotFound
+from fhir_server.interactions.bringing import grants_to_bring
 from fhir_server.interactions.bundles import searchset
-from fhir_server.interactions.glimpses import cut, grants_along, grants_by_id
-from fhir_server.interactions.joining import answered, grants_of, patient_asked, person_named
+from fhir_server.interactions.glimpses import cut, grants_by_id
+from fhir_server.interactions.joining import answered, grants_of, patient_asked
 from fhir_server.interactions.search_contained import search_contained
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.subsets import subset_of
@@ -43,18 +43,10 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
     if query.contained:
         check_contained_query(query)
     query = answered(query, sight)
-    patient = person_named(query)
-
-    sought = {each.type for each in query.includes if each.reverse}
-
-    def grants_for(included: str) -> Sequence[Grant]:
-        shown = allows(actor, "read", included) and (included not in sought or allows(actor, "search-type", included))
-        return [*sight.grants(included, patient), *grants_along(included, query, sight)] if shown else ()
-
     if query.contained:
         page, disclosed = search_contained(query, actor, sight)
     else:
-        page = cut(_found(query, sight, grants_for), sight, services)
+        page = cut(_found(query, sight, grants_to_bring([query], sight)), sight, services)
         disclosed = page.matches + page.included
     asked = "&".join(f"{name}={value}" for name, value in interaction.parameters)
     counted = query.summary == "count"

@@ -9,7 +9,9 @@ from fhir_server.definitions.compartments import patient_compartment
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import Forbidden, MalformedRequest
+from fhir_server.interactions.bringing import grants_to_bring
 from fhir_server.interactions.bundles import searchset
+from fhir_server.interactions.glimpses import cut_included
 from fhir_server.interactions.joining import Known, answered, grants_of
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.subsets import subset_of
@@ -36,14 +38,15 @@ def search_several(interaction: Interaction, actor: Actor, services: Services) -
     known: Known = {}
     asked = [answered(query, sight, known) for query in queries]
     seen = [(query, grants_of(query, sight)) for query in asked]
-    page = subset_of(services.reading.search_several(seen, sight.moment), first)
+    found = services.reading.search_several(seen, sight.moment, grants_to_bring(asked, sight))
+    page = subset_of(cut_included(found, sight, services), first)
     counted = first.summary == "count"
     used = [pair for pair in interaction.parameters if pair[0] not in first.skipped]
     place = f"Patient/{interaction.id}/*" if interaction.id else ""
     body = searchset(services.base_url, place, used, page, matches=not counted, skipped=first.skipped)
     told = "&".join(f"{name}={value}" for name, value in interaction.parameters)
     reason = "the query and, for each type, the grants of the actor"
-    return Answer("ok", body, None, () if counted else page.matches, reason, query=f"{place}?{told}")
+    return Answer("ok", body, None, () if counted else page.matches + page.included, reason, query=f"{place}?{told}")
 
 
 def _types(interaction: Interaction, actor: Actor) -> list[str]:

@@ -15,7 +15,7 @@ from fhir_server.fhir.errors import MalformedRequest, UnknownType
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.clauses import Asking, NotServed, clause, indexed
 from fhir_server.search.filters import filter_condition
-from fhir_server.search.includes import include, revinclude
+from fhir_server.search.includes import INCLUDES
 from fhir_server.search.joins import asks_through, join, joins_in
 from fhir_server.search.keys import sortable
 from fhir_server.search.query import Clause, Condition, Query, Sort, Target, Token
@@ -34,9 +34,7 @@ _SUMMARIES = ("true", "text", "data", "count", "false")
 _CONTAINED = ("true", "false", "both")
 _CONTAINED_TYPES = ("container", "contained")
 _MOST_DIGITS = 9
-_REPEATING = frozenset(
-    f"{name}{how}" for name in ("_include", "_revinclude") for how in ("", ":iterate", ":recurse")
-) | {"_sort"}
+_REPEATING = INCLUDES.keys() | {"_sort"}
 
 
 def parse(
@@ -74,7 +72,7 @@ def parse(
             issues += [] if lenient else refusal.issues
         except MalformedRequest as refusal:
             issues += refusal.issues
-    issues += [*_repeated(pairs), *_contradictory(query)]
+    issues += [*_repeated(pairs), *contradictory(query)]
     if issues:
         raise MalformedRequest(issues=issues)
     return replace(query, count=min(query.count, max_count))
@@ -114,7 +112,8 @@ def _repeated(pairs: Sequence[tuple[str, str]]) -> list[Issue]:
     return [Issue("invalid", f"The search parameter {name!r} may be given once.") for name in repeated]
 
 
-def _contradictory(query: Query) -> list[Issue]:
+def contradictory(query: Query) -> list[Issue]:
+    """What of the answer is asked in two ways that cannot both be."""
     if query.summary in {"true", "text", "data"} and query.elements:
         return [Issue("invalid", "'_summary' and '_elements' each say what to leave out; give one of them.")]
     if query.summary == "text" and query.includes:
@@ -143,20 +142,8 @@ def _sort(query: Query, text: str) -> Query:
     return replace(query, sort=tuple(keys))
 
 
-def _include(query: Query, text: str) -> Query:
-    return replace(query, includes=(*query.includes, *include(query.type, text, iterate=False)))
-
-
-def _include_on(query: Query, text: str) -> Query:
-    return replace(query, includes=(*query.includes, *include(query.type, text, iterate=True)))
-
-
-def _revinclude(query: Query, text: str) -> Query:
-    return replace(query, includes=(*query.includes, *revinclude(query.type, text, iterate=False)))
-
-
-def _revinclude_on(query: Query, text: str) -> Query:
-    return replace(query, includes=(*query.includes, *revinclude(query.type, text, iterate=True)))
+def _bringing(name: str, query: Query, text: str) -> Query:
+    return replace(query, includes=(*query.includes, *INCLUDES[name]([query.type], text)))
 
 
 def _total(query: Query, text: str) -> Query:
@@ -199,12 +186,7 @@ def _contained_type(query: Query, text: str) -> Query:
 CONTROLS: Mapping[str, Callable[[Query, str], Query]] = {
     "_count": _count,
     "_sort": _sort,
-    "_include": _include,
-    "_include:iterate": _include_on,
-    "_include:recurse": _include_on,
-    "_revinclude": _revinclude,
-    "_revinclude:iterate": _revinclude_on,
-    "_revinclude:recurse": _revinclude_on,
+    **{name: partial(_bringing, name) for name in INCLUDES},
     "_total": _total,
     "_summary": _summary,
     "_elements": _elements,

@@ -11,10 +11,12 @@ from functools import reduce
 from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.outcome import Issue
+from fhir_server.search.clauses import NotServed
+from fhir_server.search.includes import INCLUDES
 from fhir_server.search.joins import asks_through
 from fhir_server.search.keys import sortable
-from fhir_server.search.parse import CONTROLS, SPECIAL, parse
-from fhir_server.search.query import Query
+from fhir_server.search.parse import CONTROLS, SPECIAL, contradictory, parse
+from fhir_server.search.query import Include, Query
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -33,7 +35,8 @@ def parse_several(
 ) -> tuple[Query, ...]:
     """A Query of each type; see `search/parse.py` for what is asked and raised.
 
-    Also raises MalformedRequest for parameters and sort keys that not all types have, and for includes.
+    All have the same includes, each of which need only be one of some type. Also raises MalformedRequest for parameters
+    and sort keys that not all types have.
     """
 
     def queries(asked: Pairs, *, lenient: bool) -> tuple[Query, ...]:
@@ -52,20 +55,35 @@ def parse_several(
             for type_name in type_names
         )
 
-    issues = {pair[0]: told for pair in pairs if (told := _not_common(type_names, *pair))}
+    brought, unknown = _brought(type_names, [pair for pair in pairs if pair[0] in INCLUDES])
+    pairs = [pair for pair in pairs if pair[0] not in INCLUDES]
+    issues = {pair[0]: told for pair in pairs if (told := _not_common(type_names, *pair))} | unknown
     if issues and not lenient:
         raise MalformedRequest(issues=[Issue("not-supported", told) for told in issues.values()])
     common = [pair for pair in pairs if pair[0] not in issues]
     skipped = {name for query in queries(common, lenient=True) for name in query.skipped} if lenient else set()
     found = queries([pair for pair in common if pair[0] not in skipped], lenient=False)
-    left_out = tuple(dict.fromkeys(name for name, _ in pairs if name in issues or name in skipped))
-    return tuple(replace(query, skipped=left_out) for query in found)
+    left_out = tuple(dict.fromkeys((*(name for name, _ in pairs if name in issues or name in skipped), *unknown)))
+    asked = tuple(replace(query, skipped=left_out, includes=brought) for query in found)
+    if contradictions := contradictory(asked[0]):
+        raise MalformedRequest(issues=contradictions)
+    return asked
+
+
+def _brought(type_names: Sequence[str], pairs: Pairs) -> tuple[tuple[Include, ...], dict[str, str]]:
+    """The includes of the whole search, and by the parameters' names why others cannot be."""
+    brought: list[Include] = []
+    issues: dict[str, str] = {}
+    for name, text in pairs:
+        try:
+            brought += INCLUDES[name](type_names, text)
+        except NotServed as refusal:
+            issues[name] = str(refusal)
+    return tuple(dict.fromkeys(brought)), issues
 
 
 def _not_common(type_names: Sequence[str], name: str, text: str) -> str | None:
     """Why not all of the types can be asked this; None when each may say for itself."""
-    if "include" in name:
-        return f"A search of several types includes nothing; leave {name!r} out, or search one type."
     if name in {"_contained", "_containedType"}:
         return f"A search of several types finds no contained resources; leave {name!r} out, or search one type."
     if name.startswith("_contained"):

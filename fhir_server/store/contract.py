@@ -225,10 +225,16 @@ class Reading(Protocol):
         None when one question cannot tell: then ask for the circles, and search.
         """
 
-    def search_several(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> Page:
+    def search_several(
+        self,
+        asked: Sequence[tuple[Query, Sequence[Grant]]],
+        moment: datetime,
+        grants_for: Callable[[str], Sequence[Grant]] | None = None,
+    ) -> Page:
         """What queries of different types ask, each AND any of its grants, merged into one page of matches.
 
-        They are of one question: sort, count, total, summary and cursor of the first count for all.
+        They are of one question: sort, count, includes, total, summary and cursor of the first count for all;
+        `grants_for(type)` judges what is included.
         """
 
     def linked(

@@ -6,7 +6,7 @@ from fhir_server.definitions.compartments import patient_compartment
 from fhir_server.fhir.reference import reference_to
 from tests.access.actors import ELSEWHERE, FORMER, KINDS, MEMBER, NOBODY, OFFERED, OUTSIDER, WAITING
 from tests.access.circle import Matrix
-from tests.access.oracle import AUDIT, CLASS_OF, OPEN, ROLES, expected, may_see
+from tests.access.oracle import AUDIT, CLASS_OF, OPEN, ROLES, expected, may_glimpse, may_see
 from tests.access.test_searches import following, matches, pages
 from tests.world import Party, Reply
 
@@ -46,6 +46,44 @@ def test_a_search_of_the_system_finds_what_the_searches_of_its_types_find(matrix
     assert {reply.body["total"] for reply in replies} == {len(single)}
     for name in CLOSED:
         assert (refs[name] in single) == may_see(kind, name), name
+
+
+@pytest.mark.parametrize("kind", SIGNED_IN)
+def test_what_several_types_bring_is_only_what_a_read_shows(matrix: Matrix, kind: str) -> None:
+    """Forwards by every reference of all closed types, backwards by all that refers to the person."""
+    party, refs = matrix.parties[kind], matrix.circle(kind).refs
+    ids = ",".join(refs[each].partition("/")[2] for each in CLOSED)
+    asked = f"?_type={','.join(CLOSED)}&_id={ids}&_count=500&_total=accurate"
+
+    plain = party.get(asked)
+    reply = party.get(f"{asked}&_include=*&_revinclude=Provenance:*&_revinclude=Task:*")
+
+    assert reply.status == 200, reply.body
+    assert reply.body["total"] == plain.body["total"]
+    entries = reply.body.get("entry", [])
+    brought = [reference_to(e["resource"]) for e in entries if e["search"]["mode"] == "include"]
+    assert not set(brought) & set(matches([plain]))
+    for reference in brought:
+        known = [type_name for type_name in CLASS_OF if refs[type_name] == reference]
+        assert all(may_see(kind, each) or may_glimpse(kind, each) for each in known), reference
+        assert party.get(reference).status == 200, reference
+    if kind == MEMBER:
+        assert {each.partition("/")[0] for each in brought} & {"Organization", "Practitioner", "Location"}
+
+
+def test_whoever_is_asked_for_care_is_brought_the_same_part_of_a_person_by_several_types(matrix: Matrix) -> None:
+    party, refs = matrix.parties[OFFERED], matrix.agreed.refs
+    id = refs["Task"].partition("/")[2]
+
+    [alone] = [e["resource"] for e in party.get(f"Task?_id={id}&_include=Task:patient").body["entry"][1:]]
+    [along] = [
+        e["resource"]
+        for e in party.get(f"?_type=Task,Goal&_id={id}&_include=*").body["entry"][1:]
+        if e["resource"]["resourceType"] == "Patient"
+    ]
+
+    assert along == alone
+    assert along != matrix.parties[MEMBER].read(refs["Patient"])
 
 
 @pytest.mark.parametrize("kind", SIGNED_IN)

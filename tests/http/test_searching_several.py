@@ -117,8 +117,11 @@ def test_parts_of_several_types(hosp: Party, person: str) -> None:
         ("_type=Task,Nothing", "'Nothing'"),
         ("_type=Task&_type=CarePlan", "given once"),
         ("_type=", "_type"),
-        ("_type=Task,CarePlan&_include=Task:focus", "includes nothing"),
-        ("_type=Task,CarePlan&_revinclude=Provenance:target", "includes nothing"),
+        ("_type=Task,CarePlan&_include=Observation:subject", "CarePlan:encounter"),
+        ("_type=Task,CarePlan&_include=Task:colour", "Task:focus"),
+        ("_include=Colour:subject", "'Colour:subject'"),
+        ("_type=Task,CarePlan&_revinclude=Observation:performer", "refers to Task, CarePlan"),
+        ("_type=Task,CarePlan&_include=*&_summary=text", "_summary=text"),
         ("_type=Task,CarePlan&_elements=restriction", "restriction"),
         ("_type=Task,CarePlan&_contained=both", "contained"),
         ("_lastUpdated=yesterday", "yesterday"),
@@ -156,17 +159,105 @@ def test_scopes_decide_which_types_are_searched(world: World, hosp: Party, perso
     assert world.party("system/Observation.r", organization=hosp.reference).get(f"{person}/*").status == 403
 
 
+def brought(reply: Reply) -> list[str]:
+    assert reply.status == 200, reply.body
+    return [reference_to(e["resource"]) for e in reply.body.get("entry", []) if e["search"]["mode"] == "include"]
+
+
+def test_what_matches_of_several_types_refer_to_comes_with_them(hosp: Party, person: str) -> None:
+    asked = f"?_type=Observation,Flag&patient={person}"
+
+    assert brought(hosp.get(f"{asked}&_include=Flag:patient")) == [person]
+    assert brought(hosp.get(f"{asked}&_include=Flag:patient&_include=Observation:patient:Patient")) == [person]
+    assert brought(hosp.get(f"{asked}&_include=Flag:encounter")) == []
+    assert brought(hosp.get(f"?_type=Flag,Patient&_id={person.partition('/')[2]}&_include=Flag:patient")) == []
+    wild = hosp.get(f"{person}/*?_type=Flag,Observation&_include=*")
+    assert person in brought(wild)
+    assert set(types(wild)) == {"Flag", "Observation"}
+
+
+def test_what_refers_to_matches_of_several_types_comes_with_them(hosp: Party, person: str) -> None:
+    asked = f"?_type=Patient,Flag&_id={person.partition('/')[2]}"
+
+    seen = brought(hosp.get(f"{asked}&_revinclude=Observation:patient"))
+    wild = brought(hosp.get(f"{asked}&_revinclude=*"))
+
+    assert [each.partition("/")[0] for each in seen] == ["Observation"] * 3
+    assert {*seen, *found(hosp.get(f"Flag?patient={person}"))} <= set(wild)
+
+
+def test_includes_of_several_types_go_on_with_iterate(hosp: Party, person: str) -> None:
+    asked = f"?_type=Flag,Goal&patient={person}&_include=Flag:patient&_revinclude:iterate=Observation:patient"
+
+    assert [each.partition("/")[0] for each in brought(hosp.get(asked))] == ["Patient"] + ["Observation"] * 3
+
+
+def test_each_page_of_several_types_brings_its_own_beside_it(hosp: Party, person: str) -> None:
+    other = f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+    assert hosp.post(observation(other, "a")).status == 201
+    people = f"{person},{other}"
+
+    reply, shown, beside = hosp.get(f"?_type=Flag,Observation&patient={people}&_count=2&_include=*"), [], []
+    while True:
+        shown += found(reply)
+        beside.append(sorted(each for each in brought(reply) if each.startswith("Patient/")))
+        onward = link(reply, "next")
+        if onward is None:
+            break
+        reply = hosp.get(onward)
+
+    assert sorted(shown) == sorted(found(hosp.get(f"?_type=Flag,Observation&patient={people}")))
+    assert len(shown) == len(set(shown)) == 5
+    assert [person] in beside
+    assert {each for page in beside for each in page} == {person, other}
+
+
+def test_what_is_included_beside_several_types_stays_whole_and_is_not_counted(hosp: Party, person: str) -> None:
+    asked = f"?_type=Observation,Flag&patient={person}&_include=Flag:patient"
+
+    cut = hosp.get(f"{asked}&_elements=code&_total=accurate")
+    [included] = [e["resource"] for e in cut.body["entry"] if e["search"]["mode"] == "include"]
+
+    assert cut.body["total"] == 4
+    assert included == hosp.read(person)
+    assert brought(hosp.get(f"{asked}&_summary=count")) == []
+    assert brought(hosp.ask("POST", "_search", asked[1:].encode(), **FORM)) == [person]
+
+
+def test_scopes_decide_what_several_types_bring(world: World, hosp: Party, person: str) -> None:
+    narrow = world.party("system/Observation.rs", "system/Flag.rs", organization=hosp.reference)
+    reads = world.party("system/Flag.rs", "system/Patient.r", "system/Observation.r", organization=hosp.reference)
+
+    assert brought(narrow.get(f"{person}/*?_include=Flag:patient")) == []
+    assert brought(reads.get(f"{person}/*?_include=Flag:patient")) == [person]
+    assert brought(reads.get(f"{person}/*?_include=Flag:patient&_revinclude:iterate=Observation:patient")) == [person]
+
+
+def test_a_lenient_search_of_several_types_leaves_out_an_include_that_none_of_them_has(
+    hosp: Party, person: str
+) -> None:
+    asked = f"?_type=Observation,Flag&patient={person}&_include=Task:focus&_revinclude=Provenance:target"
+    reply = hosp.get(asked, Prefer="handling=lenient")
+
+    assert len(found(reply)) == 4
+    [outcome] = [e["resource"] for e in reply.body["entry"] if e["search"]["mode"] == "outcome"]
+    assert [issue["diagnostics"].partition(" ")[0] for issue in outcome["issue"]] == ["_include"]
+    assert "_include=" not in str(link(reply, "self"))
+
+
 def test_a_bundle_may_search_several_types_and_sees_what_it_wrote(hosp: Party, person: str) -> None:
     flag = minimal("Flag", references={"Patient": person}, subject={"reference": person})
     entries: list[Resource] = [
         {"resource": flag, "request": {"method": "POST", "url": "Flag"}},
         {"request": {"method": "GET", "url": f"{person}/*?_type=Flag,Observation"}},
         {"request": {"method": "GET", "url": f"?_type=Flag,Observation&patient={person}"}},
+        {"request": {"method": "GET", "url": f"?_type=Patient&_id={person[8:]}&_revinclude=Flag:patient"}},
     ]
     reply = hosp.transact({"resourceType": "Bundle", "type": "transaction", "entry": entries})
 
     assert reply.status == 200, reply.body
-    for entry in reply.body["entry"][1:]:
+    assert len(reply.body["entry"][3]["resource"]["entry"]) == 3
+    for entry in reply.body["entry"][1:3]:
         assert sorted(e["resource"]["resourceType"] for e in entry["resource"]["entry"]) == [
             "Flag",
             "Flag",
@@ -228,4 +319,8 @@ def test_who_cares_for_too_many_people_finds_all_of_one_person_all_the_same(worl
         assert shown
     assert len(found(few.get(f"{person}/Observation?"))) == 2
     assert few.get("Observation?status=final").issues[0]["code"] == "too-costly"
+    for asked in (f"{person}/*?_count=100", f"?_type=Observation,Flag&patient={person}"):
+        around = brought(few.get(f"{asked}&_include=Observation:performer&_revinclude=Provenance:target"))
+        assert person in around or "*" in asked
+        assert set(around) <= set(brought(home.get(f"{asked}&_include=*&_revinclude=Provenance:target")))
     assert found(Party(limited, world.base_path, "", world.party().token).get(f"{person}/*")) == []

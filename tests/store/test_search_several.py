@@ -1,6 +1,7 @@
 """Pages over several types: each match once, in one order, there and back, whatever ties there are."""
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -121,6 +122,28 @@ def test_the_total_of_several_types_is_that_of_all(database: Database[dict[str, 
     assert page(database, ("_tag", tag), ("_count", "2"), ("_total", total)).total == len(TYPES) * EACH
     assert page(database, ("_tag", tag), ("_summary", "count")) == Page((), total=len(TYPES) * EACH)
     assert page(database, ("_tag", tag)).total is None
+
+
+def test_more_than_two_thousand_beside_several_types_are_too_costly(
+    database: Database[dict[str, Any]], version_of: Callable[..., Stored]
+) -> None:
+    plan, many = uuid.uuid4().hex, 2001
+    contents = [(f"{plan}-{number}", {"basedOn": [{"reference": f"CarePlan/{plan}"}]}) for number in range(many)]
+    made = [version_of("Observation", id, content=content, audience="everyone") for id, content in contents]
+    database["Observation"].insert_many([current_document(each) for each in made])
+    database["CarePlan"].insert_one(current_document(version_of("CarePlan", plan, audience="everyone")))
+    pairs = [("_id", plan), ("_revinclude", "Observation:based-on")]
+    queries = parse_several(TYPES, pairs, base_url="https://here", default_count=50, max_count=50)
+    asked = [(query, EVERYONE) for query in queries]
+
+    def brought() -> tuple[Stored, ...]:
+        return search_several(database, asked, MOMENT, secret=SECRET, grants_for=lambda _: EVERYONE).included
+
+    with pytest.raises(TooCostly, match="more than 2000"):
+        brought()
+    database["Observation"].delete_one({"_id": f"{plan}-0"})
+    assert len(brought()) == many - 1
+    assert search_several(database, asked, MOMENT, secret=SECRET, grants_for=lambda _: []).included == ()
 
 
 def test_a_cursor_of_several_types_belongs_to_its_question(database: Database[dict[str, Any]], tag: str) -> None:

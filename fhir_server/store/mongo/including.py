@@ -16,7 +16,7 @@ from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import TooCostly
 from fhir_server.fhir.reference import Reference, parse_reference
 from fhir_server.search.grant import Grant, first_that_admits
-from fhir_server.search.query import Include, Query
+from fhir_server.search.query import Include
 from fhir_server.search.types.term import term
 from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stamp_from, stored_from
@@ -35,32 +35,36 @@ _SENT = {**STORED_FIELDS, "t": 1}
 
 def brought(
     database: Database[Document],
-    query: Query,
-    matches: Sequence[Document],
-    grants: Sequence[Grant],
+    includes: Sequence[Include],
+    matched: Found,
+    grants: Mapping[str, Sequence[Grant]],
     grants_for: GrantsFor | None,
     moment: datetime,
     within: Within,
 ) -> tuple[Stored, ...]:
-    """What the query's includes bring, without the matches themselves, which `grants` admit.
+    """What the includes bring, without what was matched, which the `grants` of its type admit.
 
     Nothing is followed from what is only admitted in part. Raises TooCostly for too much.
     """
-    if grants_for is None or not query.includes:
+    if grants_for is None or not includes:
         return ()
     room = _Room(database, grants_for, moment, within)
-    matched = {f"{query.type}/{each['_id']}": (query.type, each) for each in matches}
-    known, includes = dict(matched), query.includes
-    fresh = _whole(matched, {query.type: grants}, moment)
+    known, onward = dict(matched), [each for each in includes if each.iterate]
+    fresh = _whole(matched, grants, moment)
     for _ in range(MOST_ROUNDS):
         found = room.around(fresh, includes, set(known))
         known, fresh = {**known, **found}, _whole(found, room.grants, moment)
         if len(known) - len(matched) > MOST_INCLUDED:
             raise TooCostly(f"The includes bring more than {MOST_INCLUDED} resources; ask for smaller pages or fewer.")
-        includes = tuple(each for each in query.includes if each.iterate)
+        includes = onward
         if not fresh or not includes:
             break
     return tuple(stored_from(known[key][0], known[key][1]["_id"], known[key][1]) for key in known if key not in matched)
+
+
+def matched_by(type_name: str, documents: Iterable[Document]) -> Found:
+    """Documents of one type, as they are followed from."""
+    return {f"{type_name}/{each['_id']}": (type_name, each) for each in documents}
 
 
 def named(document: Document, parameter: str) -> Iterator[str]:
@@ -98,8 +102,7 @@ class _Room:
             return {}
         condition = both(asked, {"del": False}, admitted)
         documents = self._database[type_name].find(condition, _SENT, limit=MOST_INCLUDED + 1, **self._within.options())
-        named = {f"{type_name}/{each['_id']}": (type_name, each) for each in documents}
-        return {key: value for key, value in named.items() if key not in known}
+        return {key: value for key, value in matched_by(type_name, documents).items() if key not in known}
 
     def _admitting(self, type_name: str) -> Filter:
         if type_name not in self._admitted:

@@ -184,12 +184,24 @@ class MongoReading:
             return None
         return page
 
-    def search_several(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> Page:
-        """What several queries of different types ask, each with its grants, as one page."""
-        self._before_asking(*(query.type for query, _ in asked))
+    def search_several(
+        self,
+        asked: Sequence[tuple[Query, Sequence[Grant]]],
+        moment: datetime,
+        grants_for: Callable[[str], Sequence[Grant]] | None = None,
+    ) -> Page:
+        """What several queries of different types ask, each with its grants, as one page and what they include."""
+        sought = [each.type for each in asked[0][0].includes if each.reverse]
+        self._before_asking(*(query.type for query, _ in asked), *sought)
         with asking(self._seconds):
             return several.search_several(
-                self._database, asked, moment, secret=self._secret, session=self._session, max_time_ms=self._search_ms
+                self._database,
+                asked,
+                moment,
+                secret=self._secret,
+                grants_for=grants_for,
+                session=self._session,
+                max_time_ms=self._search_ms,
             )
 
     def linked(

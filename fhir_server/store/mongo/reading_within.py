@@ -114,10 +114,15 @@ class ReadingWithin(MongoReading):
         self.flush()
         return super().search(query, grants, moment, grants_for)
 
-    def search_several(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> Page:
-        """What several queries of different types ask, each with its grants, as one page."""
+    def search_several(
+        self,
+        asked: Sequence[tuple[Query, Sequence[Grant]]],
+        moment: datetime,
+        grants_for: Callable[[str], Sequence[Grant]] | None = None,
+    ) -> Page:
+        """What several queries of different types ask, each with its grants, as one page and what they include."""
         self.flush()
-        return super().search_several(asked, moment)
+        return super().search_several(asked, moment, grants_for)
 
     def linked(
         self, query: Query, grants: Sequence[Grant], moment: datetime, *, parameter: str | None, limit: int

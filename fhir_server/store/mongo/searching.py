@@ -24,7 +24,7 @@ from fhir_server.store.mongo.connection import MoreToCome, first_batch, union
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import SHOWN_FIELDS, STORED_FIELDS, Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
-from fhir_server.store.mongo.including import GrantsFor, brought, named
+from fhir_server.store.mongo.including import GrantsFor, brought, matched_by, named
 from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_filter
 from fhir_server.store.mongo.sorting import LAST_UPDATED, MADE, Order, SortKeys, after, order_of, pipeline
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, TIME_IS_UP, Within, costly, too_costly
@@ -73,7 +73,8 @@ def search(
             within,
         )
         shown = _in_order(documents[: query.count], cursor)
-        included = brought(database, query, shown, grants, grants_for, moment, within)
+        matched = matched_by(query.type, shown)
+        included = brought(database, query.includes, matched, {query.type: grants}, grants_for, moment, within)
     page = _page(query, documents, cursor, moment, secret)
     return replace(page, included=included, total=total) if included or total is not None else page
 

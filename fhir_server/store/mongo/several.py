@@ -16,12 +16,13 @@ from pymongo.database import Database
 
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Page, Stored
+from fhir_server.store.contract import Page
 from fhir_server.store.mongo import cursors
 from fhir_server.store.mongo.contained import check_contained
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
+from fhir_server.store.mongo.including import Found, GrantsFor, brought, matched_by
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter, query_filter
 from fhir_server.store.mongo.searching import ESTIMATE_MS, ordered, times_at, total_of, values_at, ways
 from fhir_server.store.mongo.sorting import Order, after, order_of
@@ -44,11 +45,13 @@ def search_several(
     moment: datetime,
     *,
     secret: bytes,
+    grants_for: GrantsFor | None = None,
     session: ClientSession | None = None,
     max_time_ms: int = MAX_TIME_MS,
 ) -> Page:
-    """One page of what the queries ask and grants of their types admit; all sort, count and summarise alike.
+    """One page of what the queries ask and grants of their types admit; all sort, count, include and summarise alike.
 
+    `grants_for(type)` judges what is included; without it nothing is.
     Raises MalformedRequest for a foreign cursor, TooCostly when the database needs longer than `max_time_ms`.
     """
     for query, _ in asked:
@@ -64,7 +67,9 @@ def search_several(
             return Page((), total=total)
         rows = search.rows()
         shown = rows[: first.count][::-1] if search.back else rows[: first.count]
-        matches = search.matches(shown)
+        matched = search.matched(shown)
+        granted = {query.type: grants for query, grants in asked}
+        included = brought(database, first.includes, matched, granted, grants_for, moment, search.within)
     onward, backward = ways(cursor, more=len(rows) > first.count)
 
     def leading(to: bool, *, back: bool) -> str | None:
@@ -73,7 +78,8 @@ def search_several(
         row = shown[0 if back else -1]
         return cursors.written(question, Cursor([row.place, *row.values], back), moment, secret)
 
-    return Page(matches, (), leading(onward, back=False), leading(backward, back=True), total)
+    matches = tuple(stored_from(type_name, each["_id"], each) for type_name, each in matched.values())
+    return Page(matches, included, leading(onward, back=False), leading(backward, back=True), total)
 
 
 class _Search:
@@ -92,7 +98,8 @@ class _Search:
         self._queries = [query for query, _ in asked]
         self._conditions = [both(query_filter(query), grant_filter(grants, moment)) for query, grants in asked]
         self._seen = [bool(grants) for _, grants in asked]
-        self._within = within
+        self._kept = {**STORED_FIELDS, **({"t": 1} if first.includes else {})}
+        self.within = within
         self._begin = cursor
         self._by_type = not first.sort
         self._most = first.count + 1
@@ -110,7 +117,7 @@ class _Search:
         for query, condition, seen in zip(self._queries, self._conditions, self._seen, strict=True):
             if estimated and time.monotonic() > late:
                 return None
-            counted = total_of(self._database, query, condition, self._within) if seen else 0
+            counted = total_of(self._database, query, condition, self.within) if seen else 0
             if counted is None:
                 return None
             total += counted
@@ -125,16 +132,17 @@ class _Search:
                 break
         return self._in_order(rows)[: self._most]
 
-    def matches(self, rows: Sequence[_Row]) -> tuple[Stored, ...]:
-        """The resources of the rows; one that changed a moment ago, so that it is no match now, is left out."""
-        found: dict[tuple[int, str], Stored] = {}
+    def matched(self, rows: Sequence[_Row]) -> Found:
+        """The documents of the rows; one that changed a moment ago, so that it is no match now, is left out."""
+        found: Found = {}
         for place in sorted({row.place for row in rows}):
             type_name = self._queries[place].type
             ids = {"_id": {"$in": [row.values[-1] for row in rows if row.place == place]}}
             wanted = both(ids, self._conditions[place])
-            for document in self._database[type_name].find(wanted, STORED_FIELDS, **self._within.options()):
-                found[place, document["_id"]] = stored_from(type_name, document["_id"], document)
-        return tuple(found[key] for row in rows if (key := (row.place, row.values[-1])) in found)
+            documents = self._database[type_name].find(wanted, self._kept, **self.within.options())
+            found |= matched_by(type_name, documents)
+        shown = (f"{self._queries[row.place].type}/{row.values[-1]}" for row in rows)
+        return {key: found[key] for key in shown if key in found}
 
     def _rows_of(self, place: int, most: int) -> Iterator[_Row]:
         beyond = self._beyond(place)
@@ -149,7 +157,7 @@ class _Search:
             beyond,
             {field: 1 for field, _ in order.keys},
             most,
-            self._within,
+            self.within,
         )
         for document in found:
             yield _Row(place, values_at(document, order.keys))
