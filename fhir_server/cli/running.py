@@ -32,8 +32,8 @@ FACTORY = "fhir_server.app:create_app"
 WORKER = "fhir_server.app:run_worker"
 WORKER_SEEN = "fhir_server.app:worker_seen"
 
-# Measured: four threads hide the wait for the journal of MongoDB, more bring nothing.
-BLOCKING_THREADS = 4
+# Measured: four hide the wait for the journal of MongoDB; eight ask more of their questions together.
+BLOCKING_THREADS = 8
 _ALLOCATIONS = 10_000  # between two looks for garbage; a request makes some thousands, nearly all gone at its end
 SECONDS_TO_FINISH = 30
 SECONDS_TO_START = 15
@@ -111,7 +111,7 @@ def _check_worker(settings: Settings) -> None:
 
 
 def server(settings: Settings) -> AbstractServer[Any]:
-    """The HTTP server, not yet started: processes that each build the application, four threads in each."""
+    """The HTTP server, not yet started: processes that each build the application, eight threads in each."""
     ours = {"handlers": ["console"], "level": "INFO", "propagate": False}
     loggers: Any = LOGGING_CONFIG["loggers"]
     return Granian(

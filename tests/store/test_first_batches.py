@@ -1,6 +1,9 @@
 """Questions that are answered by one batch, and what happens when an answer does not fit into one."""
 
+import random
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ from pymongo.database import Database
 from fhir_server.fhir.dates import now
 from fhir_server.search.grant import Grant, Reader
 from fhir_server.search.parse import parse
-from fhir_server.store.contract import Circle, Transaction
+from fhir_server.store.contract import Circle, Stored, Transaction
 from fhir_server.store.mongo.connection import Connection, MoreToCome
 from fhir_server.store.mongo.store import MongoStore
 
@@ -45,6 +48,39 @@ def test_a_resource_comes_with_the_circles_of_its_plans(store: MongoStore, versi
     assert (found.body, found.stamp) == (stored.body, stored.stamp)
     assert circles == [circle(plan, "Patient/1", f"Organization/{plan}") for plan in plans[:2]]
     assert store.read_with_circles("Condition", f"{id}-absent") == (None, [])
+
+
+def test_what_many_read_at_the_same_moment_is_each_ones_own(store: MongoStore, version_of: Any, id: str) -> None:
+    """The last ones are so large that no two of them fit into one answer."""
+    written = [version_of("Condition", f"{id}-{n}", plans=(f"{id}-{n}",), patient=f"Patient/{n}") for n in range(20)]
+    written += [
+        replace(each, body=each.body + b" " * 9_000_000)
+        for each in (version_of("Condition", f"{id}-large-{n}", plans=(f"{id}-{n}",)) for n in range(3))
+    ]
+
+    for n, stored in enumerate(written):
+
+        def write(tx: Transaction, n: int = n, stored: Stored = stored) -> None:
+            tx.save(stored)
+            tx.save_circle(circle(f"{id}-{n}", f"Patient/{id}-{n}", f"Organization/{n}"))
+
+        store.transact(write)
+
+    with ThreadPoolExecutor(16) as pool:
+        asked = [*written, version_of("Condition", f"{id}-absent")] * 3
+        random.shuffle(asked)
+        found = list(pool.map(lambda each: store.read_with_circles("Condition", each.id), asked))
+        people = list(pool.map(store.circles_about, [f"Patient/{id}-{n}" for n in range(25)]))
+
+    for each, (stored, circles) in zip(asked, found, strict=True):
+        if each.id == f"{id}-absent":
+            assert (stored, circles) == (None, [])
+            continue
+        assert stored is not None
+        assert (stored.id, stored.body) == (each.id, each.body)
+        assert [circle.plan for circle in circles] == list(each.stamp.plans)
+    there = [f"{id}-{n}" for n in range(23)]
+    assert [[circle.plan for circle in each] for each in people] == [[plan] for plan in there] + [[], []]
 
 
 def test_a_person_may_have_more_circles_than_one_batch_holds(

@@ -23,6 +23,7 @@ from fhir_server.store.mongo.documents import (
     stored_from,
 )
 from fhir_server.store.mongo.ledger import LEDGER, key_of, moves_of, turn_id
+from fhir_server.store.mongo.logic import one_of
 
 _MANY = 1_000
 # Of these a plan has many; leaving out what only searches need costs MongoDB more than it saves for a few.
@@ -95,7 +96,7 @@ def _recalled(connection: Connection, foreseen: Foreseen, wanted: _Wanted, known
         return replace(known, unread=True)
     ahead = replace(known, stored=dict(known.stored), turns=dict.fromkeys(known.turns, 0))
     _look_for(rest, (), ahead)
-    turns = {"_id": _one_of([turn_id(key) for key in sorted(known.turns)])}
+    turns = {"_id": one_of([turn_id(key) for key in sorted(known.turns)])}
     _read(connection, [(LEDGER, _where(turns)), *_parts(rest, ())], rest, ahead)
     return ahead if ahead.turns == known.turns else None
 
@@ -126,24 +127,19 @@ def _parts(wanted: _Wanted, workflow: Sequence[str]) -> Iterator[tuple[str, Pipe
     ids: dict[str, list[str]] = defaultdict(list)
     for parsed in filter(None, map(parse_reference, sorted(wanted.references))):
         ids[parsed.type].append(parsed.id)
-    plans = _one_of(sorted(wanted.plans))
+    plans = one_of(sorted(wanted.plans))
     if workflow:
-        yield LEDGER, _where({"_id": _one_of([turn_id(key) for key in wanted.keys])})
+        yield LEDGER, _where({"_id": one_of([turn_id(key) for key in wanted.keys])})
     if wanted.people:
-        yield CIRCLES, _where({"patient": _one_of(sorted(wanted.people))})
+        yield CIRCLES, _where({"patient": one_of(sorted(wanted.people))})
     elif workflow:
         yield CIRCLES, _where({"_id": plans})
     for name in sorted({*ids, *workflow}):
         # What a write names of the workflow lies in its plan as a rule; a second condition costs as much as a question.
-        condition = {"plans": plans} if name in workflow else {"_id": _one_of(ids[name])}
+        condition = {"plans": plans} if name in workflow else {"_id": one_of(ids[name])}
         yield name, _where(condition, brief=name in _NUMEROUS)
     if workflow:
         yield LEDGER, _where(moves_of(sorted(wanted.plans)))
-
-
-def _one_of(values: Sequence[str]) -> Document | str:
-    """The condition on a field; MongoDB finds one id by a shorter way than several."""
-    return values[0] if len(values) == 1 else {"$in": list(values)}
 
 
 def _where(condition: Document, *, brief: bool = False) -> Pipeline:

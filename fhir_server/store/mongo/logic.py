@@ -20,3 +20,8 @@ def either(alternatives: Sequence[Filter]) -> Filter:
     if not alternatives:
         return NOTHING
     return alternatives[0] if len(alternatives) == 1 else {"$or": list(alternatives)}
+
+
+def one_of(values: Sequence[str]) -> Filter | str:
+    """The condition on a field; MongoDB finds one id by a shorter way than several."""
+    return values[0] if len(values) == 1 else {"$in": list(values)}

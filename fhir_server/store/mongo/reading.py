@@ -32,16 +32,17 @@ from fhir_server.store.mongo.documents import (
     stored_from,
 )
 from fhir_server.store.mongo.ledger import LEDGER, moves_of, version_id
+from fhir_server.store.mongo.questions import Questions
 from fhir_server.store.mongo.seen_circles import SeenCircles
 
 _FEW = 50
-_MANY_CIRCLES = 500
 
 
 class MongoReading:
     """Answers from the database; raises Unavailable when there is none within `seconds`."""
 
     _seen_circles: SeenCircles | None = None
+    _questions: Questions | None = None
 
     def __init__(
         self,
@@ -74,16 +75,11 @@ class MongoReading:
     def read_with_circles(self, type_name: str, id: str) -> tuple[Stored | None, list[Circle]]:
         """The current version, as `read` gives it, and the circles of its plans, by plan, in one question."""
         self._before_asking(type_name)
-        # Both halve what MongoDB spends: the empty pipeline keeps the join from being planned anew each time by its
-        # other engine, and what only searches need is quicker sent than left out.
-        joined = {"from": CIRCLES, "localField": "plans", "foreignField": "_id", "pipeline": [], "as": "circles"}
-        pipeline = [{"$match": {"_id": id}}, {"$lookup": joined}]
-        with asking(self._seconds):
-            found = self._connection.first_batch({"aggregate": type_name, "pipeline": pipeline, "cursor": {}})
-        if not found:
+        found = self._asked_together().with_circles(type_name, id)
+        if found is None:
             return None, []
-        circles = sorted(map(circle_from, found[0]["circles"]), key=lambda circle: circle.plan)
-        return stored_from(type_name, id, found[0]), circles
+        circles = sorted(map(circle_from, found["circles"]), key=lambda circle: circle.plan)
+        return stored_from(type_name, id, found), circles
 
     def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
         """Current versions of `Type/id` references, by reference; tombstones and absent ones are left out."""
@@ -331,11 +327,21 @@ class MongoReading:
 
     def _few_circles(self, condition: Document) -> list[Document] | None:
         """The circles by the shortest way there is; None when that does not lead to all of them."""
-        if self._session is not None:
+        if self._session is not None or len(condition) != 1:
             return None
-        with suppress(MoreToCome):
-            return self._connection.first_batch({"find": CIRCLES, "filter": condition, "batchSize": _MANY_CIRCLES})
+        match condition:
+            case {"patient": patient}:
+                return self._asked_together().circles_about(patient)
+            case {"_id": {"$in": plans}}:
+                return self._asked_together().circles_of(plans)
+            case {"_id": plan}:
+                return self._asked_together().circles_of([plan])
         return None
+
+    def _asked_together(self) -> Questions:
+        if self._questions is None:
+            raise NotImplementedError("a transaction asks questions of its own")
+        return self._questions
 
     def events(self, subscription: str, first: int, last: int | None, count: int) -> list[NumberedEvent]:
         """At most `count` events of a Subscription by number, from `first` to `last`, both included; told or not."""

@@ -35,6 +35,7 @@ from fhir_server.store.mongo.ledger import INDEXES, LEDGER
 from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
 from fhir_server.store.mongo.purge_reading import PURGED, PURGES
 from fhir_server.store.mongo.purging import MongoPurges
+from fhir_server.store.mongo.questions import Questions
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.reading_audit import InDatabase, InJournal, ReadingAudit
 from fhir_server.store.mongo.remembered import Remembered
@@ -101,6 +102,7 @@ class MongoStore(MongoReading):
         self._write_seconds = write_seconds
         self._full_text = frozenset(full_text)
         self._seen_circles = SeenCircles()
+        self._questions = Questions(connection, seconds)
         self._waiting = Waiting(self._connection, seconds)
         self._type_names: tuple[str, ...] = ()
         self._reading_audit: ReadingAudit

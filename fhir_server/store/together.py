@@ -1,0 +1,88 @@
+"""What several threads of this process ask for at the same moment goes out as one.
+
+A command costs the driver and MongoDB more than what one document adds to it. So while a command is on its way, whoever
+comes waits for the next one, which takes along all who wait. Nobody joins one that has already left: what is answered
+is never older than the question. A thread that finds nobody under way goes at once, so a quiet server never waits.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+Asked = TypeVar("Asked")
+Answered = TypeVar("Answered")
+
+
+class Together(Generic[Asked, Answered]):
+    """Sends what is asked by `send`, `most` at once; it gives as many answers as it was asked, in their order.
+
+    An error of `send` is everybody's whose question it took along. `send` must end by itself within bounded time, for
+    those who come meanwhile wait for it. `under_way` is how many may be sending at the same moment.
+    """
+
+    def __init__(
+        self, send: Callable[[Sequence[Asked]], Sequence[Answered]], *, most: int = 50, under_way: int = 1
+    ) -> None:
+        self._send = send
+        self._most = most
+        self._free = under_way
+        self._lock = threading.Lock()
+        self._queue: deque[_Place[Asked, Answered]] = deque()
+
+    def ask(self, asked: Asked) -> Answered:
+        """The answer, after one or two times of `send`. Raises whatever it raises."""
+        own = _Place[Asked, Answered](asked)
+        with self._lock:
+            goes = self._free > 0
+            if goes:
+                self._free -= 1
+                own.leads = [own]
+            else:
+                own.turn.acquire()  # let go of by the thread that answers, or that hands on the lead
+                self._queue.append(own)
+        if not goes:
+            own.turn.acquire()
+        if own.leads:
+            self._lead(own, own.leads)
+        if own.error is not None:
+            raise own.error
+        return own.answers[0]
+
+    def _lead(self, own: "_Place[Asked, Answered]", along: "Sequence[_Place[Asked, Answered]]") -> None:
+        """Send for all of them; let the next go before these are told, for they have waited less."""
+        try:
+            answers = self._send([place.asked for place in along])
+            for place, answer in zip(along, answers, strict=True):
+                place.answers.append(answer)
+        except BaseException as error:  # the others must not wait for ever, whatever ended this one
+            for place in along:
+                place.error = error
+            raise
+        finally:
+            self._hand_on()
+            for place in along:
+                if place is not own:
+                    place.turn.release()
+
+    def _hand_on(self) -> None:
+        """Let the first of those who wait go, with as many as may; or nobody."""
+        with self._lock:
+            following = [self._queue.popleft() for _ in range(min(self._most, len(self._queue)))]
+            self._free += not following
+        if following:
+            following[0].leads = following
+            following[0].turn.release()
+
+
+class _Place(Generic[Asked, Answered]):
+    """One question: where its thread waits, and what became of it."""
+
+    __slots__ = ("answers", "asked", "error", "leads", "turn")
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.answers: list[Answered] = []
+        self.error: BaseException | None = None
+        self.leads: Sequence[_Place[Asked, Answered]] = ()
+        self.turn = threading.Lock()

@@ -1,0 +1,140 @@
+"""What is asked together: who goes with whom, and what becomes of errors."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from fhir_server.store.together import Together
+
+
+class _Slow:
+    """Answers each question by its double, when it is let; knows what went together."""
+
+    def __init__(self) -> None:
+        self.sent: list[list[int]] = []
+        self.begun = threading.Semaphore(0)
+        self.may_answer = threading.Semaphore(0)
+        self.fails: BaseException | None = None
+
+    def __call__(self, asked: Sequence[int]) -> list[int]:
+        self.sent.append(list(asked))
+        self.begun.release()
+        assert self.may_answer.acquire(timeout=10)
+        if self.fails is not None:
+            raise self.fails
+        return [2 * each for each in asked]
+
+
+def _asked_one_by_one(
+    pool: ThreadPoolExecutor, together: Together[int, int], numbers: Sequence[int]
+) -> list[Future[int]]:
+    """Each asks when the one before is in the queue."""
+    futures = []
+    for number in numbers:
+        waiting = len(together._queue)
+        futures.append(pool.submit(together.ask, number))
+        _until(lambda before=waiting: len(together._queue) > before)
+    return futures
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(5_000):
+        if holds():
+            return
+        pause.wait(0.002)
+    raise AssertionError("did not come about")
+
+
+def test_who_comes_while_a_question_is_on_its_way_goes_with_the_next() -> None:
+    send = _Slow()
+    together = Together(send)
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(together.ask, 1)
+        assert send.begun.acquire(timeout=10)
+        others = _asked_one_by_one(pool, together, [2, 3, 4])
+        assert send.sent == [[1]]
+        send.may_answer.release(2)
+        assert first.result(10) == 2
+        assert [each.result(10) for each in others] == [4, 6, 8]
+    assert send.sent == [[1], [2, 3, 4]]
+
+
+def test_no_more_go_together_than_may() -> None:
+    send = _Slow()
+    together = Together(send, most=2)
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(together.ask, 1)
+        assert send.begun.acquire(timeout=10)
+        others = _asked_one_by_one(pool, together, [2, 3, 4])
+        send.may_answer.release(3)
+        assert [each.result(10) for each in [first, *others]] == [2, 4, 6, 8]
+    assert send.sent == [[1], [2, 3], [4]]
+
+
+def test_as_many_are_under_way_as_may() -> None:
+    send = _Slow()
+    together = Together(send, under_way=2)
+    with ThreadPoolExecutor(8) as pool:
+        both = [pool.submit(together.ask, 1), pool.submit(together.ask, 2)]
+        assert send.begun.acquire(timeout=10)
+        assert send.begun.acquire(timeout=10)
+        third = _asked_one_by_one(pool, together, [3])
+        send.may_answer.release(3)
+        assert sorted(each.result(10) for each in [*both, *third]) == [2, 4, 6]
+    assert sorted(send.sent) == [[1], [2], [3]]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3)])
+def test_an_error_is_that_of_all_who_went_along_and_of_nobody_else(error: BaseException) -> None:
+    send = _Slow()
+    together = Together(send)
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(together.ask, 1)
+        assert send.begun.acquire(timeout=10)
+        others = _asked_one_by_one(pool, together, [2, 3])
+        send.fails = error
+        send.may_answer.release()
+        assert type(first.exception(10)) is type(error)
+        assert send.begun.acquire(timeout=10)
+        send.fails = None
+        send.may_answer.release()
+        assert [each.result(10) for each in others] == [4, 6]
+        send.may_answer.release()
+        assert together.ask(5) == 10
+    assert send.sent == [[1], [2, 3], [5]]
+
+
+def test_too_few_answers_are_an_error_for_all() -> None:
+    together = Together[int, int](lambda asked: [])
+    with pytest.raises(ValueError, match="shorter"):
+        together.ask(1)
+    with pytest.raises(ValueError, match="shorter"):
+        together.ask(2)
+
+
+def test_everybody_is_answered_his_own_question_by_a_later_answer() -> None:
+    """What is asked after a change is never answered from before it."""
+    state = 0
+    changing = threading.Lock()
+
+    def send(asked: Sequence[int]) -> list[tuple[int, int]]:
+        return [(each, state) for each in asked]
+
+    together = Together[int, tuple[int, int]](send, most=5)
+
+    def change_and_ask(number: int) -> None:
+        nonlocal state
+        for turn in range(200):
+            with changing:
+                state += 1
+                mine = state
+            asked, seen = together.ask(number * 1000 + turn)
+            assert asked == number * 1000 + turn
+            assert seen >= mine
+
+    with ThreadPoolExecutor(12) as pool:
+        for each in [pool.submit(change_and_ask, number) for number in range(12)]:
+            each.result(60)
