@@ -26,8 +26,9 @@ from fhir_server.search.query import (
     Token,
 )
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
+from fhir_server.search.texts import wording_of
 from fhir_server.search.types import date, near, number, string
-from fhir_server.search.words import WORDS, beginnings_of, words_of
+from fhir_server.search.words import PHRASE, WORDS, says
 
 Values = Mapping[str, Any]
 
@@ -61,8 +62,8 @@ def _holds(condition: Condition, resource: Resource, values: Values) -> bool:
             and holds_all(condition.conditions, each)
             for each in resource.get("contained", ())
         )
-    if condition.type == WORDS:
-        return any(word.startswith(tuple(beginnings_of(condition))) for word in words_of(resource))
+    if condition.type in {WORDS, PHRASE}:
+        return says(condition, wording_of(resource))
     return _meets(parameters_of(resource["resourceType"])[condition.parameter], condition, resource, values)
 
 

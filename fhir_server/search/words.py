@@ -1,67 +1,69 @@
-"""The words of a resource, for `_text` (those of its narrative) and `_content` (all that it says).
+"""The words that `_text` and `_content` ask for: of the narrative, or of all that a resource says.
 
 https://hl7.org/fhir/R4/search.html#content
 
-A word is kept as `n=WORD` when the narrative has it, else as `c=WORD`, folded like all text that is searched.
-Addresses, ids, times and binary data are no words. Of a resource the first 2,000 different words are kept, the
-narrative's first.
+A word is found by its beginning. In quotes, words stand beside each other in this order, and the last may go on.
 """
 
-import html
 import re
-from collections.abc import Iterator, Sequence
-from itertools import chain, islice
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import NoReturn
 
 from fhir_server.fhir.errors import MalformedRequest
-from fhir_server.fhir.json import Resource
 from fhir_server.search.clauses import Asking, NotServed
-from fhir_server.search.folding import fold
 from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Not, Text
+from fhir_server.search.texts import ELSEWHERE, NARRATIVE, Wording, words_in
 
-WORDS = "words"
-"""The type of a clause that asks for a word; its parameter is `_text` or `_content`."""
+WORDS, PHRASE = "words", "phrase"
+"""The types of a clause that asks for a word, and for several in a row; its parameter is `_text` or `_content`."""
 
-MOST_WORDS = 2000
 MOST_ASKED = 32
 MOST_NESTED = 16
-LONGEST = 64
 
-_NARRATIVE, _ELSEWHERE = "n=", "c="
-_LOOKED_IN = {"_text": (_NARRATIVE,), "_content": (_NARRATIVE, _ELSEWHERE)}
+_LOOKED_IN = {"_text": (NARRATIVE,), "_content": (NARRATIVE, ELSEWHERE)}
 
 IN_WORDS = tuple(_LOOKED_IN)
 """The parameters that ask for words."""
 
-_MARKUP = re.compile(r"<[^>]*>")
-_TIME = re.compile(r"\d{4}(-\d\d){0,2}(T[\d:.+Z-]*)?")
-_ADDRESSES = {"id", "linkId", "profile", "reference", "system", "uri", "url"}
-_NO_WORDS = _ADDRESSES | {"data", "div", "hash", "lastUpdated", "resourceType", "versionId"}
 _SAID = re.compile(r'"[^"]*"?|[(),]|[^\s(),"]+')
 _OR, _AND, _NOT = frozenset({"OR", "or", ","}), frozenset({"AND", "and"}), "NOT"
 _ENDS = _OR | {")"}
 
 
-def words_of(resource: Resource) -> list[str]:
-    """The words of a resource, each once."""
-    told = dict.fromkeys(word for text in _narratives(resource) for word in _split(text))
-    others = dict.fromkeys(word for text in _texts(resource) for word in _split(text))
-    narrative = (f"{_NARRATIVE}{word}" for word in told)
-    elsewhere = (f"{_ELSEWHERE}{word}" for word in others if word not in told)
-    return list(islice(chain(narrative, elsewhere), MOST_WORDS))
+def places_of(clause: Clause) -> Sequence[str]:
+    """Where the clause looks."""
+    return _LOOKED_IN[clause.parameter]
 
 
-def beginnings_of(clause: Clause) -> list[str]:
-    """How the kept words begin of which one must be there."""
-    asked = [value.folded for value in clause.values if isinstance(value, Text)]
-    return [f"{place}{word}" for word in asked for place in _LOOKED_IN[clause.parameter]]
+def kept_as(clause: Clause, word: str) -> list[str]:
+    """The words as they are kept, of which one must be there, or begin so."""
+    return [f"{place}={word}" for place in places_of(clause)]
+
+
+def asked_words(clause: Clause) -> list[list[str]]:
+    """The alternatives of a clause, each the words that it asks for: one, or those of a phrase."""
+    return [value.folded.split() for value in clause.values if isinstance(value, Text)]
+
+
+def in_a_row(words: Sequence[str]) -> str:
+    """What a text holds that has these words beside each other, the last by its beginning."""
+    return f" {' '.join(words)}"
+
+
+def says(clause: Clause, wording: Wording) -> bool:
+    """Whether a resource of this wording says what the clause asks for."""
+    if clause.type == PHRASE:
+        texts = [text for place in places_of(clause) for text in wording.texts[place]]
+        return any(in_a_row(words) in text for words in asked_words(clause) for text in texts)
+    sought = tuple(kept for [word] in asked_words(clause) for kept in kept_as(clause, word))
+    return any(word.startswith(sought) for word in wording.words)
 
 
 def words_condition(parameter: str, asking: Asking, text: str) -> Condition:
-    """All of the words, each by its beginning; alternatives stand between commas or the word OR, and NOT says that
+    """All of the words and phrases; alternatives stand between commas or the word OR, and NOT says that what follows
 
-    what follows is not there: `(bone OR liver) metastases NOT lung`. Raises NotServed for a type whose words are not
-    kept, MalformedRequest for what this small language does not have.
+    is not there: `(bone OR liver) metastases NOT "lung cancer"`. Raises NotServed for a type whose words are not kept,
+    MalformedRequest for what this small language does not have.
     """
     if asking.type not in asking.full_text:
         kept = ", ".join(sorted(asking.full_text)) or "none"
@@ -104,7 +106,7 @@ class _Reader:
         return AllOf(tuple(found))
 
     def _one(self, said: str) -> Sequence[Condition]:
-        """What one word, or one in brackets, asks; of a word without a letter nothing."""
+        """What one word or phrase, or those in brackets, ask; of a word without a letter nothing."""
         if said in _AND:
             return ()
         if said == _NOT:
@@ -128,41 +130,23 @@ class _Reader:
         return found
 
     def _clauses(self, said: str) -> Sequence[Condition]:
-        words = list(_split(said.strip('"')))
-        if '"' in said and len(words) != 1:
-            self._refuse("phrases are not understood, only words")
+        words = list(words_in(said.strip('"')))
         self._words += len(words)
         if self._words > MOST_ASKED:
             self._refuse(f"there are more than {MOST_ASKED} words")
-        return [Clause(self._parameter, WORDS, (Text(word, word),)) for word in words]
+        if not said.startswith('"'):
+            return [self._asked(WORDS, word) for word in words]
+        if len(said) < 2 or not said.endswith('"'):
+            self._refuse("a quote is not closed")
+        if not words:
+            self._refuse("a word should stand between quotes")
+        return [self._asked(PHRASE if len(words) > 1 else WORDS, " ".join(words))]
+
+    def _asked(self, kind: str, folded: str) -> Clause:
+        return Clause(self._parameter, kind, (Text(folded, folded),))
 
     def _refuse(self, why: str) -> NoReturn:
         raise MalformedRequest(
-            f"{self._parameter!r}: {why}. It takes words, with OR, AND, NOT and brackets between them; it was "
-            f"{self._text!r}."
+            f"{self._parameter!r}: {why}. It takes words, and phrases in quotes, with OR, AND, NOT and brackets "
+            f"between them; it was {self._text!r}."
         )
-
-
-def _split(text: str) -> Iterator[str]:
-    for part in text.split():
-        for word in fold(part[: 2 * LONGEST]).split():
-            yield word[:LONGEST]
-
-
-def _narratives(resource: Resource) -> Iterator[str]:
-    text = resource.get("text")
-    if isinstance(text, dict) and isinstance(text.get("div"), str):
-        yield html.unescape(_MARKUP.sub(" ", text["div"]))
-
-
-def _texts(node: Any) -> Iterator[str]:
-    """Every text below a node that is no address, id, time or data."""
-    if isinstance(node, dict):
-        for name, child in node.items():
-            if name not in _NO_WORDS and not name.endswith(("Uri", "Url", "Canonical", "Base64Binary")):
-                yield from _texts(child)
-    elif isinstance(node, list):
-        for child in node:
-            yield from _texts(child)
-    elif isinstance(node, str) and not _TIME.fullmatch(node):
-        yield node

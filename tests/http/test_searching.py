@@ -278,7 +278,31 @@ def test_words_are_searched_where_they_are_kept_and_refused_elsewhere(hosp: Part
     assert (refused.status, "SAMEN_FULL_TEXT" in refused.issues[0]["diagnostics"]) == (400, True)
     assert ids(hosp.get(f"Procedure?_text=(nothing OR {word}) NOT other")) == [narrated]
     assert ids(hosp.get(f"Procedure?_content={word} NOT see")) == [narrated]
-    assert hosp.get(f'Procedure?_text="see {word}"').status == 400
+
+
+def test_phrases_are_found_where_their_words_stand_in_a_row(hosp: Party, patient: str, world: World) -> None:
+    word = f"w{uuid.uuid4().hex}"
+    about = {"references": {"Patient": patient}, "subject": {"reference": patient}}
+
+    def told(text: str, **elements: Any) -> str:
+        div = f'<div xmlns="http://www.w3.org/1999/xhtml">{text}</div>'
+        narrative = {"text": {"status": "generated", "div": div}, **elements}
+        return str(hosp.post(minimal("Procedure", **about, **narrative)).body["id"])
+
+    row = told(f"<p>The <b>{word}</b>, ramps and all</p>")
+    turned = told(f"<p>Ramps and {word}</p>")
+    apart = told(f"<p>{word}</p><p>ramp</p>")
+    noted = told("<p>none</p>", note=[{"text": f"{word.upper()} ramp"}])
+
+    assert ids(hosp.get(f'Procedure?_text="{word} ramp"')) == [row]
+    assert sorted(ids(hosp.get(f'Procedure?_content="{word} ramp"'))) == sorted([row, noted])
+    assert ids(hosp.get(f'Procedure?_text={word} NOT "{word} ramp" NOT "and {word}"')) == [apart]
+    either = hosp.get(f'Procedure?_text="{word} ramps and all","ramps and {word}"&patient={patient}&_total=accurate')
+    assert (sorted(ids(either)), either.body["total"]) == (sorted([row, turned]), 2)
+    assert ids(hosp.get(f'Procedure?_text="{word} ramp"&_filter=status ne completed and not (_id eq {row})')) == []
+    assert ids(world.party().get(f'Procedure?_text="{word} ramp"')) == []
+    refused = hosp.get(f'Procedure?_text="{word} ramp')
+    assert (refused.status, "a quote is not closed" in refused.issues[0]["diagnostics"]) == (400, True)
 
 
 def test_words_that_are_hidden_find_nothing(hosp: Party, patient: str, world: World) -> None:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,7 +79,9 @@ def test_what_is_written_is_found_by_its_words_until_it_is_deleted(keeping: Mong
 def test_a_page_is_one_range_of_the_index(keeping: MongoStore, name: str, mongo_client: MongoClient[Any]) -> None:
     told = mongo_client[name]["CarePlan"].find(query_filter(asked("CarePlan", "_text", "wheel"))).explain()
     assert "COLLSCAN" not in repr(told["queryPlanner"]["winningPlan"])
-    lacking = mongo_client[name]["CarePlan"].find({"w": {"$exists": False}}).limit(1).explain()
+    phrase = mongo_client[name]["CarePlan"].find(query_filter(asked("CarePlan", "_content", '"wheel ramp"'))).explain()
+    assert "COLLSCAN" not in repr(phrase["queryPlanner"]["winningPlan"])
+    lacking = mongo_client[name]["CarePlan"].find({"f.w": {"$exists": False}}).limit(1).explain()
     assert "IXSCAN" in repr(lacking["queryPlanner"]["winningPlan"])
 
 
@@ -102,25 +105,70 @@ def test_while_words_are_missing_nothing_is_answered_and_gathering_mends_it(
     assert gather_words(keeping._database, KEPT) == 0
 
 
+def test_what_an_earlier_build_stored_with_words_alone_is_gathered_for_phrases(
+    keeping: MongoStore, name: str, mongo_client: MongoClient[Any], version_of: VersionOf
+) -> None:
+    word = f"w{uuid.uuid4().hex}"
+    ids = sorted(uuid.uuid4().hex for _ in range(3))
+    for id, text in zip(ids, (f"{word} ramp", f"ramp {word}", "gone"), strict=True):
+        saying = {"note": [{"text": text}]}
+        keeping.transact(
+            lambda tx, id=id, saying=saying: tx.save(
+                version_of("Communication", id, content=saying, audience="everyone")
+            )  # type: ignore[misc]
+        )
+    keeping.transact(lambda tx: tx.save(version_of("Communication", ids[2], 2, deleted=True, audience="everyone")))
+    stored = mongo_client[name]["Communication"]
+    stored.update_many({"_id": {"$in": ids}}, {"$unset": {"f": ""}, "$set": {"w": [f"c={word}", "c=ramp"]}})
+
+    with pytest.raises(Unavailable):
+        found(keeping, "Communication", "_content", f'"{word} ramp"')
+    keeping.gather(TYPES)
+
+    assert found(keeping, "Communication", "_content", f'"{word} ramp"') == {ids[0]}
+    assert found(keeping, "Communication", "_content", f"{word} ramp") == {ids[0], ids[1]}
+    assert stored.count_documents({"_id": {"$in": ids}, "w": {"$exists": True}}) == 0
+
+
+def test_pages_and_totals_of_a_phrase_count_no_document_with_its_words_alone(
+    keeping: MongoStore, version_of: VersionOf
+) -> None:
+    word, ids = f"w{uuid.uuid4().hex}", [uuid.uuid4().hex for _ in range(9)]
+    for number, id in enumerate(ids):
+        saying = {"title": f"a {word} ramp" if number % 2 else f"ramp {word}"}
+        keeping.transact(
+            lambda tx, id=id, saying=saying: tx.save(version_of("CarePlan", id, content=saying, audience="everyone"))  # type: ignore[misc]
+        )
+    query = replace(asked("CarePlan", "_content", f'"{word} ramp"'), count=3, total="accurate")
+
+    first = keeping.search(query, EVERYONE, MOMENT)
+    second = keeping.search(replace(query, cursor=first.next), EVERYONE, MOMENT)
+
+    assert (first.total, second.next) == (4, None)
+    assert {each.id for each in (*first.matches, *second.matches)} == set(ids[1::2])
+
+
 def test_a_type_without_words_costs_nothing(keeping: MongoStore, version_of: VersionOf) -> None:
     id = uuid.uuid4().hex
     keeping.transact(lambda tx: tx.save(version_of("Task", id, content={"description": "words"})))
     document = keeping._database["Task"].find_one({"_id": id})
     assert document is not None
-    assert "w" not in document
-    assert not [each for each in keeping._database["Task"].index_information().values() if each["key"][0][0] == "w"]
+    assert "f" not in document
+    assert not [each for each in keeping._database["Task"].index_information().values() if each["key"][0][0] == "f.w"]
 
 
 texts = st.lists(st.sampled_from(["wheel", "wheelchair", "Ramp", "café", "cafe", "O'Brien", "x-y"]), max_size=4).map(
     " ".join
 )
+divs = st.lists(st.one_of(texts, texts.map("<b>{}</b>".format), texts.map("<p>{}</p>".format)), max_size=3).map("".join)
 plans = st.fixed_dictionaries(
     {"resourceType": st.just("CarePlan")},
-    optional={"text": st.fixed_dictionaries({"div": texts.map("<div>{}</div>".format)}), "title": texts},
+    optional={"text": st.fixed_dictionaries({"div": divs.map("<div>{}</div>".format)}), "title": texts},
 )
 words = st.sampled_from(["wheel", "wheelc", "ramp", "CAFÉ", "obrien", "x-y", "y", "nothing"])
+phrases = st.lists(words, min_size=1, max_size=3).map(" ".join).map('"{}"'.format)
 questions = st.recursive(
-    words,
+    words | phrases,
     lambda inner: st.one_of(
         st.lists(inner, min_size=1, max_size=3).map(" ".join),
         st.builds("({} OR {})".format, inner, inner),

@@ -21,9 +21,9 @@ from fhir_server.search.audit_values import audit_values
 from fhir_server.search.extract import search_values
 from fhir_server.search.fingerprints import shipped_mark_of
 from fhir_server.search.grant import Glimpse, Grant, Reader, Stamp
-from fhir_server.search.words import words_of
 from fhir_server.store.contract import Circle, Stored
 from fhir_server.store.mongo.contained import contained_terms, contained_values
+from fhir_server.store.mongo.wording import NO_WORDING, WORDING, kept_wording
 
 Document: TypeAlias = dict[str, Any]
 
@@ -33,8 +33,9 @@ COUNTERS = "counters"
 AUDIT_EVENTS = "AuditEvent"
 
 
-# What only searches need: it stays in the database, and an update takes away those that a version has no more.
-SEARCH_VALUES = ("t", "d", "s", "n", "g", "m", "has", "k", "own", "w", "c")
+# What only searches need: it stays in the database, and an update takes away those that a version has no more. `w` is
+# what an earlier build kept for WORDING.
+SEARCH_VALUES = ("t", "d", "s", "n", "g", "m", "has", "k", "own", "c", WORDING, "w")
 # What a Stored is made of, and nothing else, is sent.
 STORED_FIELDS = dict.fromkeys(
     (
@@ -61,11 +62,11 @@ SHOWN_FIELDS = {name: 1 for name in STORED_FIELDS if name not in {"readers", "gl
 def current_document(stored: Stored, *, words: bool = False) -> Document:
     """The document of a current version; a tombstone keeps its stamp but no search values, so no search finds it.
 
-    With `words` it also has the words of the resource, as `search/words.py` says.
+    With `words` it also has the wording of the resource, as `wording.py` says.
     """
     values = {} if stored.deleted else found_by(stored)
     if words:
-        values = {**values, "w": [] if stored.deleted else words_of(stored.resource())}
+        values = {**values, WORDING: NO_WORDING if stored.deleted else kept_wording(stored.resource())}
     return {"_id": stored.id, **_version_fields(stored), **stamp_fields(stored.stamp), **values}
 
 

@@ -1,8 +1,8 @@
 """The words of documents: which types have them, and gathering those of documents that were stored without.
 
-A document that lacks `w` was stored while its type kept no words. The index on `w` finds these at once, so that a
-search never answers from some of the documents: while one lacks its words the search is refused, and gathering goes
-on from where it was, however often it is interrupted.
+A document that lacks its words was stored while its type kept none, or by a build that kept no phrases. The index on
+words finds these at once, so that a search never answers from some of the documents: while one lacks its words the
+search is refused, and gathering goes on from where it was, however often it is interrupted.
 """
 
 from collections.abc import Iterable
@@ -15,10 +15,12 @@ from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.json import decode
 from fhir_server.search.joins import conditions_of
 from fhir_server.search.query import AllOf, AnyOf, Condition, Not, Query
-from fhir_server.search.words import WORDS, words_of
+from fhir_server.search.words import PHRASE, WORDS
 from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.wording import BY_WORD, NO_WORDING, WORDING, kept_wording
 
-_WITHOUT = {"w": {"$exists": False}}
+_WITHOUT: Document = {BY_WORD: {"$exists": False}}
+_EARLIER = {"w": ""}
 _AT_ONCE = 200
 
 
@@ -40,18 +42,17 @@ def gather_words(database: Database[Document], type_names: Iterable[str]) -> int
         collection = database[type_name]
         while found := list(collection.find(_WITHOUT, {"body": 1, "v": 1, "del": 1}, limit=_AT_ONCE)):
             collection.bulk_write(
-                [
-                    UpdateOne({"_id": each["_id"], "v": each["v"], **_WITHOUT}, {"$set": {"w": _words(each)}})
-                    for each in found
-                ],
+                [UpdateOne({"_id": each["_id"], "v": each["v"], **_WITHOUT}, _gathered(each)) for each in found],
                 ordered=False,
             )
             gathered += len(found)
     return gathered
 
 
-def _words(document: Document) -> list[str]:
-    return [] if document["del"] else words_of(decode(bytes(document["body"])))
+def _gathered(document: Document) -> Document:
+    """The change of a document to one with its words, without what an earlier build kept."""
+    wording = NO_WORDING if document["del"] else kept_wording(decode(bytes(document["body"])))
+    return {"$set": {WORDING: wording}, "$unset": _EARLIER}
 
 
 def _about_words(condition: Condition) -> bool:
@@ -59,4 +60,4 @@ def _about_words(condition: Condition) -> bool:
         return any(map(_about_words, condition.conditions))
     if isinstance(condition, Not):
         return _about_words(condition.condition)
-    return getattr(condition, "type", None) == WORDS
+    return getattr(condition, "type", None) in {WORDS, PHRASE}

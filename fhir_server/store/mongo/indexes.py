@@ -4,8 +4,8 @@ Three kinds. Worklists: `{readers.p, status, due, _id}`, one range for each part
 coordination types and Patient carry readers. The chart of a person: `{k.patient.lo, k.date.hi, _id}`, newest first.
 Everything else: `{t, _id}`, one range for any code, reference or uri. MongoDB allows one array in an index, so `t`,
 `readers` and `plans` never share one, and what stands beside them are the scalar keys of `search/keys.py`.
-Types whose words are kept have `{w, _id}`. Every index ends in `_id`, so that a page can begin after any document. One
-more, of hardly any keys, finds the documents in which AuditEvents wait.
+Types whose words are kept have `{f.w, _id}`. Every index ends in `_id`, so that a page can begin after any document.
+One more, of hardly any keys, finds the documents in which AuditEvents wait.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from pymongo.database import Database
 from fhir_server.definitions.search_parameters import shipped_parameters_of
 from fhir_server.search.keys import has_key
 from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.wording import BY_WORD
 
 Fields: TypeAlias = tuple[str, ...]
 
@@ -37,7 +38,7 @@ STATUS_OF = {
 
 _STAMPED = frozenset({*STATUS_OF, "Patient"})
 _CASELOAD = "readers.p"
-_WORDS: Fields = ("w", "_id")
+_WORDS: Fields = (BY_WORD, "_id")
 _WAITING = "waiting"
 _OF_WAITING = IndexModel([(_WAITING, ASCENDING)], sparse=True)
 

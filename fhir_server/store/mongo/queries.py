@@ -9,7 +9,7 @@ from datetime import datetime
 from fhir_server.search.grant import Grant
 from fhir_server.search.joins import conditions_of
 from fhir_server.search.query import AllOf, AnyOf, Condition, Contained, Join, Not, Query
-from fhir_server.search.words import WORDS, beginnings_of
+from fhir_server.search.words import PHRASE, WORDS
 from fhir_server.store.mongo.conditions import clause_conditions
 from fhir_server.store.mongo.contained import contains
 from fhir_server.store.mongo.documents import admitted
@@ -18,7 +18,7 @@ from fhir_server.store.mongo.logic import NOTHING as NOTHING
 from fhir_server.store.mongo.logic import Filter as Filter
 from fhir_server.store.mongo.logic import both as both
 from fhir_server.store.mongo.logic import either
-from fhir_server.store.mongo.patterns import beginning
+from fhir_server.store.mongo.wording import phrase_conditions, word_conditions
 
 
 def query_filter(query: Query) -> Filter:
@@ -61,5 +61,7 @@ def _compiled(type_name: str, asked: Condition, *, contained: bool = False) -> l
     if isinstance(asked, Join):
         raise ValueError("a join is answered before it is asked")
     if asked.type == WORDS:
-        return [either([{"w": beginning(each)} for each in beginnings_of(asked)])]
+        return word_conditions(asked)
+    if asked.type == PHRASE:
+        return phrase_conditions(asked)
     return clause_conditions(type_name, asked, frozenset() if contained else keyed(type_name))

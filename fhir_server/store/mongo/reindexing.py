@@ -27,6 +27,7 @@ from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import SEARCH_VALUES, Document, found_by, stored_from
 from fhir_server.store.mongo.indexed_by import agree, finish
 from fhir_server.store.mongo.own_parameters import AGE, REINDEXING, SETTLED, mark_of, own
+from fhir_server.store.mongo.wording import WORDING
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ LEASE = timedelta(seconds=10)
 SECONDS = 60.0
 
 # Words are gathered by themselves.
-_FIELDS = tuple(name for name in SEARCH_VALUES if name != "w")
+_FIELDS = tuple(name for name in SEARCH_VALUES if name not in {WORDING, "w"})
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
-from fhir_server.search.words import MOST_WORDS, words_of
+from fhir_server.search.texts import ELSEWHERE, MOST_SAID, MOST_WORDS, NARRATIVE, wording_of
 
 KEPT = frozenset({"CarePlan"})
 PLAN: dict[str, Any] = {
@@ -17,7 +17,7 @@ PLAN: dict[str, Any] = {
     "meta": {"lastUpdated": "2026-03-01T10:00:00Z", "profile": ["https://example.org/fancyprofile"]},
     "text": {
         "status": "generated",
-        "div": '<div xmlns="urn:xhtml"><p class="hidden">Wheelchair &amp; ramp,<b>caf&#233;</b></p></div>',
+        "div": '<div xmlns="urn:xhtml"><p id="hidden">Wheelchair &amp; ramp,<b>caf&#233;</b></p>then stairs</div>',
     },
     "title": "Ademhalings-ondersteuning",
     "description": "O'Brien's plan",
@@ -33,8 +33,14 @@ def asked(name: str, text: str, *, lenient: bool = False) -> Query:
 
 
 def test_words_are_of_the_narrative_or_of_the_rest() -> None:
-    words = words_of(PLAN)
-    assert [word for word in words if word.startswith("n=")] == ["n=wheelchair", "n=ramp", "n=cafe"]
+    words = wording_of(PLAN).words
+    assert [word for word in words if word.startswith("n=")] == [
+        "n=wheelchair",
+        "n=ramp",
+        "n=cafe",
+        "n=then",
+        "n=stairs",
+    ]
     assert {"c=ademhalings", "c=ondersteuning", "c=obriens", "c=marie", "c=38717003", "c=nursing"} <= set(words)
     assert "c=wheelchair" not in words
 
@@ -43,13 +49,44 @@ def test_words_are_of_the_narrative_or_of_the_rest() -> None:
     "hidden", ["secretid", "fancyprofile", "addressed", "urn", "careplan", "2026", "xmlns", "hidden", "xhtml"]
 )
 def test_addresses_times_and_markup_are_no_words(hidden: str) -> None:
-    assert not [word for word in words_of(PLAN) if hidden in word]
+    assert not [word for word in wording_of(PLAN).words if hidden in word]
 
 
 def test_a_resource_has_so_many_words_and_no_more() -> None:
     long = {"resourceType": "CarePlan", "description": " ".join(f"word{number}" for number in range(5000))}
-    assert len(words_of(long)) == MOST_WORDS
-    assert max(map(len, words_of({"resourceType": "CarePlan", "title": "x" * 5000}))) <= 66
+    assert len(wording_of(long).words) == MOST_WORDS
+    assert max(map(len, wording_of({"resourceType": "CarePlan", "title": "x" * 5000}).words)) <= 66
+
+
+def test_texts_are_blocks_of_the_narrative_and_elements_of_the_rest() -> None:
+    texts = wording_of(PLAN).texts
+    assert texts[NARRATIVE] == (" wheelchair ramp cafe", " then stairs")
+    assert texts[ELSEWHERE] == (" ademhalings ondersteuning", " obriens plan", " marie peeters", " wheelchair ordered")
+
+
+@pytest.mark.parametrize(
+    ("div", "texts"),
+    [
+        ("<div>a <i>b</i>, <a href='x'>c</a> d</div>", (" a b c d",)),
+        ("<div>a b<br/>c d<hr/>e f</div>", (" a b", " c d", " e f")),
+        ("<div><table><tr><td>a b</td><td>c d</td></tr></table></div>", (" a b", " c d")),
+        ("<div><ul><li>a b</li><li>a b</li></ul></div>", (" a b",)),
+        ("<div>a <!-- b --> c &lt;p&gt; d</div>", (" c <p> d",)),
+    ],
+)
+def test_markup_within_a_line_separates_words_and_other_markup_texts(div: str, texts: tuple[str, ...]) -> None:
+    assert wording_of({"resourceType": "CarePlan", "text": {"div": div}}).texts[NARRATIVE] == texts
+
+
+def test_so_much_text_is_kept_and_only_of_words_that_are_kept() -> None:
+    repeated = wording_of({"resourceType": "CarePlan", "description": "two words " * MOST_SAID, "title": "a third"})
+    assert [len(text.split()) for text in repeated.texts[ELSEWHERE]] == [MOST_SAID]
+    assert repeated.words == ("c=two", "c=words")
+
+    different = wording_of(
+        {"resourceType": "CarePlan", "description": " ".join(f"w{n}" for n in range(MOST_WORDS + 9))}
+    )
+    assert [f"c={word}" for text in different.texts[ELSEWHERE] for word in text.split()] == list(different.words)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +111,26 @@ def test_a_resource_has_so_many_words_and_no_more() -> None:
         ("_text", "wheel NOT (ramp OR nursing)", False),
         ("_text", "NOT NOT wheel", True),
         ("_text", '"wheel" "ramp"', True),
+        ("_text", '"wheelchair ramp"', True),
+        ("_text", '"WHEELCHAIR & ra"', True),
+        ("_text", '"wheelchair, ramp, café"', True),
+        ("_text", '"wheel ramp"', False),
+        ("_text", '"ramp wheelchair"', False),
+        ("_text", '"wheelchair café"', False),
+        ("_text", '"chair ramp"', False),
+        ("_text", '"café then"', False),
+        ("_text", '"then stairs"', True),
+        ("_text", '"ramp wheelchair" OR "ramp café"', True),
+        ("_text", '"ramp wheelchair","ramp café"', True),
+        ("_text", 'wheel NOT "ramp wheelchair"', True),
+        ("_text", 'wheel NOT "ramp café"', False),
+        ("_text", 'wheel NOT ("ramp wheelchair" OR "then stairs")', False),
+        ("_text", '"ademhalings-ondersteuning"', False),
+        ("_content", '"ademhalings-ondersteuning"', True),
+        ("_content", '"ondersteuning ademhalings"', False),
+        ("_content", '"ramp café" "marie peeters" "wheelchair ordered"', True),
+        ("_content", '"marie peeters nursing"', False),
+        ("_content", "\"o'brien's plan\"", True),
         ("_content", "wheelchair", True),
         ("_content", "wheel nursing marie", True),
         ("_content", "ademhalings-ondersteuning", True),
@@ -92,7 +149,8 @@ def test_all_words_are_there_each_by_its_beginning(name: str, text: str, met: bo
     "text",
     [
         *("", "  ", "...", "a,,b", "a OR", "OR a", "x " * 33, "(x) " * 33),
-        *('"a b"', '"', 'a "', "(a", "a)", "()", "(a or)", "NOT", "a NOT", "NOT or a", "NOT ...", "a NOT )"),
+        *("(a", "a)", "()", "(a or)", "NOT", "a NOT", "NOT or a", "NOT ...", "a NOT )"),
+        *('""', '"', 'a "', '"a b', '"..."', '"a " b"', f'"{"x " * 33}"'),
         "(" * 17 + "a" + ")" * 17,
     ],
 )

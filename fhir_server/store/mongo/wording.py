@@ -1,0 +1,49 @@
+"""How the wording of a resource lies in its document, and what is asked of it there.
+
+`f` holds the words of `search/texts.py` as `w`, which has an index, and beside them the texts of two words and more, by
+their place. A phrase is sought among the documents that the index finds by its words.
+"""
+
+from typing import Any
+
+from fhir_server.fhir.json import Resource
+from fhir_server.search.query import Clause
+from fhir_server.search.texts import wording_of
+from fhir_server.search.words import asked_words, in_a_row, kept_as, places_of
+from fhir_server.store.mongo.logic import Filter, both, either
+from fhir_server.store.mongo.patterns import beginning, containing
+
+WORDING = "f"
+BY_WORD = f"{WORDING}.w"
+"""The field of the words; a document that lacks it was stored while its type kept none."""
+
+NO_WORDING: dict[str, Any] = {"w": []}
+"""The wording of a tombstone."""
+
+
+def kept_wording(resource: Resource) -> dict[str, Any]:
+    """What a document keeps of all that its resource says."""
+    wording = wording_of(resource)
+    texts = {place: list(texts) for place, texts in wording.texts.items() if texts}
+    return {"w": list(wording.words), **texts}
+
+
+def word_conditions(clause: Clause) -> list[Filter]:
+    """One of the words is there, by its beginning."""
+    return [either([_begun(clause, word) for [word] in asked_words(clause)])]
+
+
+def phrase_conditions(clause: Clause) -> list[Filter]:
+    """One of the phrases is there; that its words are follows from it, and is what an index can use."""
+    return [either([both(*_in_a_row(clause, words)) for words in asked_words(clause)])]
+
+
+def _in_a_row(clause: Clause, words: list[str]) -> list[Filter]:
+    whole = dict.fromkeys(words[:-1])
+    there = [{BY_WORD: {"$in": kept_as(clause, word)}} for word in whole]
+    held = [{f"{WORDING}.{place}": containing(in_a_row(words))} for place in places_of(clause)]
+    return [*there, _begun(clause, words[-1]), either(held)]
+
+
+def _begun(clause: Clause, word: str) -> Filter:
+    return either([{BY_WORD: beginning(kept)} for kept in kept_as(clause, word)])
