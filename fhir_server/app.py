@@ -128,6 +128,7 @@ def web(parts: Parts) -> Flask:
     settings = parts.settings
     app = Flask("fhir_server", static_folder=None)
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # FHIR is answered where it was asked, not by a page that leads elsewhere
     # One byte more than is allowed, so that a chunked body over the limit is seen and not cut.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1
     if settings.proxies:

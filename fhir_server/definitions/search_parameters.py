@@ -18,6 +18,8 @@ from typing import Any
 
 import msgspec
 
+from fhir_server.definitions.structures import RESOURCE_TYPES
+
 ANY_TYPE = "*"
 
 _PATH = re.compile(r"(?P<steps>.+):(?P<datatype>#?[\w.]+)(?:\((?P<only>\w+)\))?")
@@ -80,6 +82,11 @@ class SearchParameter:
     def may_point_to(self, type_name: str) -> bool:
         """Whether a reference of this parameter may have the target type."""
         return ANY_TYPE in self.targets or type_name in self.targets
+
+    @property
+    def leads_on(self) -> bool:
+        """Whether it is a reference to what is kept here: Appointment may refer to a Slot, and no Slot is kept."""
+        return self.type == "reference" and (ANY_TYPE in self.targets or not RESOURCE_TYPES.isdisjoint(self.targets))
 
     @property
     def is_canonical(self) -> bool:

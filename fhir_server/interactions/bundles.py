@@ -73,7 +73,7 @@ def _history_part(version: Stored) -> bytes:
     url = version.type if version.method == "POST" else version.reference
     request = {"method": version.method, "url": url}
     response = {
-        "status": "201 Created" if version.version == 1 else _METHOD_STATUS[version.method],
+        "status": "201 Created" if version.creates else _METHOD_STATUS[version.method],
         "etag": etag(version.version),
         "lastModified": instant(version.last_updated),
     }

@@ -129,7 +129,7 @@ def _resource(type_name: str, services: Services) -> Resource:
         "conditionalUpdate": "update" in offered,
         "conditionalDelete": _conditional_delete(services) if "delete" in offered else "not-supported",
         "referencePolicy": ["literal", "local"],
-        "searchInclude": sorted(f"{type_name}:{p.code}" for p in parameters.values() if p.type == "reference"),
+        "searchInclude": sorted(f"{type_name}:{p.code}" for p in parameters.values() if p.leads_on),
         "searchRevInclude": _referring(type_name),
         "searchParam": [
             *(_searched_by(parameters[code]) for code in sorted(parameters)),

@@ -45,6 +45,10 @@ class Operation:
     steps: tuple[Step, ...]
     given: Mapping[str, Any]
 
+    def places(self, root: Place) -> list[Place]:
+        """The places in the resource that the path leads to."""
+        return follow(self.steps, root, self.place)
+
 
 def read(parameters: Any) -> tuple[Operation, ...]:
     """The operations of a Parameters resource. Raises MalformedRequest with the place of what cannot be understood."""
@@ -58,8 +62,7 @@ def apply(operations: tuple[Operation, ...], resource: Resource) -> Resource:
     """A changed copy of the resource. Raises InvalidResource with the place of the operation that is not possible."""
     changed = deepcopy(resource)
     for operation in operations:
-        places = follow(operation.steps, root_of(changed), operation.place)
-        _APPLY[operation.name](operation, places)
+        _APPLY[operation.name](operation, root_of(changed))
     return changed
 
 
@@ -117,9 +120,9 @@ def _structure(parts: list[Any], place: str) -> Resource:
     return built
 
 
-def _add(operation: Operation, places: list[Place]) -> None:
+def _add(operation: Operation, root: Place) -> None:
     """One more item of a list, or an element that has no value yet."""
-    holder = _one(operation, places)
+    holder = _one(operation, operation.places(root))
     element = holder.element(operation.given["name"])
     if element is None or not isinstance(holder.value, dict):
         raise _impossible(operation, f"{holder.type} has no element {operation.given['name']!r}")
@@ -127,9 +130,9 @@ def _add(operation: Operation, places: list[Place]) -> None:
     name = _json_name(element, value, operation)
     built = _typed(value.json, element.json_names()[name])
     if element.repeats:
-        beside = holder.value.get("_" + name)
-        holder.value.setdefault(name, []).append(built)
-        if isinstance(beside, list):
+        items, beside = _items(holder.value, name)
+        items.append(built)
+        if beside is not None:
             beside.append(None)
     elif any(each in holder.value for each in element.json_names()):
         raise _impossible(operation, f"{operation.given['name']} has a value; replace it")
@@ -137,8 +140,10 @@ def _add(operation: Operation, places: list[Place]) -> None:
         holder.value[name] = built
 
 
-def _insert(operation: Operation, places: list[Place]) -> None:
-    items, beside, datatype = _list(operation, places)
+def _insert(operation: Operation, root: Place) -> None:
+    """One more item at a place of a list, which may be empty before."""
+    places = operation.places(root)
+    items, beside, datatype = _list(operation, places) if places else _new_list(operation, root)
     index = operation.given["index"]
     if index > len(items):
         raise _impossible(operation, f"the list has {len(items)} items, so the index is {len(items)} at most")
@@ -147,14 +152,15 @@ def _insert(operation: Operation, places: list[Place]) -> None:
         beside.insert(index, None)
 
 
-def _delete(operation: Operation, places: list[Place]) -> None:
+def _delete(operation: Operation, root: Place) -> None:
     """What is not there need not be taken away."""
+    places = operation.places(root)
     if places:
         _one(operation, places).cut()
 
 
-def _replace(operation: Operation, places: list[Place]) -> None:
-    place = _one(operation, places)
+def _replace(operation: Operation, root: Place) -> None:
+    place = _one(operation, operation.places(root))
     value: Value = operation.given["value"]
     element = place.parent_element()
     if element is None:
@@ -163,8 +169,8 @@ def _replace(operation: Operation, places: list[Place]) -> None:
     place.put(name, _typed(value.json, element.json_names()[name]))
 
 
-def _move(operation: Operation, places: list[Place]) -> None:
-    items, beside, _ = _list(operation, places)
+def _move(operation: Operation, root: Place) -> None:
+    items, beside, _ = _list(operation, operation.places(root))
     source, destination = operation.given["source"], operation.given["destination"]
     if max(source, destination) >= len(items):
         raise _impossible(operation, f"the list has {len(items)} items, counted from 0")
@@ -173,7 +179,7 @@ def _move(operation: Operation, places: list[Place]) -> None:
             each.insert(destination, each.pop(source))
 
 
-_APPLY: Mapping[str, Callable[[Operation, list[Place]], None]] = {
+_APPLY: Mapping[str, Callable[[Operation, Place], None]] = {
     "add": _add,
     "insert": _insert,
     "delete": _delete,
@@ -194,11 +200,26 @@ def _list(operation: Operation, places: list[Place]) -> tuple[list[Any], list[An
     if not places or element is None or not element.repeats or len({id(place.holder) for place in places}) != 1:
         raise _impossible(operation, "it must lead to the items of one list")
     holder, name = places[0].holder, places[0].name
-    items = holder[name]
+    return *_items(holder, name), element.json_names()[name]
+
+
+def _new_list(operation: Operation, root: Place) -> tuple[list[Any], list[Any] | None, str]:
+    """The list that the last name of the path would begin, in what the rest of the path leads to."""
+    *way, last = operation.steps
+    holder = _one(operation, follow(way, root, operation.place)) if last.kind == "element" else None
+    element = holder.element(last.argument) if holder else None
+    if holder is None or element is None or not element.repeats or not isinstance(holder.value, dict):
+        raise _impossible(operation, "it must lead to the items of one list")
+    return *_items(holder.value, element.name), element.json_names()[element.name]
+
+
+def _items(holder: Resource, name: str) -> tuple[list[Any], list[Any] | None]:
+    """The items of a list, made when there is none, and what stands beside each when that is a primitive."""
     beside = holder.get("_" + name)
+    items = holder.setdefault(name, [None] * len(beside) if isinstance(beside, list) else [])
     if isinstance(beside, list):
         beside.extend([None] * (len(items) - len(beside)))
-    return items, beside if isinstance(beside, list) else None, element.json_names()[name]
+    return items, beside if isinstance(beside, list) else None
 
 
 def _json_name(element: Element, value: Value, operation: Operation) -> str:
@@ -210,16 +231,16 @@ def _json_name(element: Element, value: Value, operation: Operation) -> str:
 
 
 def _typed(value: Any, datatype: str) -> Any:
-    """A structure built from parts, with lists only where R4 has lists."""
+    """The value anew, for a patch may be applied again; what is built from parts has lists only where R4 has lists."""
     path = datatype.removeprefix("#")
     if not isinstance(value, dict) or not any(isinstance(item, list) for item in value.values()):
-        return value
+        return deepcopy(value)
     elements = {name: element for element in _elements(path) for name in element.json_names()}
     built = {}
     for name, items in value.items():
         element = elements.get(name)
         if element is None or not isinstance(items, list):
-            built[name] = items
+            built[name] = deepcopy(items)
             continue
         typed = [_typed(item, element.json_names()[name]) for item in items]
         built[name] = typed if element.repeats or len(typed) != 1 else typed[0]

@@ -47,7 +47,8 @@ def _version(
             raise TooLarge(
                 f"{reference} would be {len(body)} bytes; {services.max_stored} are stored at most.", type_name
             )
-    return Stored(type_name, id, version, working.moment, body, stamp, pending.after is None, pending.method)
+    revives = pending.before is not None and pending.before.deleted and pending.after is not None
+    return Stored(type_name, id, version, working.moment, body, stamp, pending.after is None, pending.method, revives)
 
 
 def _stamp(reference: str, pending: Pending, coordination: Coordination) -> Stamp:

@@ -26,9 +26,10 @@ Authenticate = Callable[[str | None], Actor]
 
 
 class _Anything(PathConverter):
-    """The rest of the path, line breaks too, so that no address is refused in other words than FHIR's."""
+    """The rest of the path, slashes and line breaks too, so that no address is refused in other words than FHIR's."""
 
-    regex = "(?s:[^/].*?)"
+    part_isolating = False
+    regex = "(?s:.+)"
 
 
 def fhir_routes(services: Services, authenticate: Authenticate, max_body: int) -> Blueprint:
@@ -55,7 +56,7 @@ def fhir_routes(services: Services, authenticate: Authenticate, max_body: int) -
     @blueprint.route("/<anything:path>", methods=methods(), provide_automatic_options=False)
     def answer(path: str) -> Response:
         started = time.perf_counter()
-        actor, response = _answer(request, f"/{path}".rstrip("/") or "/", services, authenticate, max_body)
+        actor, response = _answer(request, f"/{path.strip('/')}", services, authenticate, max_body)
         _log(path, actor, response, started)
         return response
 

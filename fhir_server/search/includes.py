@@ -81,7 +81,7 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 
 def _references(type_name: str) -> dict[str, SearchParameter]:
-    return {code: each for code, each in parameters_of(type_name).items() if each.type == "reference"}
+    return {code: each for code, each in parameters_of(type_name).items() if each.leads_on}
 
 
 def _choice(type_names: Sequence[str]) -> str:

@@ -21,7 +21,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Stored:
-    """One version of one resource as it is kept; a tombstone has no body but keeps its stamp."""
+    """One version of one resource as it is kept; a tombstone has no body but keeps its stamp.
+
+    `revives` says that the version brought back what was deleted.
+    """
 
     type: str
     id: str
@@ -31,6 +34,12 @@ class Stored:
     stamp: Stamp = field(default_factory=Stamp)
     deleted: bool = False
     method: str = "POST"
+    revives: bool = False
+
+    @property
+    def creates(self) -> bool:
+        """Whether there was no such resource before this version."""
+        return self.version == 1 or self.revives
 
     @property
     def reference(self) -> str:

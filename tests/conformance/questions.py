@@ -24,6 +24,8 @@ DIGITS = 15
 _LOCAL = re.compile(r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.-]{1,64})(?P<version>/_history/[A-Za-z0-9.-]{1,64})?")
 _PREFIX = re.compile(r"(?:eq|ne|gt|lt|ge|le|sa|eb|ap)(?=-?\d)")
 _WORD = re.compile(r"[^\W_]{2,}")
+_YES_OR_NO = {"boolean", "existence"}
+_OPPOSITE = {"true": "false", "false": "true"}
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,10 @@ def _token(parameter: SearchParameter, value: Value) -> _Questions:
         full = f"{escaped(stated)}|{escaped(given)}" if stated else escaped(given)
         for text in {full, escaped(given), *([] if system or parameter.system else [f"|{escaped(given)}"])}:
             yield Question(code, text, True)
+        other = _OPPOSITE[given] if isinstance(value[1], bool) else NOTHING
+        yield Question(code, other, False)
         yield Question(f"{code}:not", full, False)
-        yield Question(f"{code}:not", NOTHING, True)
+        yield Question(f"{code}:not", other, True)
         if system:
             yield Question(code, f"{escaped(system)}|", True)
             yield Question(code, f"{escaped(system)}|{NOTHING}", False)
@@ -320,6 +324,11 @@ def _no_reference(parameter: SearchParameter) -> list[tuple[str, str]]:
     return [(parameter.code, f"{target}/{NOTHING}")]
 
 
+def _no_token(parameter: SearchParameter) -> list[tuple[str, str]]:
+    """Nothing for what is true or false: there is no third, and the opposite is asked beside the value."""
+    return [] if {path.datatype for path in parameter.paths} <= _YES_OR_NO else [(parameter.code, NOTHING)]
+
+
 # What no resource has, by type of parameter.
 _NOTHING: Mapping[str, Callable[[SearchParameter], list[tuple[str, str]]]] = {
     "date": _plainly("1799-01-01"),
@@ -328,6 +337,6 @@ _NOTHING: Mapping[str, Callable[[SearchParameter], list[tuple[str, str]]]] = {
     "reference": _no_reference,
     "special": _plainly("-89.5|179.5|1|m"),
     "string": lambda parameter: [(parameter.code, NOTHING), (f"{parameter.code}:contains", NOTHING)],
-    "token": _plainly(NOTHING),
+    "token": _no_token,
     "uri": lambda parameter: [(parameter.code, NOTHING), (f"{parameter.code}:below", f"http://{NOTHING}/x")],
 }

@@ -183,6 +183,18 @@ def test_declared_includes_work(hospital: Party, statement: Resource, type_name:
 
 
 @pytest.mark.parametrize("type_name", ALL)
+def test_references_to_nothing_that_is_kept_are_no_includes(
+    hospital: Party, statement: Resource, type_name: str
+) -> None:
+    references = {each.code for each in parameters_of(type_name).values() if each.type == "reference"}
+    included = {path.partition(":")[2] for path in declared(statement, type_name).get("searchInclude", [])}
+
+    for code in references - included:
+        assert set(parameters_of(type_name)[code].targets).isdisjoint(ALL)
+        assert hospital.get(f"{type_name}?_include={type_name}:{code}").status == 400
+
+
+@pytest.mark.parametrize("type_name", ALL)
 def test_declared_reverse_includes_work(hospital: Party, statement: Resource, type_name: str) -> None:
     paths = declared(statement, type_name)["searchRevInclude"]
     assert "Provenance:target" in paths

@@ -269,6 +269,20 @@ def test_an_address_that_is_not_there_is_not_found(hosp: Party, place: str) -> N
     assert (reply.status, reply.issues[0]["code"]) == (404, "not-found")
 
 
+@pytest.mark.parametrize("place", ["/Patient", "//Patient/", "/Patient//", "/"])
+def test_a_slash_too_many_around_an_address_is_overlooked(hosp: Party, place: str) -> None:
+    assert hosp.get(f"{place}?_count=1").body["type"] == "searchset"
+
+
+def test_a_slash_too_many_around_an_address_sends_nobody_elsewhere(hosp: Party) -> None:
+    made = hosp.ask("POST", "/Patient/", {"resourceType": "Patient"})
+
+    assert made.status == 201
+    assert hosp.ask("PUT", f"//Patient/{made.body['id']}", {**made.body, "active": True}).status == 200
+    assert hosp.get("/Spaceship").issues[0]["code"] == "not-supported"
+    assert hosp.ask("TRACE", "//Patient").status == 405
+
+
 def test_there_are_no_versions_before_the_first_or_after_the_last(hosp: Party, patient: str) -> None:
     for version in ("0", "2", "-1", "1.0", "01x", "9" * 30, "٣"):
         assert hosp.get(f"{patient}/_history/{version}").status == 404, version

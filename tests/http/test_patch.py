@@ -158,6 +158,28 @@ def test_a_fhirpath_patch_changes_what_it_names(hosp: Party) -> None:
     ]
 
 
+UNKNOWN = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
+
+
+def test_an_insert_may_begin_a_list(hosp: Party) -> None:
+    place = f"Patient/{patient(hosp, name=[{'family': 'Maes', '_given': [UNKNOWN]}])['id']}"
+
+    reply = hosp.ask(
+        "PATCH",
+        place,
+        parameters(
+            step("insert", "Patient.address", index=0, value={"valueAddress": {"city": "Genk"}}),
+            step("insert", "Patient.address[0].line", index=0, value={"valueString": "Markt 2"}),
+            step("insert", "Patient.address[0].line", index=0, value={"valueString": "Het Huis"}),
+            step("insert", "name.given", index=1, value={"valueString": "Mia"}),
+        ),
+    )
+
+    assert reply.status == 200, reply.body
+    assert reply.body["address"] == [{"city": "Genk", "line": ["Het Huis", "Markt 2"]}]
+    assert reply.body["name"] == [{"family": "Maes", "_given": [UNKNOWN, None], "given": [None, "Mia"]}]
+
+
 def test_what_a_patch_leaves_is_validated_and_all_or_nothing(hosp: Party) -> None:
     place = f"Patient/{patient(hosp, gender='female')['id']}"
 
@@ -204,6 +226,12 @@ def test_a_patch_that_is_not_possible_is_refused(hosp: Party, operation: Resourc
         (step("add", "Patient", name="gender", value={"valueCode": "male"}), 422),
         (step("add", "Patient", name="nonsense", value={"valueCode": "male"}), 422),
         (step("insert", "Patient.name", index=9, value={"valueHumanName": {"text": "x"}}), 422),
+        (step("insert", "Patient.photo", index=1, value={"valueAttachment": {"title": "x"}}), 422),
+        (step("insert", "Patient.birthDate", index=0, value={"valueDate": "1950-01-01"}), 422),
+        (step("insert", "Patient.nonsense", index=0, value={"valueString": "x"}), 422),
+        (step("insert", "Patient.photo[0]", index=0, value={"valueAttachment": {"title": "x"}}), 422),
+        (step("insert", "Patient.name.given", index=0, value={"valueString": "x"}), 422),
+        (step("insert", "Patient.contact.telecom", index=0, value={"valueContactPoint": {"value": "1"}}), 422),
         (step("move", "Patient.name", source=0, destination=9), 422),
         (step("delete", "Patient"), 422),
         (step("add", "Patient", name="deceased", value={"valueCode": "x"}), 422),

@@ -146,7 +146,11 @@ def test_a_put_brings_back_what_was_deleted(hosp: Party) -> None:
     methods = [entry["request"]["method"] for entry in hosp.get(f"{reference}/_history").body["entry"]]
     statuses = [entry["response"]["status"] for entry in hosp.get(f"{reference}/_history").body["entry"]]
     assert methods == ["PUT", "DELETE", "POST"]
-    assert [status[:3] for status in statuses] == ["200", "204", "201"]
+    assert [status[:3] for status in statuses] == ["201", "204", "201"]
+    assert hosp.put({**group, "name": "changed"}).status == 200
+    assert hosp.ask("DELETE", reference).status == 204
+    statuses = [entry["response"]["status"] for entry in hosp.get("Group/_history?_count=5").body["entry"]]
+    assert [status[:3] for status in statuses] == ["204", "200", "201", "204", "201"]
 
 
 def test_nobody_else_brings_back_what_was_deleted(world: World, hosp: Party) -> None:

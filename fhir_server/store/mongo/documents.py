@@ -2,9 +2,9 @@
 
 A collection per resource type holds current versions; the ledger those that another has followed, with the stamp that
 they had then. One document: `_id` (the resource's id; in the ledger as `ledger.py` says), `type`, `v` version, `lu`
-last updated, `body` the exact JSON bytes, `del` tombstone, `method`, the stamp (`patient plans author audience readers
-glimpses label`, a reader being `{p: party, f: from, u: until}`, a glimpse one with `g: programme`)
-and, in current versions only, the search values of `search/extract.py`.
+last updated, `body` the exact JSON bytes, `del` tombstone, `method`, `back` whether it brought back what was deleted,
+the stamp (`patient plans author audience readers glimpses label`, a reader being `{p: party, f: from, u: until}`, a
+glimpse one with `g: programme`) and, in current versions only, the search values of `search/extract.py`.
 """
 
 from collections.abc import Iterable
@@ -45,6 +45,7 @@ STORED_FIELDS = dict.fromkeys(
         "body",
         "del",
         "method",
+        "back",
         "patient",
         "plans",
         "author",
@@ -134,6 +135,7 @@ def stored_from(type_name: str, id: str, document: Document) -> Stored:
         stamp_from(document),
         document["del"],
         document["method"],
+        document.get("back", False),
     )
 
 
@@ -230,6 +232,7 @@ def _version_fields(stored: Stored) -> Document:
         "body": Binary(b"" if stored.deleted else stored.body),
         "del": stored.deleted,
         "method": stored.method,
+        "back": stored.revives,
     }
 
 
