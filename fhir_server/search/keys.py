@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
+from fhir_server.search.query import Near, Query
 from fhir_server.search.types import date, number, quantity, reference, string, token
 
 LAST_TEXT = "\U0010ffff"
@@ -24,8 +25,6 @@ _MISSING_MOMENT: Key = {"lo": LAST_MOMENT, "hi": FIRST_MOMENT}
 _MISSING_NUMBER: Key = {"lo": number.MOST, "hi": -number.MOST}
 _MISSING: Mapping[str, Key] = {"date": _MISSING_MOMENT, "number": _MISSING_NUMBER, "quantity": _MISSING_NUMBER}
 
-_UNORDERED = frozenset({"composite", "special"})
-
 
 def has_key(parameter: SearchParameter) -> bool:
     """Whether resources are stored with a key for the parameter."""
@@ -39,8 +38,23 @@ def has_key(parameter: SearchParameter) -> bool:
 
 
 def sortable(type_name: str) -> list[str]:
-    """The codes of the parameters by which resources of a type can be sorted: all but composites and places."""
-    return [code for code, parameter in parameters_of(type_name).items() if parameter.type not in _UNORDERED]
+    """The codes of the parameters by which resources of a type can be sorted: all; by places those asked near one."""
+    return list(parameters_of(type_name))
+
+
+def places_asked(query: Query) -> list[Near]:
+    """The places near one of which everything must be that the query finds: those of its first such clause."""
+    clauses = (each for each in query.clauses if each.type == "special" and each.missing is None)
+    return [place for each in list(clauses)[:1] for place in each.values if isinstance(place, Near)]
+
+
+def compare_alike(one: SearchParameter, other: SearchParameter) -> bool:
+    """Whether the sort values of two parameters, perhaps of different types of resource, compare with each other."""
+    return one.type == other.type and _component_types(one) == _component_types(other)
+
+
+def _component_types(parameter: SearchParameter) -> list[str]:
+    return [component.type for part in parameter.parts[:1] for component in part.components]
 
 
 def missing_key(parameter: SearchParameter) -> Key:

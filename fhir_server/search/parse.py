@@ -17,7 +17,7 @@ from fhir_server.search.clauses import Asking, NotServed, clause, indexed
 from fhir_server.search.filters import filter_condition
 from fhir_server.search.includes import INCLUDES
 from fhir_server.search.joins import asks_through, join, joins_in
-from fhir_server.search.keys import sortable
+from fhir_server.search.keys import places_asked, sortable
 from fhir_server.search.query import Clause, Condition, Query, Sort, Target, Token
 from fhir_server.search.words import words_condition
 
@@ -114,11 +114,16 @@ def _repeated(pairs: Sequence[tuple[str, str]]) -> list[Issue]:
 
 def contradictory(query: Query) -> list[Issue]:
     """What of the answer is asked in two ways that cannot both be."""
-    if query.summary in {"true", "text", "data"} and query.elements:
-        return [Issue("invalid", "'_summary' and '_elements' each say what to leave out; give one of them.")]
-    if query.summary == "text" and query.includes:
-        return [Issue("invalid", "With '_summary=text' nothing can be included.")]
-    return []
+    parameters = parameters_of(query.type)
+    unplaced = not places_asked(query) and any(parameters[each.parameter].type == "special" for each in query.sort)
+    rules = {
+        "'_summary' and '_elements' each say what to leave out; give one of them.": (
+            query.summary in {"true", "text", "data"} and query.elements
+        ),
+        "With '_summary=text' nothing can be included.": query.summary == "text" and query.includes,
+        "Sorted by 'near' is only what is sought near a place; ask near=LATITUDE|LONGITUDE, too.": unplaced,
+    }
+    return [Issue("invalid", told) for told, broken in rules.items() if broken]
 
 
 def _count(query: Query, text: str) -> Query:

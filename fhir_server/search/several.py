@@ -14,7 +14,7 @@ from fhir_server.fhir.outcome import Issue
 from fhir_server.search.clauses import NotServed
 from fhir_server.search.includes import INCLUDES
 from fhir_server.search.joins import asks_through
-from fhir_server.search.keys import sortable
+from fhir_server.search.keys import compare_alike, sortable
 from fhir_server.search.parse import CONTROLS, SPECIAL, contradictory, parse
 from fhir_server.search.query import Include, Query
 
@@ -109,7 +109,7 @@ def _sortable(type_names: Sequence[str]) -> list[str]:
         code
         for code in sortable(first)
         if all(
-            code in sortable(each) and parameters_of(each)[code].type == parameters_of(first)[code].type
+            code in sortable(each) and compare_alike(parameters_of(each)[code], parameters_of(first)[code])
             for each in others
         )
     ]

@@ -1,5 +1,6 @@
 """Searches of the system and of all that is about a person, over HTTP: parameters, links, parts, refusals."""
 
+import uuid
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -222,6 +223,24 @@ def test_what_is_included_beside_several_types_stays_whole_and_is_not_counted(ho
     assert included == hosp.read(person)
     assert brought(hosp.get(f"{asked}&_summary=count")) == []
     assert brought(hosp.ask("POST", "_search", asked[1:].encode(), **FORM)) == [person]
+
+
+def test_several_types_are_sorted_by_a_composite_that_they_have_in_common(hosp: Party) -> None:
+    told = uuid.uuid4().hex
+    for type_name, code in (("Questionnaire", "b"), ("Questionnaire", "a"), ("Group", "")):
+        uses = [{"code": {"code": "venue"}, "valueCodeableConcept": {"coding": [{"code": code}]}}]
+        made = minimal(type_name, **({"useContext": uses, "name": told} if code else {}))
+        assert hosp.post(made).status == 201
+
+    asked = f"?_type=Questionnaire,PlanDefinition&name={told}&_sort="
+    shown = [
+        each["useContext"][0]["valueCodeableConcept"]["coding"][0]["code"]
+        for sort in ("context-type-value", "-context-type-value")
+        for each in hosp.get(asked + sort).entries
+    ]
+
+    assert shown == ["a", "b", "b", "a"]
+    assert hosp.get("?_type=Observation,DocumentReference&_sort=relationship").status == 400
 
 
 def test_scopes_decide_what_several_types_bring(world: World, hosp: Party, person: str) -> None:

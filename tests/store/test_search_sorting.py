@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from decimal import Decimal
 from functools import cmp_to_key
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
+from fhir_server.definitions.search_parameters import Part, SearchParameter, parameters_of
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import MalformedRequest, TooCostly
 from fhir_server.fhir.json import Resource, encode
@@ -23,7 +24,8 @@ from fhir_server.search.escaping import escape
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.keys import LONGEST, has_key, key_of, missing_key, sortable
 from fhir_server.search.parse import parse
-from fhir_server.search.types import token
+from fhir_server.search.query import Near
+from fhir_server.search.types import near, token
 from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo.documents import current_document
 from fhir_server.store.mongo.indexes import ensure_indexes
@@ -51,19 +53,21 @@ def document(resource: Resource) -> dict[str, Any]:
     return current_document(kept)
 
 
-def page(apart: Database[dict[str, Any]], type_name: str, sort: str, count: int, cursor: str | None) -> Page:
-    pairs = [("_sort", sort), ("_count", str(count)), *([("_cursor", cursor)] if cursor else ())]
+def page(
+    apart: Database[dict[str, Any]], type_name: str, sort: str, count: int, cursor: str | None, *more: tuple[str, str]
+) -> Page:
+    pairs = [*more, ("_sort", sort), ("_count", str(count)), *([("_cursor", cursor)] if cursor else ())]
     return search(apart, parse(type_name, pairs, base_url=BASE_URL), EVERYONE, MOMENT, secret=SECRET)
 
 
-def walked(apart: Database[dict[str, Any]], type_name: str, sort: str, count: int) -> list[str]:
+def walked(apart: Database[dict[str, Any]], type_name: str, sort: str, count: int, *more: tuple[str, str]) -> list[str]:
     """The ids of all pages, which the way back must show in the same order."""
-    pages = [page(apart, type_name, sort, count, None)]
+    pages = [page(apart, type_name, sort, count, None, *more)]
     while pages[-1].next:
-        pages.append(page(apart, type_name, sort, count, pages[-1].next))
+        pages.append(page(apart, type_name, sort, count, pages[-1].next, *more))
     back = [pages[-1]]
     while back[-1].previous:
-        back.append(page(apart, type_name, sort, count, back[-1].previous))
+        back.append(page(apart, type_name, sort, count, back[-1].previous, *more))
     assert [each.matches for each in back[::-1]] == [each.matches for each in pages]
     return [match.id for each in pages for match in each.matches]
 
@@ -73,8 +77,23 @@ def sort_value(resource: Resource, name: str, *, descending: bool) -> Any:
     if name == "_lastUpdated":
         return resource["meta"]["lastUpdated"]
     parameter = parameters_of(resource["resourceType"])[name]
-    values = values_of(resource, parameter)
-    if has_key(parameter):
+    if parameter.parts:
+        tuples = [each for part in parameter.parts for each in together(resource, part, descending=descending)]
+        return (max(tuples) if descending else min(tuples)) if tuples else None
+    return value_of(parameter, resource, descending=descending)
+
+
+def together(resource: Resource, part: Part, *, descending: bool) -> list[tuple[Any, ...]]:
+    """What the components have, at each place of the part that has them all."""
+    places = resource.get(part.at, []) if part.at else [resource]
+    found = [tuple(value_of(each, place, descending=descending) for each in part.components) for place in places]
+    return [each for each in found if None not in each]
+
+
+def value_of(parameter: SearchParameter, place: Resource, *, descending: bool) -> Any:
+    """What a resource, or an element of it, is sorted by."""
+    values = values_of(place, parameter)
+    if has_key(parameter) or parameter.type == "quantity":
         end = "hi" if descending else "lo"
         found = key_of(parameter, values)[end]
         return None if found == missing_key(parameter)[end] else found  # "less than 5" has no least value either
@@ -129,9 +148,15 @@ SORTED = {
         "value-concept",
         "status",
         "value-quantity",
+        "code-value-quantity",
+        "component-code-value-quantity",
+        "combo-code-value-quantity",
+        "combo-code-value-concept",
+        "code-value-string",
+        "code-value-date",
     ],
     "Patient": ["name", "telecom", "phone", "active", "deceased", "birthdate", "address-city"],
-    "DocumentReference": ["relatesto", "relation", "_tag"],
+    "DocumentReference": ["relatesto", "relation", "relationship", "_tag"],
     "ValueSet": ["url", "_profile", "_tag"],
 }
 
@@ -150,6 +175,37 @@ def test_every_order_is_that_of_the_values(
     apart[type_name].insert_many([document(each) for each in resources])
 
     found = walked(apart, type_name, ",".join("-" * down + name for name, down in sorts), 2)
+
+    assert found == [each["id"] for each in sorted(resources, key=cmp_to_key(by_all(sorts)))]
+
+
+coded = st.sampled_from(["a", "B", "c"]).map(lambda code: {"coding": [{"code": code}]})
+measured = st.sampled_from(["1", "2", "10"]).map(lambda value: {"value": Decimal(value), "code": "kg", "system": UCUM})
+said = {"code": coded, "valueQuantity": measured, "valueCodeableConcept": coded}
+measurements = st.fixed_dictionaries(
+    {"component": st.lists(st.fixed_dictionaries({}, optional=said), max_size=3)},
+    optional={**said, "valueString": st.sampled_from(["x", "y"]), "valueDateTime": st.sampled_from(["2026", "2027"])},
+)
+COMPOSITES = [code for code, each in parameters_of("Observation").items() if each.parts]
+
+
+@often
+@given(
+    drawn=st.lists(measurements, min_size=2, max_size=8),
+    name=st.sampled_from(COMPOSITES),
+    back=st.booleans(),
+    after=st.sampled_from([[], [("status", True)]]),
+)
+def test_a_composite_is_sorted_by_its_first_component_and_then_by_the_next(
+    apart: Database[dict[str, Any]], drawn: list[Resource], name: str, back: bool, after: list[tuple[str, bool]]
+) -> None:
+    head = {"resourceType": "Observation", "status": "final", "meta": {"lastUpdated": "2026-02-01T10:00:00.000Z"}}
+    resources = [{**head, **each, "id": str(position)} for position, each in enumerate(drawn)]
+    sorts = [(name, back), *after]
+    apart["Observation"].delete_many({})
+    apart["Observation"].insert_many([document(each) for each in resources])
+
+    found = walked(apart, "Observation", ",".join("-" * down + each for each, down in sorts), 3)
 
     assert found == [each["id"] for each in sorted(resources, key=cmp_to_key(by_all(sorts)))]
 
@@ -177,20 +233,57 @@ def test_amounts_of_many_places_are_sorted_in_the_base_unit(
 
 
 @pytest.mark.parametrize("type_name", sorted(RESOURCE_TYPES))
-def test_every_parameter_but_composites_and_places_can_be_sorted_by(
-    apart: Database[dict[str, Any]], type_name: str
-) -> None:
+def test_every_parameter_can_be_sorted_by(apart: Database[dict[str, Any]], type_name: str) -> None:
     apart[type_name].insert_one(
         document({"resourceType": type_name, "id": "x", "meta": {"lastUpdated": "2026-02-01T10:00:00.000Z"}})
     )
-    unordered = {code for code, each in parameters_of(type_name).items() if each.type in {"composite", "special"}}
-    assert set(sortable(type_name)) == set(parameters_of(type_name)) - unordered
     for code in sortable(type_name):
-        for sort in (code, f"-{code}"):
+        for sort in (code, f"-{code}") if code != "near" else ():
             assert len(page(apart, type_name, sort, 5, None).matches) >= 1, sort
-    for code in unordered:
-        with pytest.raises(MalformedRequest, match="cannot be sorted by"):
-            page(apart, type_name, code, 5, None)
+    assert set(sortable(type_name)) == set(parameters_of(type_name))
+
+
+def at(id: str, latitude: float, longitude: float) -> dict[str, Any]:
+    meta, position = {"lastUpdated": "2026-02-01T10:00:00.000Z"}, {"latitude": latitude, "longitude": longitude}
+    return document({"resourceType": "Location", "id": id, "meta": meta, "position": position})
+
+
+spots = st.tuples(st.floats(-89, 89).map(lambda each: round(each, 3)), st.floats(-180, 180).map(lambda e: round(e, 3)))
+
+
+@often
+@given(
+    places=st.lists(spots, min_size=1, max_size=6), asked=st.lists(spots, min_size=1, max_size=2), back=st.booleans()
+)
+def test_what_is_sought_near_places_can_be_sorted_by_its_distance_from_the_nearest(
+    apart: Database[dict[str, Any]], places: list[tuple[float, float]], asked: list[tuple[float, float]], back: bool
+) -> None:
+    apart["Location"].delete_many({})
+    apart["Location"].insert_many([at(str(number), *place) for number, place in enumerate(places)])
+    text = ",".join(f"{latitude:f}|{longitude:f}|20000|km" for latitude, longitude in asked)
+    sort = ("-" if back else "") + "near"
+
+    found = walked(apart, "Location", sort, 2, ("near", text))
+
+    def metres(id: str) -> int:
+        """By bisection, since the memory only says whether a place is within so many kilometres."""
+        nearer, farther = -1, 20_040_000
+        latitude, longitude = places[int(id)]
+        while farther - nearer > 1:
+            middle = (nearer + farther) // 2
+            within = any(near.meets(Near(*each, middle / 1000), [longitude, latitude]) for each in asked)
+            nearer, farther = (nearer, middle) if within else (middle, farther)
+        return farther
+
+    away = [metres(id) for id in found]
+    assert all((later - former) * (-1 if back else 1) >= -2 for former, later in pairwise(away))
+    assert sorted(found) == [id for id in map(str, range(len(places))) if metres(id) <= 20_000_000]
+
+
+@pytest.mark.parametrize("pairs", [[("_sort", "near")], [("near:missing", "false"), ("_sort", "status,-near")]])
+def test_who_asks_for_no_place_cannot_sort_by_distance(pairs: list[tuple[str, str]]) -> None:
+    with pytest.raises(MalformedRequest, match="sought near a place"):
+        parse("Location", pairs, base_url=BASE_URL)
 
 
 @pytest.mark.parametrize("sort", ["authored-on", "-authored-on", "code", "status,authored-on"])

@@ -7,29 +7,32 @@ candidates of the one search, from the search values that each document has anyw
 serves documents that were stored before a key existed, and it is bounded by the time that a search may take.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from pymongo import ASCENDING, DESCENDING
 
-from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
-from fhir_server.search.keys import LONGEST, has_key, missing_key
+from fhir_server.definitions.search_parameters import parameters_of
+from fhir_server.search.keys import places_asked
 from fhir_server.search.query import Query, Sort
-from fhir_server.search.types import token
 from fhir_server.store.mongo.indexes import keyed
 from fhir_server.store.mongo.queries import Filter, both
+from fhir_server.store.mongo.sort_values import (
+    Expression,
+    component_names,
+    composite_value,
+    distance,
+    sort_value,
+)
 
 SortKeys: TypeAlias = Sequence[tuple[str, int]]
-Expression: TypeAlias = dict[str, Any]
 
 LAST_UPDATED = "lu"
 MADE = "o"
 """The field that holds the sort values which are worked out, by parameter."""
 
 _OF_THE_STORE = {"_id": "_id", "_lastUpdated": LAST_UPDATED}
-_NO_SYSTEM = r"(?:[^|\\]|\\.)"
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,13 @@ class Order:
 def order_of(query: Query) -> Order:
     """The order that a query asks; `_id` is the last key and follows the direction before it."""
     stored = all(each.parameter in _OF_THE_STORE or each.parameter in keyed(query.type) for each in query.sort)
-    keys = [(_field(each, stored=stored), _direction(each)) for each in query.sort]
+    keys = [(field, _direction(each)) for each in query.sort for field in _fields(query, each, stored=stored)]
     if "_id" not in dict(keys):
         keys.append(("_id", keys[-1][1] if keys else ASCENDING))
     if stored:
         return Order(keys)
-    parameters = parameters_of(query.type)
     sought = [each for each in query.sort if each.parameter not in _OF_THE_STORE]
-    return Order(keys, {each.parameter: _made(parameters[each.parameter], each) for each in sought})
+    return Order(keys, {each.parameter: _made(query, each) for each in sought})
 
 
 def after(keys: SortKeys, values: Sequence[Any], *, with_ties: bool = False) -> Filter:
@@ -94,10 +96,14 @@ def _beyond(key: tuple[str, int], value: Any) -> Filter:
     return {name: {"$gt" if direction == ASCENDING else "$lt": value}}
 
 
-def _field(sort: Sort, *, stored: bool) -> str:
+def _fields(query: Query, sort: Sort, *, stored: bool) -> list[str]:
+    """The fields that a sort key stands for: one, but for each component of a composite its own."""
     if sort.parameter in _OF_THE_STORE:
-        return _OF_THE_STORE[sort.parameter]
-    return f"k.{sort.parameter}.{_end(sort)}" if stored else f"{MADE}.{sort.parameter}"
+        return [_OF_THE_STORE[sort.parameter]]
+    if stored:
+        return [f"k.{sort.parameter}.{_end(sort)}"]
+    names = component_names(parameters_of(query.type)[sort.parameter])
+    return [f"{MADE}.{sort.parameter}.{name}" for name in names] or [f"{MADE}.{sort.parameter}"]
 
 
 def _direction(sort: Sort) -> int:
@@ -109,41 +115,9 @@ def _end(sort: Sort) -> str:
     return "hi" if sort.descending else "lo"
 
 
-def _made(parameter: SearchParameter, sort: Sort) -> Expression:
-    """The sort value of a parameter; what has none comes last both ways."""
-    end = _end(sort)
-    if has_key(parameter):
-        found: Any = f"$k.{parameter.code}.{end}"
-    else:
-        found = {"$max" if sort.descending else "$min": _FOUND_BY[parameter.type](parameter)}
-    return {"$ifNull": [found, missing_key(parameter)[end]]}
-
-
-def _terms(parameter: SearchParameter) -> Expression:
-    """What the terms say beside the systems of codes, folded as they are stored."""
-    if parameter.type != "token":
-        before, form = f"{parameter.code}=", ""
-    elif token.is_systemless(parameter):
-        before, form = f"{parameter.code}=|", ""
-    else:
-        before, form = f"{parameter.code}=", f"{_NO_SYSTEM}*$"
-    terms = {"$regexMatch": {"input": "$$this", "regex": f"^{re.escape(before)}{form}", "options": "s"}}
-    chosen = {"$filter": {"input": "$t", "as": "this", "cond": terms}}
-    return {"$map": {"input": chosen, "as": "this", "in": {"$substrCP": ["$$this", len(before), LONGEST]}}}
-
-
-def _amounts(parameter: SearchParameter) -> Expression:
-    """The least of each amount, in the base unit where that is known of one of them."""
-    amounts = {"$ifNull": [f"$n.{parameter.code}", []]}
-    base = {"$eq": [{"$substrCP": [{"$first": "$$this.u"}, 0, 1]}, "="]}
-    in_base = {"$filter": {"input": amounts, "as": "this", "cond": base}}
-    chosen = {"$cond": [{"$gt": [{"$size": in_base}, 0]}, in_base, amounts]}
-    return {"$map": {"input": chosen, "as": "this", "in": "$$this.lo"}}
-
-
-_FOUND_BY: Mapping[str, Callable[[SearchParameter], Expression]] = {
-    "token": _terms,
-    "reference": _terms,
-    "uri": _terms,
-    "quantity": _amounts,
-}
+def _made(query: Query, sort: Sort) -> Expression:
+    """How the sort value of a parameter is made; of a composite the values of its components."""
+    parameter = parameters_of(query.type)[sort.parameter]
+    if parameter.parts:
+        return composite_value(parameter, sort)
+    return distance(parameter, places_asked(query)) if parameter.type == "special" else sort_value(parameter, sort)
