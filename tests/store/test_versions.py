@@ -3,12 +3,17 @@
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from pymongo.collection import Collection
+from pymongo.database import Database
 
 from fhir_server.fhir.errors import TooLarge, VersionConflict
-from fhir_server.search.grant import Reader, Stamp
-from fhir_server.store.contract import Stored, Transaction
+from fhir_server.search.grant import Grant, Reader, Stamp
+from fhir_server.store.contract import Changed, Span, Stored, Transaction
+from fhir_server.store.mongo.changing import changes
+from fhir_server.store.mongo.ledger import LEDGER
 from fhir_server.store.mongo.store import MongoStore
 
 Versions = Callable[..., Stored]
@@ -62,6 +67,23 @@ def test_history_is_newest_first_by_number_and_pages(store: MongoStore, version_
     assert [stored.version for stored in store.history("Task", id, 9, 3)] == [8, 7, 6]
     assert [stored.version for stored in store.history("Task", id, 12, 1)] == [11]
     assert store.history("Task", id, 1, 3) == []
+
+
+def test_what_is_followed_while_a_history_is_read_stands_in_it_once(
+    store: MongoStore, database: Database[dict[str, Any]], version_of: Versions, id: str
+) -> None:
+    author = f"Organization/{id}"
+    first, second = (version_of("Task", id, number, author=author) for number in (1, 2))
+    save(store, first)
+
+    def collections(name: str) -> Collection[dict[str, Any]]:
+        if name == LEDGER:  # between the question for current versions and the one for past ones
+            save(store, second)
+        return database[name]
+
+    asked = Span(("Task",)), lambda _: [Grant("author", authors=(author,))], [], datetime.now(UTC), 10
+    assert changes(collections, *asked) == [Changed(first, first)]
+    assert [each.version.version for each in changes(database.__getitem__, *asked)] == [2, 1]
 
 
 def test_a_tombstone_keeps_its_stamp_and_no_content(store: MongoStore, version_of: Versions, id: str) -> None:

@@ -49,7 +49,9 @@ def changes(
     with given_up(_too_costly()):
         found = [each for name in span.types for each in _current(collections, name, span, grants_for, moment, within)]
         past = list(_past(collections, span, grants_for, plans, within))
-    newest = sorted((*found, *past), key=_order, reverse=True)[:count]
+    # What was followed by another version between the two questions is in both answers.
+    told = {_order(version): version for version in (*past, *found)}
+    newest = [told[order] for order in sorted(told, reverse=True)][:count]
     current = _current_of(collections, newest, session) | {version.reference: version for version in found}
     return [Changed(version, current[version.reference]) for version in newest if version.reference in current]
 
