@@ -26,10 +26,12 @@ from fhir_server.interactions.patching import PATCH_FORMATS
 from fhir_server.interactions.statements import normative, terminology
 from fhir_server.interactions.subsets import summary_of
 from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.search.current_lists import FUNCTIONS
 from fhir_server.search.words import IN_WORDS
 
 _WRITES = frozenset({"create", "update", "patch", "delete"})
 _FILTERED = "Expressions over the search parameters of the type, without filters on the way (name[filter].name)."
+_LISTED = f"The id of a List; beside a patient also {', '.join(FUNCTIONS)}, of the types that these lists hold."
 _REASON = "open to every signed-in party"
 _MODES = ("full", "normative", "terminology")
 _SERVED: Mapping[str, tuple[str, ...]] = {"mode": _MODES, "_summary": ("true", "text", "data", "false")}
@@ -101,7 +103,10 @@ def statement(services: Services) -> Resource:
                     "Who may read what follows from the care team of each plan.",
                 },
                 "resource": [_resource(type_name, services) for type_name in sorted(TYPES)],
-                "searchParam": [{"name": "_filter", "type": "special", "documentation": _FILTERED}],
+                "searchParam": [
+                    {"name": "_filter", "type": "special", "documentation": _FILTERED},
+                    {"name": "_list", "type": "string", "documentation": _LISTED},
+                ],
                 "interaction": [{"code": code} for code in ("transaction", "batch", "search-system", "history-system")],
                 "operation": _operations(None),
                 "compartment": [PATIENT],

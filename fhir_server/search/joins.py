@@ -16,6 +16,7 @@ from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.search.clauses import MEMBERS, Asking, NotServed, clause, indexed, parameter_for, stands_in_a_hierarchy
+from fhir_server.search.current_lists import LIST, by_function, current_list
 from fhir_server.search.hierarchy import DIRECTIONS, PART_OF
 from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Contained, Join, Not, Query, Target, Token, Value
 
@@ -42,14 +43,14 @@ def asks_through(type_name: str, name: str) -> bool:
     if modifier in DIRECTIONS and "." not in name:
         parameter = parameters_of(type_name).get(code)
         return parameter is not None and stands_in_a_hierarchy(parameter)
-    return name.startswith("_has:") or name == "_list" or "." in name or modifier in MEMBERS
+    return name.startswith("_has:") or name == LIST or "." in name or modifier in MEMBERS
 
 
 def join(asking: Asking, name: str, text: str, links: int = 0) -> Join:
     """The join that a parameter asks. Raises NotServed, MalformedRequest."""
     if links >= MOST_LINKS:
         raise MalformedRequest(f"A search goes through at most {MOST_LINKS} resources one after another.")
-    if name == "_list":
+    if name == LIST:
         return _listed(text)
     if name.startswith("_has:"):
         return _has(asking, name, text, links)
@@ -186,7 +187,9 @@ def _members(asking: Asking, name: str, text: str) -> Join:
 
 def _listed(text: str) -> Join:
     if not _ID.fullmatch(text):
-        raise NotServed(f"'_list' takes the id of a List, not {text!r}; lists by their function are not served.")
+        raise NotServed(
+            f"'_list' takes the id of a List or the function of one, such as $current-problems, not {text!r}."
+        )
     return Join("_id", (Query("List", (Clause("_id", "token", (Token(None, text),)),)),), "item")
 
 
@@ -239,6 +242,8 @@ def types_of_chain(parameter: SearchParameter, stated: str | None, rest: str, na
 
 def _asked(asking: Asking, name: str, text: str, links: int) -> Query:
     """The query of one type for one parameter, which may go on through others."""
+    if by_function(name, text):
+        return Query(asking.type, filters=(current_list(asking, text),))
     if asks_through(asking.type, name):
         return Query(asking.type, joins=(join(asking, name, text, links + 1),))
     return Query(asking.type, (clause(asking, name, text),))

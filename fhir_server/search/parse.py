@@ -14,6 +14,7 @@ from fhir_server.definitions.structures import RESOURCE_TYPES, load
 from fhir_server.fhir.errors import MalformedRequest, UnknownType
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.clauses import Asking, NotServed, clause, indexed
+from fhir_server.search.current_lists import LIST, by_function, current_list, names_a_person
 from fhir_server.search.filters import filter_condition
 from fhir_server.search.includes import INCLUDES
 from fhir_server.search.joins import asks_through, join, joins_in
@@ -73,6 +74,7 @@ def parse(
         except MalformedRequest as refusal:
             issues += refusal.issues
     issues += [*_repeated(pairs), *contradictory(query)]
+    issues = issues or _of_nobody(query, pairs)
     if issues:
         raise MalformedRequest(issues=issues)
     return replace(query, count=min(query.count, max_count))
@@ -95,6 +97,8 @@ def _with(query: Query, asking: Asking, name: str, text: str) -> Query:
         return CONTROLS[name](query, text)
     if name in SPECIAL:
         return _bounded(replace(query, filters=(*query.filters, SPECIAL[name](asking, text))), name)
+    if by_function(name, text):
+        return replace(query, filters=(*query.filters, current_list(asking, text)))
     if asks_through(query.type, name):
         return _bounded(replace(query, joins=(*query.joins, join(asking, name, text))), name)
     return replace(query, clauses=(*query.clauses, clause(asking, name, text)))
@@ -124,6 +128,16 @@ def contradictory(query: Query) -> list[Issue]:
         "Sorted by 'near' is only what is sought near a place; ask near=LATITUDE|LONGITUDE, too.": unplaced,
     }
     return [Issue("invalid", told) for told, broken in rules.items() if broken]
+
+
+def _of_nobody(query: Query, pairs: Sequence[tuple[str, str]]) -> list[Issue]:
+    """A list by its function is somebody's."""
+    asked = LIST not in query.skipped and any(by_function(name, text) for name, text in pairs)
+    if not asked or names_a_person(query):
+        return []
+    return [
+        Issue("required", "A list by its function is that of a person: name one, such as 'patient=7', beside '_list'.")
+    ]
 
 
 def _count(query: Query, text: str) -> Query:

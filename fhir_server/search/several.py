@@ -12,11 +12,13 @@ from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.clauses import NotServed
+from fhir_server.search.current_lists import held_by_all
 from fhir_server.search.includes import INCLUDES
 from fhir_server.search.joins import asks_through
 from fhir_server.search.keys import compare_alike, sortable
 from fhir_server.search.parse import CONTROLS, SPECIAL, contradictory, parse
 from fhir_server.search.query import Include, Query
+from fhir_server.search.words import IN_WORDS, kept_of_all
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -35,8 +37,8 @@ def parse_several(
 ) -> tuple[Query, ...]:
     """A Query of each type; see `search/parse.py` for what is asked and raised.
 
-    All have the same includes, each of which need only be one of some type. Also raises MalformedRequest for parameters
-    and sort keys that not all types have.
+    All have the same includes, each of which need only be one of some type; a list by its function leaves the types
+    that it holds. Also raises MalformedRequest for parameters and sort keys that not all types have.
     """
 
     def queries(asked: Pairs, *, lenient: bool) -> tuple[Query, ...]:
@@ -55,9 +57,10 @@ def parse_several(
             for type_name in type_names
         )
 
+    type_names = held_by_all(type_names, pairs)
     brought, unknown = _brought(type_names, [pair for pair in pairs if pair[0] in INCLUDES])
     pairs = [pair for pair in pairs if pair[0] not in INCLUDES]
-    issues = {pair[0]: told for pair in pairs if (told := _not_common(type_names, *pair))} | unknown
+    issues = {pair[0]: told for pair in pairs if (told := _not_common(type_names, *pair, full_text))} | unknown
     if issues and not lenient:
         raise MalformedRequest(issues=[Issue("not-supported", told) for told in issues.values()])
     common = [pair for pair in pairs if pair[0] not in issues]
@@ -82,8 +85,10 @@ def _brought(type_names: Sequence[str], pairs: Pairs) -> tuple[tuple[Include, ..
     return tuple(dict.fromkeys(brought)), issues
 
 
-def _not_common(type_names: Sequence[str], name: str, text: str) -> str | None:
+def _not_common(type_names: Sequence[str], name: str, text: str, full_text: frozenset[str]) -> str | None:
     """Why not all of the types can be asked this; None when each may say for itself."""
+    if name in IN_WORDS:
+        return kept_of_all(name, type_names, full_text)
     if name in {"_contained", "_containedType"}:
         return f"A search of several types finds no contained resources; leave {name!r} out, or search one type."
     if name.startswith("_contained"):

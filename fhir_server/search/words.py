@@ -19,6 +19,7 @@ WORDS, PHRASE = "words", "phrase"
 
 MOST_ASKED = 32
 MOST_NESTED = 16
+_NAMED = 5
 
 _LOOKED_IN = {"_text": (NARRATIVE,), "_content": (NARRATIVE, ELSEWHERE)}
 
@@ -65,13 +66,23 @@ def words_condition(parameter: str, asking: Asking, text: str) -> Condition:
     is not there: `(bone OR liver) metastases NOT "lung cancer"`. Raises NotServed for a type whose words are not kept,
     MalformedRequest for what this small language does not have.
     """
-    if asking.type not in asking.full_text:
-        kept = ", ".join(sorted(asking.full_text)) or "none"
-        raise NotServed(
-            f"{parameter!r}: this server keeps no words of {asking.type}. The setting SAMEN_FULL_TEXT names the types "
-            f"of which it does: {kept}."
-        )
+    if told := kept_of_all(parameter, [asking.type], asking.full_text):
+        raise NotServed(told)
     return _Reader(parameter, text).whole()
+
+
+def kept_of_all(parameter: str, type_names: Sequence[str], full_text: frozenset[str]) -> str | None:
+    """Why the parameter cannot be asked of all of these types; None when the words of each are kept."""
+    lacking = [each for each in type_names if each not in full_text]
+    if not lacking:
+        return None
+    more = f" and {len(lacking) - _NAMED} more types" if len(lacking) > _NAMED else ""
+    kept = ", ".join(sorted(full_text)) or "none"
+    narrow = " Name some of these by '_type'." if len(type_names) > 1 and full_text else ""
+    return (
+        f"{parameter!r}: this server keeps no words of {', '.join(lacking[:_NAMED])}{more}. The setting "
+        f"SAMEN_FULL_TEXT names the types of which it does: {kept}.{narrow}"
+    )
 
 
 class _Reader:

@@ -30,7 +30,7 @@ VALUES = {
     "quantity": "1",
     "special": "51.05|3.72",
 }
-OF_ALL = {"_filter": quote('_id eq none or not (_lastUpdated lt "2026-01-01")')}
+OF_ALL = {"_filter": quote('_id eq none or not (_lastUpdated lt "2026-01-01")'), "_list": "none"}
 # The chain of a plan is only made by a referral; its AuditEvents are read by the plan's custodian.
 OF_A_CASE = {"Task": "task", "ServiceRequest": "order", "CarePlan": "plan", "CareTeam": "team", "Consent": "consent"}
 

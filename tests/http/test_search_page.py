@@ -81,6 +81,9 @@ def numbers(world: World) -> tuple[Party, dict[str, str]]:
     told = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">Wheelchairs and a ramp</div>'}
     performer = [{"actor": {"display": "Dr. Janssens"}}]
     made(hosp, "Procedure", subject=subject, status="completed", text=told, performer=performer)
+    made(hosp, "Condition", subject=subject)
+    made(hosp, "AllergyIntolerance", patient=subject, category=["medication"])
+    made(hosp, "MedicationStatement", subject=subject, status="active")
     made(hosp, "RiskAssessment", subject=subject, prediction=[{"probabilityDecimal": Decimal("0.3")}])
     intake = "https://example.org/questionnaires/intake"
     made(hosp, "Questionnaire", url=intake, status="active")

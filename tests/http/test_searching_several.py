@@ -343,3 +343,31 @@ def test_who_cares_for_too_many_people_finds_all_of_one_person_all_the_same(worl
         assert person in around or "*" in asked
         assert set(around) <= set(brought(home.get(f"{asked}&_include=*&_revinclude=Provenance:target")))
     assert found(Party(limited, world.base_path, "", world.party().token).get(f"{person}/*")) == []
+
+
+def test_words_are_searched_in_several_types_that_keep_them(hosp: Party, person: str) -> None:
+    word = f"w{uuid.uuid4().hex}"
+    about = {"references": {"Patient": person}, "subject": {"reference": person}}
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{word} ramp</p></div>'
+    told = f"Procedure/{hosp.post(minimal('Procedure', **about, text={'status': 'generated', 'div': div})).body['id']}"
+    noted = [{"text": f"ramp {word}"}]
+    said = f"Communication/{hosp.post(minimal('Communication', **about, note=noted)).body['id']}"
+
+    both = "_type=Procedure,Communication"
+    assert sorted(found(hosp.get(f"?{both}&_content={word}"))) == sorted([told, said])
+    assert found(hosp.get(f"?{both}&_text={word}")) == [told]
+    assert found(hosp.get(f'?{both}&_content="ramp {word}"&_total=accurate')) == [said]
+    assert sorted(found(hosp.get(f"{person}/*?{both}&_content={word}&_sort=-_lastUpdated"))) == sorted([told, said])
+    assert found(hosp.get(f'{person}/*?{both}&_content="{word} ramp"')) == [told]
+
+
+@pytest.mark.parametrize("parameter", ["_text", "_content"])
+def test_words_of_several_types_are_refused_where_one_keeps_none(hosp: Party, person: str, parameter: str) -> None:
+    for place, lacking in (
+        ("?_type=Procedure,Task,Goal&", "no words of Task, Goal. The setting SAMEN_FULL_TEXT names"),
+        (f"{person}/*?", " more types. The setting SAMEN_FULL_TEXT names"),
+        ("?", " more types. The setting SAMEN_FULL_TEXT names"),
+    ):
+        reply = hosp.get(f"{place}{parameter}=ramp")
+        [told] = [each["diagnostics"] for each in reply.issues]
+        assert (reply.status, lacking in told, "Name some of these by '_type'" in told) == (400, True, True), told
