@@ -206,3 +206,72 @@ def test_a_name_that_nobody_chose_is_not_found(door: Door) -> None:
 
     assert (status, headers["content-type"]) == (404, "application/fhir+json; charset=utf-8")
     assert told["issue"][0]["code"] == "not-found"
+
+
+def spoken(door: Door, *requests: bytes) -> list[tuple[str, bytes]]:
+    """Status line and body of each answer on one connection, on which everything is sent at once."""
+    with socket.create_connection(("127.0.0.1", door.settings.port), timeout=30) as connection:
+        connection.sendall(b"".join(requests))
+        read = connection.makefile("rb")
+        return [_one_answer(read) for _ in requests]
+
+
+def _one_answer(read: Any) -> tuple[str, bytes]:
+    status, length = read.readline().decode().strip(), 0
+    while line := read.readline().strip():
+        name, _, value = line.decode().lower().partition(":")
+        length = int(value) if name == "content-length" else length
+    return status, read.read(length)
+
+
+def head(door: Door, start: str, *lines: str) -> bytes:
+    """The head of a request with a token."""
+    told = (f"{start} HTTP/1.1", "Host: samen.test", f"Authorization: Bearer {door.token}", *lines)
+    return "\r\n".join((*told, "", "")).encode()
+
+
+def test_a_connection_is_in_step_after_a_refusal_that_read_no_body(door: Door) -> None:
+    body = PATIENT % b"a"
+    stated = (f"Content-Length: {len(body)}", "Content-Type: text/turtle")
+
+    refused, absent, wrong, read = spoken(
+        door,
+        head(door, "POST /fhir/Patient", *stated) + body,
+        head(door, "GET /fhir/Patient/nobody"),
+        head(door, "POST /fhir/Patient/nobody", *stated) + body,
+        head(door, "GET /fhir/metadata?_summary=true"),
+    )
+
+    assert [each[0].split()[1] for each in (refused, absent, wrong, read)] == ["415", "404", "405", "200"]
+    assert [decode(each[1])["resourceType"] for each in (refused, absent, wrong)] == ["OperationOutcome"] * 3
+    assert decode(read[1])["resourceType"] == "CapabilityStatement"
+
+
+def test_who_waits_to_be_told_to_go_on_is_told(door: Door) -> None:
+    body = PATIENT % b"a"
+    stated = (f"Content-Length: {len(body)}", "Content-Type: application/fhir+json", "Expect: 100-continue")
+    with socket.create_connection(("127.0.0.1", door.settings.port), timeout=30) as connection:
+        read = connection.makefile("rb")
+        connection.sendall(head(door, "POST /fhir/Patient", *stated))
+        told = _one_answer(read)
+        connection.sendall(body)
+        made = _one_answer(read)
+
+    assert (told[0].split()[1], made[0].split()[1]) == ("100", "201")
+
+
+def test_who_speaks_http_1_0_is_answered_and_the_connection_closed(door: Door) -> None:
+    asked = head(door, "GET /fhir/Patient/nobody").replace(b"HTTP/1.1", b"HTTP/1.0")
+    with socket.create_connection(("127.0.0.1", door.settings.port), timeout=30) as connection:
+        connection.sendall(asked)
+        answer = connection.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.0 404")
+    assert decode(answer.partition(b"\r\n\r\n")[2])["issue"][0]["code"] == "not-found"
+
+
+def test_an_address_that_is_too_long_and_too_many_headers_are_refused_by_their_own_status(door: Door) -> None:
+    [address] = spoken(door, head(door, f"GET /fhir/Patient?name={'a' * 70_000}"))
+    [headers] = spoken(door, head(door, "GET /fhir/Patient", *(f"X-{number}: a" for number in range(200))))
+
+    assert (address[0].split()[1], headers[0].split()[1]) == ("414", "431")

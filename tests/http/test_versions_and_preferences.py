@@ -324,10 +324,10 @@ def _flag(patient: str, value: str) -> dict[str, Any]:
 
 def test_several_at_once_with_one_condition_make_one(world: World, hosp: Party, place: str) -> None:
     flag, condition = _flag(place, "at-once"), "identifier=urn:x|at-once"
-    parties = [Party(world.app.test_client(), world.base_path, hosp.reference, hosp.token) for _ in range(6)]
+    parties = [Party(world.app.test_client(), world.base_path, hosp.reference, hosp.token) for _ in range(50)]
 
     with ThreadPoolExecutor(len(parties)) as threads:
         replies = list(threads.map(lambda party: party.post(flag, If_None_Exist=condition), parties))
 
-    assert sorted(reply.status for reply in replies) == [200] * 5 + [201]
+    assert sorted(reply.status for reply in replies) == [200] * 49 + [201]
     assert len({reply.body["id"] for reply in replies}) == 1
