@@ -20,19 +20,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fhir_server.definitions.expressions import (
     ABSTRACT,
-    SERVED,
     Extensions,
     Found,
     Irreducible,
     alternatives,
     of_type,
     reduce,
-    row,
-    spell,
     step,
     steps,
-    targets_of,
 )
+from fhir_server.definitions.parameter_rows import SERVED, row, spell, targets_of
 from fhir_server.definitions.structures import RESOURCE_TYPES
 
 TABLE = Path(__file__).resolve().parent.parent / "fhir_server" / "definitions" / "search_parameters.json"
@@ -45,8 +42,18 @@ OWN: tuple[dict[str, Any], ...] = (
         "base": ["CarePlan", "Task"],
         "expression": "CarePlan.subject.identifier | Task.for.identifier",
     },
+    {"code": "parent", "type": "reference", "base": ["Device"], "target": ["Device"], "expression": "Device.parent"},
 )
 """Parameters of this server beside R4's."""
+
+WITHOUT_EXPRESSION: dict[str, dict[str, Any]] = {
+    "Patient.birthOrderBoolean": {
+        "type": "token",
+        "paths": ["multipleBirthBoolean:boolean", "multipleBirthInteger:order"],
+        "single": True,
+    },
+}
+"""Parameters that R4 describes in words only, with the row that says the same."""
 
 LEFT_OUT = {
     "phonetic": "sounds-like search is not served",
@@ -126,7 +133,9 @@ def table_of(parameters: list[dict[str, Any]], extensions: Extensions) -> dict[s
             try:
                 if parameter["code"] in LEFT_OUT:
                     raise Irreducible(LEFT_OUT[parameter["code"]])
-                if parameter["type"] == "composite":
+                if f"{type_name}.{parameter['code']}" in WITHOUT_EXPRESSION:
+                    rows[parameter["code"]] = WITHOUT_EXPRESSION[f"{type_name}.{parameter['code']}"]
+                elif parameter["type"] == "composite":
                     rows[parameter["code"]] = composite(parameter, type_name, rows, types, extensions)
                 else:
                     rows[parameter["code"]] = row(parameter, type_name, extensions)

@@ -8,41 +8,27 @@ R4's own are reduced once, by `tools/reduce_search_parameters.py`; those that an
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from fhir_server.definitions.structures import Element, load
 
-SERVED: dict[str, frozenset[str]] = {
-    "token": frozenset(
-        {
-            "boolean",
-            "canonical",
-            "code",
-            "CodeableConcept",
-            "Coding",
-            "ContactPoint",
-            "id",
-            "Identifier",
-            "string",
-            "uri",
-        }
+_DEFINED = "http://hl7.org/fhir/StructureDefinition"
+_HGVS = ("text", "coding.display", "coding.code")
+MEANT: Mapping[str, tuple[str, ...]] = {
+    f"{_DEFINED}/patient-extensions-Patient-mothersMaidenName": (
+        f"extension('{_DEFINED}/patient-mothersMaidenName').value.as(string)",
     ),
-    "reference": frozenset({"Reference", "canonical", "uri", "url"}),
-    "date": frozenset({"date", "dateTime", "instant", "Period", "Timing"}),
-    "string": frozenset({"string", "markdown", "HumanName", "Address"}),
-    "uri": frozenset({"uri", "url", "canonical", "oid", "uuid"}),
-    "number": frozenset({"decimal", "integer", "positiveInt", "unsignedInt", "Range"}),
-    "quantity": frozenset({"Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration", "Money", "Range"}),
-    "special": frozenset({"#Location.position"}),
-}
-"""The parameter types that are served, each with the datatypes that it can search."""
-
-CORRECTED = {
-    "http://hl7.org/fhir/StructureDefinition/patient-extensions-Patient-mothersMaidenName": (
-        "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
+    f"{_DEFINED}/observation-geneticsAminoAcidChangeName": tuple(
+        f"extension('{_DEFINED}/observation-geneticsAminoAcidChange').extension('Name').value.as(CodeableConcept).{each}"
+        for each in _HGVS
+    ),
+    f"{_DEFINED}/observation-geneticsDnaVariant": tuple(
+        f"extension('{_DEFINED}/observation-geneticsVariant').extension('Name').value.as(CodeableConcept).{each}"
+        for each in _HGVS
     ),
 }
-"""R4 names an extension in an expression by a url that no extension has; the url that it has."""
+"""Extensions that R4's expressions name by a url for which it has no definition: where the texts stand of the one that
+it defines for the same. They are searched beside the values of what is named."""
 
 MISSPELT = {"DateTime": "dateTime"}
 """Datatypes as R4's expressions spell them once, and as they are called."""
@@ -55,8 +41,8 @@ CAST = re.compile(r"\((?P<path>[\w.]+) as (?P<type>\w+)\)(?P<rest>(?:\.\w+)*)")
 STEP = re.compile(r"(?P<name>\w+)(?P<call>\((?P<argument>(?:[^()]|\([^()]*\))*)\))?(?:\.|$)")
 EQUALS = re.compile(r"(\w+)='([^']*)'")
 RESOLVES = re.compile(r"resolve\(\) is (\w+)")
+EXTENDED = re.compile(r"hasExtension\('([^']*)'\)|extension\('([^']*)'\)\.exists\(\)")
 EXISTENCE_TYPE = "existence"
-MANY = 100
 
 
 Extensions: TypeAlias = Mapping[str, tuple[str, ...]]
@@ -109,8 +95,12 @@ def reduce(part: str, type_name: str, extensions: Extensions | None) -> list[Fou
     cast = CAST.fullmatch(part)
     if cast:
         part = f"{cast['path']}.as({cast['type']}){cast['rest']}"
-    found = [Found((), type_name)]
-    for name, argument in steps(part)[1:]:
+    return walk([Found((), type_name)], part.partition(".")[2], extensions)
+
+
+def walk(found: list[Found], path: str, extensions: Extensions | None) -> list[Found]:
+    """Where all steps of a path lead from every place. Raises Irreducible."""
+    for name, argument in steps(path):
         found = onward(found, name, argument, extensions)
     return found
 
@@ -161,6 +151,8 @@ def where(before: Found, condition: str) -> Found:
         return replace(before, only=resolves[1])
     if equals := EQUALS.fullmatch(condition):
         return filtered(before, equals[1], equals[2])
+    if extended := EXTENDED.fullmatch(condition):
+        return filtered(before, "extension.url", extended[1] or extended[2])
     raise Irreducible(f"where({condition}) is not reduced")
 
 
@@ -172,12 +164,15 @@ def filtered(before: Found, element: str, value: str) -> Found:
 
 
 def extension(before: Found, url: str, extensions: Extensions | None) -> list[Found]:
-    """The values of an extension of R4, one place for each type that its definition allows; else the extension."""
+    """The values of an extension, one place for each type that R4's definition of it allows; else the extension.
+
+    Of one that R4 names without a definition, the values of every type, and beside them what it means.
+    """
     if extensions is None:
         return [filtered(found, "url", url) for found in children(before, "extension")]
-    url = CORRECTED.get(url, url)
     if url not in extensions:
-        raise Irreducible(f"R4 defines no extension {url}")
+        meant = [found for path in MEANT.get(url, ()) for found in walk([before], path, None)]
+        return [*walk([before], f"extension('{url}').value", None), *(replace(one, datatype="string") for one in meant)]
     at = f"extension[url={url}]"
     return [
         Found((*before.steps, at, f"value{name[0].upper()}{name[1:]}"), name, single=False) for name in extensions[url]
@@ -205,59 +200,3 @@ def spelt(before: Found, path: str, element: Element) -> Iterator[Found]:
             element.value_set,
             element.targets,
         )
-
-
-def row(parameter: dict[str, Any], type_name: str, extensions: Extensions | None) -> dict[str, Any]:
-    """The table's row for one parameter of one type. Raises Irreducible."""
-    kind = parameter["type"]
-    if "expression" not in parameter:
-        raise Irreducible("it has no expression")
-    parts = of_type(parameter["expression"], type_name)
-    found = [one for part in parts for one in reduce(part, ABSTRACT.get(type_name, type_name), extensions)]
-    fitting = [one for one in found if one.datatype in _datatypes(kind)]
-    if not fitting:
-        raise Irreducible(f"no {kind} stands at {', '.join(sorted({one.datatype for one in found})) or type_name}")
-    entry: dict[str, Any] = {"type": kind, "paths": [spell(one) for one in fitting]}
-    if all(one.single for one in fitting) and len({choice_name(one) for one in fitting}) == 1:
-        entry["single"] = True
-    if kind == "reference":
-        entry["targets"] = targets_of(parameter.get("target", []), fitting)
-    entry.update(closed_codes(fitting))
-    return entry
-
-
-def _datatypes(kind: str) -> frozenset[str]:
-    """What a parameter of this type can search; whether something is there is a token."""
-    return SERVED[kind] | {EXISTENCE_TYPE} if kind == "token" else SERVED[kind]
-
-
-def targets_of(official: list[str], found: list[Found]) -> list[str]:
-    """What R4 says that the parameter points to, as far as one of its elements may; a shared parameter says more."""
-    allowed: set[str] = set()
-    for one in found:
-        allowed |= {one.only} if one.only else one.targets or set(official)
-    targets = sorted(allowed & set(official))
-    return targets if 0 < len(targets) <= MANY else ["*"]
-
-
-def choice_name(found: Found) -> tuple[str, ...]:
-    """The steps without the type of a choice: `effectivePeriod` and `effectiveDateTime` are one element."""
-    *leading, last = found.steps
-    suffix = found.datatype[0].upper() + found.datatype[1:]
-    return (*leading, last.removesuffix(suffix))
-
-
-def spell(found: Found) -> str:
-    """`telecom[system=phone]:ContactPoint`, or `for:Reference(Patient)` when only those references count."""
-    only = f"({found.only})" if found.only else ""
-    return f"{'.'.join(found.steps)}:{found.datatype}{only}"
-
-
-def closed_codes(found: list[Found]) -> dict[str, Any]:
-    """The system of a code bound to one; all codes when each resource must have exactly one of them."""
-    one = found[0]
-    by_system = load().codes(one.value_set) if one.value_set else None
-    if len(found) != 1 or one.datatype != "code" or not by_system or len(by_system) != 1:
-        return {}
-    ((system, codes),) = by_system.items()
-    return {"system": system, "codes": sorted(codes)} if one.single and one.required else {"system": system}

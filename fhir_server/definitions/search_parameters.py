@@ -23,12 +23,15 @@ from fhir_server.definitions.structures import RESOURCE_TYPES
 ANY_TYPE = "*"
 
 _PATH = re.compile(r"(?P<steps>.+):(?P<datatype>#?[\w.]+)(?:\((?P<only>\w+)\))?")
-_STEP = re.compile(r"(?P<name>\w+)(?:\[(?P<element>\w+)=(?P<value>[^\]]*)\])?(?:\.|$)")
+_STEP = re.compile(r"(?P<name>\w+)(?:\[(?P<element>[\w.]+)=(?P<value>[^\]]*)\])?(?:\.|$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One element of a path by its JSON name; with `element` only where that child has `value`."""
+    """One element of a path by its JSON name; with `element` only where that child has `value`.
+
+    `element` may be a child of a child: with `extension.url` one of the extensions has it.
+    """
 
     name: str
     element: str | None = None
@@ -40,7 +43,7 @@ class ElementPath:
     """Where a parameter finds its values: the way from the resource, and the datatype at its end.
 
     `only` narrows references to those that point to one type. The datatype `existence` stands for "is there, and not
-    false" (`Patient.deceased`).
+    false" (`Patient.deceased`), `order` for a birth order, which says that there was more than one.
     """
 
     steps: tuple[Step, ...]
@@ -87,6 +90,11 @@ class SearchParameter:
     def leads_on(self) -> bool:
         """Whether it is a reference to what is kept here: Appointment may refer to a Slot, and no Slot is kept."""
         return self.type == "reference" and (ANY_TYPE in self.targets or not RESOURCE_TYPES.isdisjoint(self.targets))
+
+    @property
+    def is_extension(self) -> bool:
+        """Whether its values stand in extensions of the resource, which hardly any resource has."""
+        return bool(self.paths) and all(path.steps[0].name == "extension" for path in self.paths)
 
     @property
     def is_canonical(self) -> bool:

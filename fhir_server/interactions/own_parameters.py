@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from fhir_server.access.types import SERVER_ONLY, TYPES
-from fhir_server.definitions.expressions import SERVED, Irreducible, row
+from fhir_server.definitions.expressions import Irreducible
+from fhir_server.definitions.parameter_rows import SERVED, row
 from fhir_server.definitions.search_parameters import shipped_parameters_of
 from fhir_server.fhir.errors import InvalidResource
 from fhir_server.fhir.json import Resource

@@ -36,7 +36,11 @@ def _children(node: Any, step: Step) -> Iterator[Any]:
 
 
 def _has(child: Any, element: str, value: str | None) -> bool:
-    return isinstance(child, dict) and child.get(element) == value
+    name, _, inner = element.partition(".")
+    found = child.get(name) if isinstance(child, dict) else None
+    if not inner:
+        return bool(found == value)
+    return any(_has(each, inner, value) for each in (found if isinstance(found, list) else (found,)))
 
 
 def _points_to(type_name: str, reference: Any, resource: Resource) -> bool:

@@ -9,8 +9,8 @@
     has  ["status", "owner", "authored-on"]   the parameters that have a value, for `:missing`
     k    {"status": {"lo": "requested", "hi": "requested"}}   keys to sort by, as `keys.py` says
 
-`n`, `g` and `m` are there when they hold something. `_id` and `_lastUpdated` are not among the parameters: the store
-knows them anyway.
+`n`, `g` and `m` are there when they hold something, keys of extensions when these are there. `_id` and `_lastUpdated`
+are not among the parameters: the store knows them anyway.
 """
 
 from collections.abc import Iterable, Sequence
@@ -55,7 +55,11 @@ def extracted(resource: Resource, parameters: Sequence[SearchParameter]) -> dict
         **_sometimes(given),
         **_places(resource),
         "has": [parameter.code for parameter, _ in given],
-        "k": {parameter.code: key_of(parameter, values) for parameter, values in found if has_key(parameter)},
+        "k": {
+            parameter.code: key_of(parameter, values)
+            for parameter, values in found
+            if has_key(parameter) and (values or not parameter.is_extension)
+        },
     }
 
 

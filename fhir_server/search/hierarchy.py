@@ -18,6 +18,7 @@ DIRECTIONS = frozenset({ABOVE, BELOW})
 PART_OF = {
     "CarePlan": "part-of",
     "Communication": "part-of",
+    "Device": "parent",
     "Encounter": "part-of",
     "Location": "partof",
     "MedicationStatement": "part-of",

@@ -141,7 +141,7 @@ class Changed:
 class OwnParameter:
     """A search parameter that the operator defined by the SearchParameter of this `id`.
 
-    `rows` say for each type how it is searched, as `definitions/expressions.py` makes them; `key` names this way of
+    `rows` say for each type how it is searched, as `definitions/parameter_rows.py` makes them; `key` names this way of
     searching and no other; `indexed` are the types of which all that is stored carries its values.
     """
 

@@ -15,6 +15,7 @@ Evaluate = Callable[[Any], list[Any]]
 
 _CAST = re.compile(r"\(([\w.]+) as (\w+)\)")
 _TYPED = re.compile(r"\.ofType\((\w+)\)$")
+_EXTENDED = re.compile(r"hasExtension\(('[^']*')\)")
 _RESOLVES = re.compile(r"resolve\(\) is (\w+)")
 _EVERY = ("Resource", "DomainResource")
 _AS_FHIR = {"String": "string", "Boolean": "boolean"}
@@ -31,9 +32,10 @@ def compiled(path: str) -> Evaluate:
 
     A search casts each of many values, where FHIRPath's `as` takes one: so `as` is read as `ofType`. `resolve()` is
     asked for the type of a reference only, so that is read from its address or from what is contained. R4 once writes
-    `DateTime` for `dateTime`.
+    `DateTime` for `dateTime`, and once `hasExtension(url)`, which FHIRPath calls `extension(url).exists()`.
     """
     plain = _CAST.sub(r"\1.ofType(\2)", path).replace(".as(", ".ofType(").replace("(DateTime)", "(dateTime)")
+    plain = _EXTENDED.sub(r"extension(\1).exists()", plain)
     plain = _RESOLVES.sub(r"pointsTo('\1')", plain)
     around: dict[str, Any] = {}
     table = {"pointsTo": {"fn": lambda nodes, wanted: _points(nodes, wanted, around), "arity": {1: ["String"]}}}

@@ -132,6 +132,8 @@ def _codes(datatype: str, value: Any) -> list[tuple[str | None, str]]:
         return [(value.get("system", ""), value["value"])] if "value" in value else []
     if datatype == "ContactPoint":
         return [(None, value["value"])] if "value" in value else []
+    if datatype == "order":
+        return [(None, "true")]
     return [(None, str(value).lower() if isinstance(value, bool) else value)]
 
 

@@ -92,7 +92,9 @@ def _below(at: str, path: ElementPath, held: Resource, step: int = 0) -> Resourc
         least = _value(element, datatype, path) if datatype == "Reference" else fields_of(load(), plain, {})
         inside = least | (inside[0] if isinstance(inside, list) else inside)
         value = _beside(plain, following, inside) | _below(plain, path, inside, step + 1)
-    if here.element is not None:
+    if here.element == "extension.url":
+        value = {**value, "extension": [{"url": here.value, "valueBoolean": True}]}
+    elif here.element is not None:
         value = {**value, here.element: here.value}
     return {here.name: [value] if element.repeats else value}
 

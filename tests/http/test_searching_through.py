@@ -331,7 +331,7 @@ def test_codes_stand_above_and_below_each_other_as_a_stored_code_system_says(
         ("code:below=weight", "takes codes with their system"),
         ("code:below=urn:s|", "takes codes with their system"),
         ("code:below=urn:nobody-has-it|a", "no CodeSystem of this server has the url"),
-        ("subject:below=Patient/1", "takes references such as Location/1"),
+        ("subject:below=Patient/1", "takes references such as Device/1 or Location/1"),
         ("performer:below=Organization/1,Practitioner/1", "takes references such as Organization/1"),
         ("patient:below=1", "has no modifier ':below'"),
         ("identifier:below=a|b", "has no modifier ':below'"),

@@ -20,8 +20,8 @@ from fhir_server.search.query import Token, Typed
 from fhir_server.search.types.term import term
 
 _EXACT = frozenset({"boolean", "canonical", "code", "id", "uri"})
-_SYSTEMLESS = _EXACT | {"ContactPoint", "existence", "string"}
-_YES_OR_NO = frozenset({"boolean", "existence"})
+_SYSTEMLESS = _EXACT | {"ContactPoint", "existence", "order", "string"}
+_YES_OR_NO = frozenset({"boolean", "existence", "order"})
 _OF_YES_AND_NO = "http://hl7.org/fhir/special-values"
 _CASE_SENSITIVE_SYSTEMS = frozenset({"http://unitsofmeasure.org"})
 _TELEPHONE = re.compile(r"\+?[\d\s./()-]+")
@@ -241,6 +241,7 @@ _READERS: Mapping[str, Callable[[Any], _Pairs]] = {
     "ContactPoint": _contact_point,
     "id": _bare,
     "Identifier": _identifier,
+    "order": lambda value: iter([(None, "true")]),  # who was born as the second was not born alone
     "string": _bare,
     "uri": _bare,
 }

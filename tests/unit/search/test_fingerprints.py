@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.definitions.expressions import SERVED
+from fhir_server.definitions.parameter_rows import SERVED
 from fhir_server.definitions.search_parameters import SearchParameter, parameter_from, shipped_parameters_of
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.search import fingerprints
