@@ -26,7 +26,7 @@ from fhir_server.interactions.patching import PATCH_FORMATS
 from fhir_server.interactions.statements import normative, terminology
 from fhir_server.interactions.subsets import summary_of
 from fhir_server.interactions.words import Answer, Interaction, Services
-from fhir_server.search.current_lists import FUNCTIONS
+from fhir_server.search.lists import FUNCTIONS
 from fhir_server.search.words import IN_WORDS
 
 _WRITES = frozenset({"create", "update", "patch", "delete"})

@@ -16,9 +16,10 @@ from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.search.clauses import MEMBERS, Asking, NotServed, clause, indexed, parameter_for, stands_in_a_hierarchy
-from fhir_server.search.current_lists import LIST, by_function, current_list
 from fhir_server.search.hierarchy import DIRECTIONS, PART_OF
+from fhir_server.search.lists import LIST, by_function, current_list, items_of
 from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Contained, Join, Not, Query, Target, Token, Value
+from fhir_server.search.words import IN_WORDS, words_condition
 
 MOST_LINKS = 8
 MOST_TYPES = 8
@@ -26,9 +27,9 @@ MOST_TYPES = 8
 URL = "url"
 """The parameter by which resources are found that have a canonical url."""
 
+_OF_ANY = frozenset({"_has", LIST})
 _HAS = re.compile(r"_has:(?P<type>[A-Za-z]+):(?P<parameter>[A-Za-z0-9-]+):(?P<rest>.+)")
 _CHAIN = re.compile(r"(?P<code>[A-Za-z0-9_-]+)(?::(?P<type>[A-Za-z]+))?\.(?P<rest>.+)")
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 Seek = Callable[[Query, str | None], Sequence[str]]
 """What a query finds, as `Type/id`; or what these refer to by the parameter that is named, urls included."""
@@ -51,7 +52,7 @@ def join(asking: Asking, name: str, text: str, links: int = 0) -> Join:
     if links >= MOST_LINKS:
         raise MalformedRequest(f"A search goes through at most {MOST_LINKS} resources one after another.")
     if name == LIST:
-        return _listed(text)
+        return items_of(text)
     if name.startswith("_has:"):
         return _has(asking, name, text, links)
     if "." in name:
@@ -185,14 +186,6 @@ def _members(asking: Asking, name: str, text: str) -> Join:
     return Join(parameter.code, (Query("ValueSet", clauses),), members=modifier)
 
 
-def _listed(text: str) -> Join:
-    if not _ID.fullmatch(text):
-        raise NotServed(
-            f"'_list' takes the id of a List or the function of one, such as $current-problems, not {text!r}."
-        )
-    return Join("_id", (Query("List", (Clause("_id", "token", (Token(None, text),)),)),), "item")
-
-
 def _has(asking: Asking, name: str, text: str, links: int) -> Join:
     match = _HAS.fullmatch(name)
     if match is None:
@@ -217,20 +210,30 @@ def _chain(asking: Asking, name: str, text: str, links: int) -> Join:
     references = [code for code, each in parameters.items() if each.type == "reference"]
     if match is None or match["code"] not in references:
         raise NotServed(f"{asking.type} has no chain {name!r}; chains begin with {', '.join(sorted(references))}.")
-    types = types_of_chain(indexed(asking.type, parameters[match["code"]]), match["type"], match["rest"], name)
+    parameter = indexed(asking.type, parameters[match["code"]])
+    types = types_of_chain(parameter, match["type"], match["rest"], name, asking.full_text)
     queries = tuple(_asked(replace(asking, type=each), match["rest"], text, links) for each in types)
     return Join(match["code"], queries)
 
 
-def types_of_chain(parameter: SearchParameter, stated: str | None, rest: str, name: str) -> list[str]:
-    """The types that a chain leads to: the one that is stated, or those that have what follows. Raises NotServed."""
+def types_of_chain(
+    parameter: SearchParameter, stated: str | None, rest: str, name: str, full_text: frozenset[str] = frozenset()
+) -> list[str]:
+    """The types that a chain leads to: the one that is stated, or those that have what follows. Raises NotServed.
+
+    What follows may be words, of the types in `full_text`.
+    """
     if stated is not None:
         if stated not in RESOURCE_TYPES or not _refers(parameter, stated):
             raise NotServed(f"{name!r}: {parameter.code!r} does not refer to {stated!r} here.")
         return [stated]
     code = re.split(r"[.:]", rest, maxsplit=1)[0]
     possible = [each for each in sorted(RESOURCE_TYPES) if _refers(parameter, each)]
-    having = [each for each in possible if code == "_has" or code in parameters_of(each)]
+    having = [
+        each
+        for each in possible
+        if code in parameters_of(each) or code in _OF_ANY or (code in IN_WORDS and each in full_text)
+    ]
     if not having:
         raise NotServed(f"{name!r}: nothing that {parameter.code!r} refers to has a search parameter {code!r}.")
     if len(having) > MOST_TYPES:
@@ -244,6 +247,8 @@ def _asked(asking: Asking, name: str, text: str, links: int) -> Query:
     """The query of one type for one parameter, which may go on through others."""
     if by_function(name, text):
         return Query(asking.type, filters=(current_list(asking, text),))
+    if name in IN_WORDS:
+        return Query(asking.type, filters=(words_condition(name, asking, text),))
     if asks_through(asking.type, name):
         return Query(asking.type, joins=(join(asking, name, text, links + 1),))
     return Query(asking.type, (clause(asking, name, text),))

@@ -14,11 +14,11 @@ from fhir_server.definitions.structures import RESOURCE_TYPES, load
 from fhir_server.fhir.errors import MalformedRequest, UnknownType
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.clauses import Asking, NotServed, clause, indexed
-from fhir_server.search.current_lists import LIST, by_function, current_list, names_a_person
 from fhir_server.search.filters import filter_condition
 from fhir_server.search.includes import INCLUDES
 from fhir_server.search.joins import asks_through, join, joins_in
 from fhir_server.search.keys import places_asked, sortable
+from fhir_server.search.lists import LIST, by_function, current_list, names_a_person
 from fhir_server.search.query import Clause, Condition, Query, Sort, Target, Token
 from fhir_server.search.words import words_condition
 

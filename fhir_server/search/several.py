@@ -12,10 +12,10 @@ from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.clauses import NotServed
-from fhir_server.search.current_lists import held_by_all
 from fhir_server.search.includes import INCLUDES
 from fhir_server.search.joins import asks_through
 from fhir_server.search.keys import compare_alike, sortable
+from fhir_server.search.lists import held_by_all
 from fhir_server.search.parse import CONTROLS, SPECIAL, contradictory, parse
 from fhir_server.search.query import Include, Query
 from fhir_server.search.words import IN_WORDS, kept_of_all

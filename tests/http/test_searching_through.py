@@ -99,6 +99,25 @@ def test_a_list_finds_its_items(hosp: Party, unique: str) -> None:
     assert ids(hosp.get("Patient?_list=there-is-none")) == []
 
 
+def test_words_are_asked_of_what_refers_and_of_what_is_referred_to(hosp: Party, world: World, unique: str) -> None:
+    patient = person(hosp, unique)
+    about = {"references": {"Patient": f"Patient/{patient}"}, "subject": {"reference": f"Patient/{patient}"}}
+    said = made(hosp, "Procedure", note=[{"text": f"{unique} ramp"}], **about)
+    part = made(hosp, "Procedure", partOf=[{"reference": f"Procedure/{said}"}], **about)
+    seen = made(hosp, "Observation", partOf=[{"reference": f"Procedure/{said}"}], **about)
+
+    assert ids(hosp.get(f'Patient?_has:Procedure:patient:_content="{unique} ramp"')) == [patient]
+    assert ids(hosp.get(f"Patient?_has:Procedure:patient:_text={unique}")) == []
+    assert ids(hosp.get(f'Patient?_has:Procedure:patient:_content="ramp {unique}"')) == []
+    assert ids(hosp.get(f"Procedure?part-of:Procedure._content={unique}")) == [part]
+    assert ids(hosp.get(f"Observation?part-of._content={unique}")) == [seen]
+    assert ids(world.party().get(f"Patient?_has:Procedure:patient:_content={unique}")) == []
+    refused = hosp.get(f"Patient?_has:Observation:patient:_content={unique}")
+    assert (refused.status, "SAMEN_FULL_TEXT" in refused.issues[0]["diagnostics"]) == (400, True)
+    nowhere = hosp.get(f"Observation?encounter._content={unique}")
+    assert (nowhere.status, "has a search parameter '_content'" in nowhere.issues[0]["diagnostics"]) == (400, True)
+
+
 def test_pages_of_a_chain_hold_everything_once(hosp: Party, unique: str) -> None:
     patient = person(hosp, unique)
     seen = [hosp.post(observation(f"Patient/{patient}")).body["id"] for _ in range(5)]

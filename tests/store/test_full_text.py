@@ -99,6 +99,8 @@ def test_while_words_are_missing_nothing_is_answered_and_gathering_mends_it(
     several = [(asked("Communication", "_content", word), EVERYONE), (asked("CarePlan", "_content", word), EVERYONE)]
     with pytest.raises(Unavailable, match="Communication"):
         keeping.search_several(several, MOMENT)
+    with pytest.raises(Unavailable, match="Communication"):
+        keeping.linked(asked("Communication", "_content", word), EVERYONE, MOMENT, parameter="subject", limit=9)
     keeping.gather(TYPES)
 
     assert found(keeping, "Communication", "_content", word) == ids

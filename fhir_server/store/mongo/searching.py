@@ -152,8 +152,10 @@ def linked(
 ) -> list[str]:
     """`Type/id` of what the query asks and a grant admits, or of what these refer to by `parameter`, with urls.
 
-    Raises TooCostly when they are more than `limit`, which only counts what a grant admits.
+    Raises TooCostly when they are more than `limit`, which only counts what a grant admits, Unavailable when documents
+    lack the words that are asked for.
     """
+    check_words(database, query, session)
     condition = both(query_filter(query), grant_filter(grants, moment))
     kept = {"_id": 1} if parameter is None else {"t": 1}
     with costly(query.type):

@@ -1,17 +1,18 @@
-"""Lists by their function: what is current about a person, for `_list=$current-problems` and its like.
+"""What is on a list: on a List by its id, or, by its function, what is current about a person.
 
-https://hl7.org/fhir/R4/lifecycle.html#current
+https://hl7.org/fhir/R4/search.html#list, https://hl7.org/fhir/R4/lifecycle.html#current
 
-R4 leaves it to the server how it knows what is on such a list. Here it is what the resources say of themselves, so that
-a list is the same for all who may read these, and what somebody has just recorded is on it at once. What does not say
-that it is over, or that it never was, is current.
+R4 leaves it to the server how it knows what is on `$current-problems` and its like. Here it is what the resources say
+of themselves, so that a list is the same for all who may read these, and what somebody has just recorded is on it at
+once. What does not say that it is over, or that it never was, is current.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from fhir_server.search.clauses import Asking, NotServed, clause
-from fhir_server.search.query import AllOf, Clause, Condition, Join, Query
+from fhir_server.search.query import AllOf, Clause, Condition, Join, Query, Token
 
 LIST = "_list"
 
@@ -38,6 +39,15 @@ FUNCTIONS: Mapping[str, Mapping[str, _Asked]] = {
 """Each function with the types that its list holds, and the searches that find what is on it."""
 
 _OF_A_PERSON = frozenset({"patient", "subject"})
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+
+
+def items_of(text: str) -> Join:
+    """The items of the List of this id. Raises NotServed."""
+    if not _ID.fullmatch(text):
+        told = f"{LIST!r} takes the id of a List or the function of one, such as $current-problems, not {text!r}."
+        raise NotServed(told)
+    return Join("_id", (Query("List", (Clause("_id", "token", (Token(None, text),)),)),), "item")
 
 
 def by_function(name: str, text: str) -> bool:
