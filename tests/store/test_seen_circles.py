@@ -1,12 +1,15 @@
 """A page comes with the circles that decide on it in one question, by a guess that the same question proves."""
 
+import random
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from fhir_server.fhir.dates import now
+from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant, Reader
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
@@ -114,6 +117,42 @@ def test_of_whom_nothing_was_seen_it_needs_two_questions(store: MongoStore, pers
     assert person.asked(store) is None
     person.looked_up(store)
     assert ids(person.asked(store)) == ["-0", "-1", "-2"]
+
+
+def test_what_many_search_at_the_same_moment_is_each_ones_own(
+    other: MongoStore, store: MongoStore, person: Person, version_of: Any
+) -> None:
+    """Of several people, with and without more pages; one of them is no longer cared for by who asks."""
+    people = [person, *(Person(store, version_of) for _ in range(5))]
+    for each in people:
+        each.looked_up(other)
+    people[3].admits(store, "Organization/1")
+    asked = [(each, more) for each in people for more in ((), (("_count", "1"),))] * 5
+    random.shuffle(asked)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda one: (one, one[0].asked(other, *one[1])), asked))
+
+    for (each, more), page in found:
+        if each is people[3]:
+            assert page is None or page.matches == ()
+            continue
+        assert page is not None
+        assert [match.id for match in page.matches] == [f"{each.id}-{n}" for n in range(1 if more else 3)]
+        assert (page.next is not None) == bool(more)
+
+
+def test_who_is_too_slow_for_the_others_asks_again_alone(
+    other: MongoStore, person: Person, failing_command: Any
+) -> None:
+    """The first command is given up by MongoDB, as when its time is over."""
+    with failing_command("aggregate", None, times=1, appName=person.id, errorCode=50):
+        assert ids(person.asked(other)) == ["-0", "-1", "-2"]
+
+
+def test_whose_own_time_is_over_is_refused(other: MongoStore, person: Person, failing_command: Any) -> None:
+    with failing_command("aggregate", None, appName=person.id, errorCode=50), pytest.raises(TooCostly):
+        person.asked(other)
 
 
 def test_an_order_that_is_worked_out_needs_two_questions(other: MongoStore, person: Person) -> None:

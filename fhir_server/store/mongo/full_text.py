@@ -26,10 +26,15 @@ _AT_ONCE = 200
 
 def check_words(database: Database[Document], query: Query, session: ClientSession | None = None) -> None:
     """Raise Unavailable when the query asks for words, and documents of its type lack them."""
-    if not any(map(_about_words, conditions_of(query))):
+    if not asks_for_words(query):
         return
     if database[query.type].find_one(_WITHOUT, {"_id": 1}, session=session) is not None:
         raise Unavailable(f"The words of the stored {query.type} resources are still being gathered. Ask again later.")
+
+
+def asks_for_words(query: Query) -> bool:
+    """Whether the query asks for words at all."""
+    return any(map(_about_words, conditions_of(query)))
 
 
 def gather_words(database: Database[Document], type_names: Iterable[str]) -> int:

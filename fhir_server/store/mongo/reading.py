@@ -166,10 +166,10 @@ class MongoReading:
         if self._seen_circles is None or circles is None:
             return None
         self._before_asking(query.type)
-        grants, beside = grants_from(circles), (CIRCLES, {"patient": patient})
+        questions = self._asked_together()
         with asking(self._seconds):
-            found = searching.search_beside(
-                self._database, query, grants, moment, beside, secret=self._secret, max_time_ms=self._search_ms
+            found = searching.search_beside_circles(
+                questions, query, grants_from(circles), moment, patient, secret=self._secret
             )
         if found is None:
             return None

@@ -20,18 +20,17 @@ from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo import cursors
-from fhir_server.store.mongo.connection import MoreToCome, first_batch, union
+from fhir_server.store.mongo.connection import MoreToCome, Pipeline, first_batch
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import SHOWN_FIELDS, STORED_FIELDS, Document, stored_from
-from fhir_server.store.mongo.full_text import check_words
+from fhir_server.store.mongo.full_text import asks_for_words, check_words
 from fhir_server.store.mongo.including import GrantsFor, brought, matched_by, named
 from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_filter
+from fhir_server.store.mongo.questions import PageAsked, Questions
 from fhir_server.store.mongo.sorting import LAST_UPDATED, MADE, Order, SortKeys, after, order_of, pipeline
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, TIME_IS_UP, Within, costly, too_costly
 
 ESTIMATE_MS = 500
-
-_FEW = 100
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -79,49 +78,38 @@ def search(
     return replace(page, included=included, total=total) if included or total is not None else page
 
 
-def search_beside(
-    database: Database[Document],
+def search_beside_circles(
+    questions: Questions,
     query: Query,
     grants: Sequence[Grant],
     moment: datetime,
-    beside: tuple[str, Filter],
+    patient: str,
     *,
     secret: bytes,
-    max_time_ms: int = MAX_TIME_MS,
 ) -> tuple[Page, list[Document]] | None:
-    """The page of a query that brings nothing along, and what is there after that of what `beside` asks for.
+    """The page of a query about a patient that brings nothing along, and the patient's circles as they are after it.
 
-    That is a collection, and a condition that few meet. None when this needs more than one question. Raises as
-    `search` does.
+    None when this needs more than one question. What is in the order of an index and asks for no words is quick, so
+    others may ask together with it. Raises as `search` does.
     """
     order = order_of(query)
-    if order.made:
+    if order.made or asks_for_words(query):
         return None
-    check_words(database, query)
     cursor = cursors.read(query, moment, secret) if query.cursor is not None else None
     order, begin = _ordering(query, cursor)
     condition = both(query_filter(query), grant_filter(grants, moment), *([begin] if begin is not None else ()))
-    few, asked = beside
-    first, stages = union(
-        [
-            (
-                query.type,
-                [
-                    {"$match": condition},
-                    {"$sort": dict(order.keys)},
-                    {"$limit": query.count + 1},
-                    {"$project": _kept(query, order, shown=True)},
-                ],
-            ),
-            (few, [{"$match": asked}]),
-        ]
-    )
-    command: Document = {"aggregate": first, "pipeline": stages, "cursor": {"batchSize": query.count + _FEW}}
-    with costly(query.type), suppress(MoreToCome):
-        found = first_batch(database, {**command, "maxTimeMS": max_time_ms})
-        documents = [each for each in found if "body" in each]
-        return _page(query, documents, cursor, moment, secret), found[len(documents) :]
-    return None
+    stages: Pipeline = [
+        {"$match": condition},
+        {"$sort": dict(order.keys)},
+        {"$limit": query.count + 1},
+        {"$project": _kept(query, order, shown=True)},
+    ]
+    with costly(query.type):
+        found = questions.page(PageAsked(query.type, stages, query.count + 1, patient))
+    if found is None:
+        return None
+    documents, circles = found
+    return _page(query, documents, cursor, moment, secret), circles
 
 
 def _page(query: Query, documents: list[Document], cursor: Cursor | None, moment: datetime, secret: bytes) -> Page:

@@ -102,7 +102,7 @@ class MongoStore(MongoReading):
         self._write_seconds = write_seconds
         self._full_text = frozenset(full_text)
         self._seen_circles = SeenCircles()
-        self._questions = Questions(connection, seconds)
+        self._questions = Questions(connection, seconds=seconds, search_ms=self._search_ms)
         self._waiting = Waiting(self._connection, seconds)
         self._type_names: tuple[str, ...] = ()
         self._reading_audit: ReadingAudit
