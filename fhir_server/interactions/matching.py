@@ -7,7 +7,7 @@ https://hl7.org/fhir/R4/http.html#cond-update
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fhir_server.access.scopes import check_scope
 from fhir_server.fhir.dates import beginning_of_day
@@ -69,8 +69,9 @@ def matches(
     most: int = 1,
     what: str = "A condition",
     guarded: bool = True,
+    without: Collection[str] = (),
 ) -> Sequence[Stored]:
-    """The resources that the condition means and the writer may read.
+    """The resources that the condition means and the writer may read, `without` those of these references.
 
     Raises MultipleMatches for more than `most`, MalformedRequest when it holds anything but search parameters.
     """
@@ -81,8 +82,8 @@ def matches(
         type_name,
         condition,
         base_url=services.base_url,
-        default_count=most + 1,
-        max_count=most + 1,
+        default_count=most + 1 + len(without),
+        max_count=most + 1 + len(without),
         moment=beginning_of_day(working.moment),
     )
     if not condition or len(query.clauses) + len(query.joins) + len(query.filters) < len(condition):
@@ -93,16 +94,23 @@ def matches(
         )
     query = answered(query, working.sight)
     page = working.tx.search(query, grants_of(query, working.sight), working.moment)
-    if len(page.matches) > most:
+    found = [each for each in page.matches if each.reference not in without]
+    if len(found) > most:
         told = "&".join(f"{name}={value}" for name, value in condition)
         many = "more than one" if most == 1 else f"more than {most}"
         raise MultipleMatches(f"{what} {told!r} matches {many} {type_name}; make it more precise.", type_name)
-    return page.matches
+    return found
 
 
 def match(
-    type_name: str, condition: Condition, working: WorkingSet, services: Services, *, what: str = "A condition"
+    type_name: str,
+    condition: Condition,
+    working: WorkingSet,
+    services: Services,
+    *,
+    what: str = "A condition",
+    without: Collection[str] = (),
 ) -> Stored | None:
     """The one resource that the condition means; None when there is none."""
-    found = matches(type_name, condition, working, services, what=what)
+    found = matches(type_name, condition, working, services, what=what, without=without)
     return found[0] if found else None

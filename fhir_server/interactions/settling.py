@@ -57,7 +57,7 @@ def _located(ask: Ask, working: WorkingSet, services: Services) -> list[Ask]:
 def _create(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
     if ask.if_none_exist is not None:
         condition = read_condition(ask.if_none_exist, ask.type)
-        found = match(ask.type, condition, working, services, what="If-None-Exist")
+        found = match(ask.type, condition, working, services, what="If-None-Exist", without=working.leaving)
         if found is not None:
             yield replace(ask, id=found.id, existing=found)
             return
@@ -121,6 +121,7 @@ def _delete(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
     if ask.condition is None:
         stored = working.stored(ask.reference)
         if stored is None or not stored.deleted or working.sight.reason_to_read(stored) is None:
+            working.leaving.add(ask.reference)
             yield ask
             return
         check_delete(working.actor, ask.type, stored.stamp.author)
@@ -131,6 +132,7 @@ def _delete(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
     if not found:
         yield replace(ask, nothing=True)
     for stored in found:
+        working.leaving.add(stored.reference)
         yield replace(ask, id=stored.id)
 
 
@@ -197,8 +199,8 @@ def _check_patched(asks: Sequence[Ask], working: WorkingSet, services: Services)
 
 
 def _refuse_ambiguous(asks: Sequence[Ask]) -> None:
-    """A fullUrl names one entry, and a condition means one resource."""
-    said_of = [_names(ask) for ask in asks]
+    """A fullUrl names one entry, and a condition means one resource, beside the one that is deleted under it."""
+    said_of = [_names(ask) if ask.interaction != "delete" else () for ask in asks]
     counted = Counter(name for names in said_of for name in names)
     for ask, names in zip(asks, said_of, strict=True):
         twice = [name for name in names if counted[name] > 1]

@@ -10,7 +10,7 @@ from fhir_server.access.scopes import check_scope
 from fhir_server.definitions.structures import load
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import instant
-from fhir_server.fhir.errors import FhirError, MalformedRequest
+from fhir_server.fhir.errors import FhirError, MalformedRequest, TooLarge
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.fhir.outcome import operation_outcome
 from fhir_server.interactions.asks import Ask, check_structure
@@ -27,6 +27,7 @@ from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.store.contract import Transaction
 from fhir_server.validation.findings import quoted
 
+MOST_ENTRIES = 10_000
 _ORDER = {"delete": 0, "create": 1, "update": 2, "patch": 3}
 _NOTHING_DELETED: Resource = {"response": {"status": STATUS_OF_OUTCOME["deleted"]}}
 _OWN = "each entry is decided by itself; none, or not all, could be read"
@@ -41,6 +42,9 @@ def transaction(
     """The response Bundle, its entries in the order of the request; a read that fails undoes the writes beside it."""
     kind, raw = entries_of(interaction.resource)
     _check_around(interaction.resource)
+    if len(raw) > MOST_ENTRIES:
+        told = f"A Bundle has at most {MOST_ENTRIES} entries, and this one has {len(raw)}; send several."
+        raise TooLarge(told, "Bundle.entry", "entries")
     if kind == "batch":
         return _batch(raw, actor, services, perform, interaction)
     entries = [read_entry(entry, position, services, lenient=interaction.lenient) for position, entry in enumerate(raw)]

@@ -50,6 +50,8 @@ class WorkingSet:
         self.moment = moment
         self.sight = Sight(actor, tx, moment, max_circles)
         self.pending: dict[str, Pending] = {}
+        # What this write deletes, known before the rest of it is settled: deletes come first.
+        self.leaving: set[str] = set()
         self._read: dict[str, Stored | None] = {}
 
     def stored(self, reference: str) -> Stored | None:

@@ -46,6 +46,8 @@ _ONLY_FOR: Mapping[str, Callable[[SearchParameter], bool]] = {
     "missing": lambda parameter: parameter.code not in OF_THE_STORE,
 }
 
+MOST_VALUES = 10_000
+
 _IN_NO_TEXT = re.compile("[\x00-\x1f\ud800-\udfff]")
 _BOOLEANS = {"true": True, "false": False}
 
@@ -91,6 +93,8 @@ def clause(asking: Asking, name: str, text: str) -> Clause:
     parts = split(text, ",")
     if not all(parts):
         raise MalformedRequest(f"The search parameter {name!r} needs a value between its commas, it was {text!r}.")
+    if len(parts) > MOST_VALUES:
+        raise MalformedRequest(f"The search parameter {name!r} has more than {MOST_VALUES} values between its commas.")
     read = _READERS[parameter.type]
     values = tuple(read(part, parameter, modifier, asking) for part in parts)
     return Clause(code, parameter.type, values, modifier if modifier in _KEPT else None)

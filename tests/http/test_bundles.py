@@ -223,6 +223,45 @@ def test_deletes_come_before_creates(world: World) -> None:
     assert [each["id"] for each in world.operator.get(f"Flag?identifier=urn:b|{value}").entries] != [old]
 
 
+@pytest.mark.parametrize("by", ["id", "the same condition", "another condition"])
+def test_what_is_deleted_is_no_match_of_what_is_created_beside_it(hosp: Party, by: str) -> None:
+    value, name = uuid.uuid4().hex, urn()
+    group = minimal("Group", identifier=[{"system": "urn:b", "value": value}])
+    condition = f"identifier=urn:b|{value}"
+    old = hosp.post(group).body["id"]
+    place = {"id": f"Group/{old}", "the same condition": f"Group?{condition}", "another condition": f"Group?_id={old}"}
+
+    reply = hosp.transact(
+        bundle(
+            post(minimal("List", entry=[{"item": {"reference": name}}])),
+            post(group, name, ifNoneExist=condition),
+            {"request": {"method": "DELETE", "url": place[by]}},
+        )
+    )
+
+    assert statuses(reply) == ["201", "201", "204"], reply.body
+    [new] = hosp.get(f"Group?{condition}").entries
+    assert new["id"] != old
+    listed = reply.body["entry"][0]["response"]["location"].split("/")[-3]
+    assert hosp.read(f"List/{listed}")["entry"][0]["item"]["reference"] == f"Group/{new['id']}"
+
+
+def test_what_is_deleted_beside_it_leaves_one_match_of_several(hosp: Party) -> None:
+    value = uuid.uuid4().hex
+    group = minimal("Group", identifier=[{"system": "urn:b", "value": value}])
+    gone, stays = (hosp.post(group).body["id"] for _ in range(2))
+
+    reply = hosp.transact(
+        bundle(
+            post(group, ifNoneExist=f"identifier=urn:b|{value}"),
+            {"request": {"method": "DELETE", "url": f"Group/{gone}"}},
+        )
+    )
+
+    assert statuses(reply) == ["200", "204"]
+    assert f"Group/{stays}/" in reply.body["entry"][0]["response"]["location"]
+
+
 def test_a_conditional_entry_that_exists_is_referred_to(hosp: Party) -> None:
     value = uuid.uuid4().hex
     person = minimal("Patient", identifier=[{"system": "urn:b", "value": value}])
@@ -269,6 +308,13 @@ def test_a_batch_answers_each_entry_for_itself(hosp: Party) -> None:
     assert statuses(reply) == ["422", "404", "201", "200", "400", "400", "405"]
     outcomes = [entry["response"].get("outcome", {}).get("resourceType") for entry in reply.body["entry"]]
     assert outcomes == ["OperationOutcome", "OperationOutcome", None, None, *["OperationOutcome"] * 3]
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_a_bundle_of_more_entries_than_anybody_needs_is_refused(hosp: Party, kind: str) -> None:
+    reply = hosp.transact(bundle(*[get("metadata")] * 10_001, kind=kind))
+
+    assert (reply.status, reply.paths) == (413, {"Bundle.entry"})
 
 
 def test_an_empty_bundle_is_answered_by_an_empty_one(hosp: Party) -> None:

@@ -322,12 +322,15 @@ def _flag(patient: str, value: str) -> dict[str, Any]:
     return minimal("Flag", references={"Patient": patient}, identifier=[{"system": "urn:x", "value": value}])
 
 
-def test_several_at_once_with_one_condition_make_one(world: World, hosp: Party, place: str) -> None:
-    flag, condition = _flag(place, "at-once"), "identifier=urn:x|at-once"
+@pytest.mark.parametrize("type_name", ["Patient", "Flag"])  # by itself, and beside others about one person
+def test_several_at_once_with_one_condition_make_one(world: World, hosp: Party, place: str, type_name: str) -> None:
+    value, condition = f"at-once-{type_name}", f"identifier=urn:x|at-once-{type_name}"
+    person = minimal("Patient", identifier=[{"system": "urn:x", "value": value}])
+    made = person if type_name == "Patient" else _flag(place, value)
     parties = [Party(world.app.test_client(), world.base_path, hosp.reference, hosp.token) for _ in range(50)]
 
     with ThreadPoolExecutor(len(parties)) as threads:
-        replies = list(threads.map(lambda party: party.post(flag, If_None_Exist=condition), parties))
+        replies = list(threads.map(lambda party: party.post(made, If_None_Exist=condition), parties))
 
     assert sorted(reply.status for reply in replies) == [200] * 49 + [201]
     assert len({reply.body["id"] for reply in replies}) == 1
