@@ -17,7 +17,6 @@ from fhir_server.interactions.search_contained import search_contained
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.subsets import subset_of
 from fhir_server.interactions.words import Answer, Interaction, Services
-from fhir_server.search.contained import check_contained_query
 from fhir_server.search.grant import Grant
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
@@ -41,11 +40,9 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
         full_text=services.full_text,
     )
     if query.contained:
-        check_contained_query(query)
-    query = answered(query, sight)
-    if query.contained:
-        page, disclosed = search_contained(query, actor, sight)
+        page, disclosed = search_contained([query], sight, services, interaction.id)
     else:
+        query = answered(query, sight)
         page = cut(_found(query, sight, grants_to_bring([query], sight)), sight, services)
         disclosed = page.matches + page.included
     asked = "&".join(f"{name}={value}" for name, value in interaction.parameters)

@@ -3,6 +3,8 @@
 https://hl7.org/fhir/R4/http.html#search
 """
 
+from collections.abc import Sequence
+
 from fhir_server.access.scopes import allows, check_scope
 from fhir_server.access.types import SERVER_ONLY, TYPES
 from fhir_server.definitions.compartments import patient_compartment
@@ -13,10 +15,13 @@ from fhir_server.interactions.bringing import grants_to_bring
 from fhir_server.interactions.bundles import searchset
 from fhir_server.interactions.glimpses import cut_included
 from fhir_server.interactions.joining import Known, answered, grants_of
+from fhir_server.interactions.search_contained import search_contained
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.subsets import subset_of
 from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.search.query import Query
 from fhir_server.search.several import parse_several
+from fhir_server.store.contract import Page
 
 
 def search_several(interaction: Interaction, actor: Actor, services: Services) -> Answer:
@@ -35,18 +40,27 @@ def search_several(interaction: Interaction, actor: Actor, services: Services) -
     )
     first = queries[0]
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)
-    known: Known = {}
-    asked = [answered(query, sight, known) for query in queries]
-    seen = [(query, grants_of(query, sight)) for query in asked]
-    found = services.reading.search_several(seen, sight.moment, grants_to_bring(asked, sight))
-    page = subset_of(cut_included(found, sight, services), first)
+    if first.contained:
+        page, disclosed = search_contained(queries, sight, services, interaction.id)
+    else:
+        page = _found(queries, sight, services)
+        disclosed = page.matches + page.included
+    page = subset_of(page, first)
     counted = first.summary == "count"
     used = [pair for pair in interaction.parameters if pair[0] not in first.skipped]
     place = f"Patient/{interaction.id}/*" if interaction.id else ""
     body = searchset(services.base_url, place, used, page, matches=not counted, skipped=first.skipped)
     told = "&".join(f"{name}={value}" for name, value in interaction.parameters)
     reason = "the query and, for each type, the grants of the actor"
-    return Answer("ok", body, None, () if counted else page.matches + page.included, reason, query=f"{place}?{told}")
+    return Answer("ok", body, None, () if counted else tuple(disclosed), reason, query=f"{place}?{told}")
+
+
+def _found(queries: Sequence[Query], sight: Sight, services: Services) -> Page:
+    known: Known = {}
+    asked = [answered(query, sight, known) for query in queries]
+    seen = [(query, grants_of(query, sight)) for query in asked]
+    page = services.reading.search_several(seen, sight.moment, grants_to_bring(asked, sight))
+    return cut_included(page, sight, services)
 
 
 def _types(interaction: Interaction, actor: Actor) -> list[str]:
@@ -54,7 +68,8 @@ def _types(interaction: Interaction, actor: Actor) -> list[str]:
 
     Raises MalformedRequest, Forbidden.
     """
-    possible = sorted(patient_compartment() if interaction.id else TYPES)
+    anywhere = interaction.id is None or ("_contained", "true") in interaction.parameters
+    possible = sorted(TYPES if anywhere else patient_compartment())
     given = [value for name, value in interaction.parameters if name == "_type"]
     if len(given) > 1:
         raise MalformedRequest("The search parameter '_type' may be given once; its types stand between commas.")

@@ -1,44 +1,40 @@
 """A question about contained resources, asked of what contains them: by `_contained`, or by a chain that leads there.
 
 https://hl7.org/fhir/R4/search.html#contained
+
+What a search says with `_id`, `_lastUpdated` or a compartment, it says of the container: a contained resource has none
+of its own. `_has` and `_list` are said of a container that refers to what it contains, for nothing else can.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
+from fhir_server.definitions.compartments import patient_compartment
 from fhir_server.definitions.search_parameters import parameters_of, shipped_parameters_of
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource
 from fhir_server.search.elements import values_of
 from fhir_server.search.extract import OF_THE_STORE
+from fhir_server.search.joins import conditions_of
+from fhir_server.search.parse import in_compartment
 from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Contained, Join, Not, Query
 
 
-def contained_query(query: Query, type_name: str) -> Query:
-    """The query of one type for what contains a match of `query`; of the type itself also for the matches, for both."""
-    asked, plain = (*query.clauses, *query.joins, *query.filters), _plain(query)
-    both = query.contained == "both" and type_name == query.type
-    if both and not asked:
-        filters: tuple[Condition, ...] = ()
-        return replace(_how(query, type_name), filters=filters)
-    contained, found = Contained(query.type, asked), Contained(query.type, plain)
-    if both:
-        return replace(
-            _how(query, type_name),
-            filters=(AnyOf((AllOf(asked), contained)),),
-            filtered=(AnyOf((AllOf(plain), found)),),
-        )
-    return replace(_how(query, type_name), filters=(contained,), filtered=(found,))
-
-
 def check_contained_query(query: Query) -> None:
-    """Raise MalformedRequest for what cannot be asked of a contained resource, or of several types at once."""
-    if query.includes or query.any_of or query.sort:
-        raise MalformedRequest("With '_contained' nothing is included or sorted, and no compartment is searched.")
+    """Raise MalformedRequest for what cannot be asked of contained resources of the query's type, with the reason."""
     known = shipped_parameters_of(query.type).keys() - OF_THE_STORE
-    for each in (*query.clauses, *query.joins, *query.filters):
+    for each in conditions_inside(query):
         _check(each, known)
+    for sort in query.sort:
+        if sort.parameter not in known | OF_THE_STORE:
+            raise _unknown(sort.parameter)
+    referring = _referring(query)
+    if len({each.queries[0].type for each in referring}) > 1:
+        raise MalformedRequest(
+            "One resource contains what '_contained' finds, and nothing else refers to it; "
+            "so '_has' and '_list' must be of one type."
+        )
 
 
 def may_be_contained(type_name: str, conditions: Sequence[Condition]) -> bool:
@@ -52,6 +48,83 @@ def may_be_contained(type_name: str, conditions: Sequence[Condition]) -> bool:
     return True
 
 
+def inside(query: Query) -> Query:
+    """What the query says of a contained resource."""
+    return Query(query.type, _own_clauses(query), joins=_own_joins(query), filters=query.filters)
+
+
+def itself(query: Query) -> Query:
+    """What the query says of a resource that stands alone, but for what it says of containers, too."""
+    return Query(query.type, _own_clauses(query), joins=query.joins, filters=query.filters)
+
+
+def around(query: Query) -> Query | None:
+    """What containers must be beside, because they must refer to what they contain; None when they need not."""
+    found = [each.queries[0] for each in _referring(query)]
+    if not found:
+        return None
+    return Query(
+        found[0].type,
+        tuple(clause for each in found for clause in each.clauses),
+        joins=tuple(join for each in found for join in each.joins),
+        filters=tuple(condition for each in found for condition in each.filters),
+    )
+
+
+def container_query(queries: Sequence[Query], type_name: str, ways: Sequence[AllOf], patient: str | None) -> Query:
+    """The query of one type for what is found in one of the `ways`, answered as the `queries` are.
+
+    They are those of one search, of a type each. `patient` is the id of the person whose compartment is searched.
+    """
+    first = queries[0]
+    return Query(
+        type_name,
+        tuple(each for each in first.clauses if each.parameter in OF_THE_STORE),
+        any_of=in_compartment(type_name, patient) if patient is not None else (),
+        filters=(AnyOf(tuple(ways)),),
+        sort=first.sort,
+        count=first.count,
+        includes=first.includes,
+        cursor=first.cursor,
+        total=first.total,
+        summary=first.summary,
+        elements=first.elements,
+        contained=first.contained,
+        as_contained=first.as_contained,
+        part_of=tuple(replace(itself(each), clauses=each.clauses, any_of=each.any_of) for each in queries),
+    )
+
+
+def way_inside(query: Query, outside: Query | None, asked: Query) -> AllOf:
+    """The way to what contains a match of `query` and meets `outside`, both answered.
+
+    `asked` is the query as it was, which says by what the one refers to the other.
+    """
+    by = tuple(sorted({each.linked for each in _referring(asked) if each.linked}))
+    rest = conditions_of(outside) if outside is not None else ()
+    return AllOf((*rest, Contained(query.type, conditions_of(query), by)))
+
+
+def ways_in(query: Query) -> Iterator[tuple[tuple[Condition, ...], Contained | None]]:
+    """The ways of a container query: what a resource must be and what it must contain, None where it is the match."""
+    alternatives = query.filters[0] if query.contained and query.filters else None
+    for way in alternatives.conditions if isinstance(alternatives, AnyOf) else ():
+        conditions = way.conditions if isinstance(way, AllOf) else (way,)
+        contained = [each for each in conditions if isinstance(each, Contained)]
+        yield tuple(each for each in conditions if each not in contained), contained[0] if contained else None
+
+
+def possible_containers(patient: str | None, types: Sequence[str]) -> list[str]:
+    """Those of the types that may contain what is searched: in a compartment those that it has."""
+    table = patient_compartment() if patient is not None else types
+    return [each for each in types if each in table]
+
+
+def conditions_inside(query: Query) -> tuple[Condition, ...]:
+    """What the query says of a contained resource, as it was asked."""
+    return (*_own_clauses(query), *_own_joins(query), *query.filters)
+
+
 def referring_parameters(resource: Resource) -> Mapping[str, list[str]]:
     """The parameters by which a resource refers to what it contains, by the reference, such as `#device`."""
     found: dict[str, list[str]] = defaultdict(list)
@@ -63,6 +136,18 @@ def referring_parameters(resource: Resource) -> Mapping[str, list[str]]:
     return found
 
 
+def _own_clauses(query: Query) -> tuple[Clause, ...]:
+    return tuple(each for each in query.clauses if each.parameter not in OF_THE_STORE)
+
+
+def _own_joins(query: Query) -> tuple[Join, ...]:
+    return tuple(each for each in query.joins if each.linked is None)
+
+
+def _referring(query: Query) -> list[Join]:
+    return [each for each in query.joins if each.linked is not None]
+
+
 def _check(condition: Condition, known: Set[str]) -> None:
     if isinstance(condition, AllOf | AnyOf):
         for each in condition.conditions:
@@ -70,24 +155,13 @@ def _check(condition: Condition, known: Set[str]) -> None:
     elif isinstance(condition, Not):
         _check(condition.condition, known)
     elif isinstance(condition, Clause | Join) and condition.parameter not in known:
-        raise MalformedRequest(
-            f"A contained resource is not searched by {condition.parameter!r}, nor by what refers to it; leave it out."
-        )
+        raise _unknown(condition.parameter)
 
 
-def _how(query: Query, type_name: str) -> Query:
-    """A query of a type that is answered as this one is."""
-    return Query(
-        type_name,
-        count=query.count,
-        cursor=query.cursor,
-        total=query.total,
-        summary=query.summary,
-        elements=query.elements,
-        contained=query.contained,
-        as_contained=query.as_contained,
-    )
-
-
-def _plain(query: Query) -> tuple[Condition, ...]:
-    return (*query.clauses, *query.joined, *(query.filtered or query.filters))
+def _unknown(parameter: str) -> MalformedRequest:
+    told = f"A contained resource is not searched by {parameter!r}"
+    if parameter in OF_THE_STORE:
+        return MalformedRequest(f"{told} within '_filter': it is said of what contains it. Give it beside '_filter'.")
+    if parameter.startswith("_"):
+        return MalformedRequest(f"{told}: the words of what contains it are kept together. Leave it out.")
+    return MalformedRequest(f"{told}, which is no parameter that travels with this server. Leave it out.")

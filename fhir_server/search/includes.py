@@ -15,7 +15,7 @@ from fhir_server.search.clauses import NotServed, indexed
 from fhir_server.search.query import Include
 
 WILDCARD = "*"
-_EVERY_TYPE = sorted(RESOURCE_TYPES - {"AuditEvent"})
+EVERY_TYPE = sorted(RESOURCE_TYPES - {"AuditEvent"})
 _FEW = 3
 
 
@@ -25,7 +25,7 @@ def include(searched: Sequence[str], text: str, *, iterate: bool) -> list[Includ
     Of another type than the `searched` ones only with `iterate`, because matches are never of that type.
     """
     if text == WILDCARD:
-        types = _EVERY_TYPE if iterate else searched
+        types = EVERY_TYPE if iterate else searched
         return [each for name in types for each in include(types, f"{name}:{WILDCARD}", iterate=iterate)]
     type_name, parameter, target = _parts(text)
     told = f"A search of {', '.join(searched)} cannot include {text!r}; it can include"
@@ -43,7 +43,7 @@ def include(searched: Sequence[str], text: str, *, iterate: bool) -> list[Includ
 def revinclude(searched: Sequence[str], text: str, *, iterate: bool) -> list[Include]:
     """The includes that `Provenance:target` or `Task:*` stands for, the other way round. Raises NotServed."""
     if text == WILDCARD:
-        return [each for name in _EVERY_TYPE for each in revinclude(searched, f"{name}:{WILDCARD}", iterate=iterate)]
+        return [each for name in EVERY_TYPE for each in revinclude(searched, f"{name}:{WILDCARD}", iterate=iterate)]
     type_name, parameter, target = _parts(text)
     if type_name not in RESOURCE_TYPES:
         raise NotServed(f"'_revinclude' takes TYPE:REFERENCE, such as Provenance:target, not {text!r}.")

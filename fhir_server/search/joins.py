@@ -72,7 +72,7 @@ def joined(query: Query, seek: Seek, members: Members, inside: Inside = lambda t
         if asked.linked is not None:
             return _referred(asked, query.type, seek)
         within = ((sub.type, inside(query.type, sub)) for sub in asked.queries)
-        contained = (Contained(name, tuple(said), asked.parameter) for name, said in within if said is not None)
+        contained = (Contained(name, tuple(said), (asked.parameter,)) for name, said in within if said is not None)
         elsewhere = _referring(asked, query.type, seek)
         return AnyOf(found) if len(found := (elsewhere, *contained)) > 1 else elsewhere
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
-from fhir_server.search.query import Near, Query
+from fhir_server.search.query import Clause, Near
 from fhir_server.search.types import date, number, quantity, reference, string, token
 
 LAST_TEXT = "\U0010ffff"
@@ -42,10 +42,10 @@ def sortable(type_name: str) -> list[str]:
     return list(parameters_of(type_name))
 
 
-def places_asked(query: Query) -> list[Near]:
-    """The places near one of which everything must be that the query finds: those of its first such clause."""
-    clauses = (each for each in query.clauses if each.type == "special" and each.missing is None)
-    return [place for each in list(clauses)[:1] for place in each.values if isinstance(place, Near)]
+def places_asked(clauses: Sequence[Clause]) -> list[Near]:
+    """The places near one of which everything must be that the clauses find: those of the first that names some."""
+    clauses = [each for each in clauses if each.type == "special" and each.missing is None]
+    return [place for each in clauses[:1] for place in each.values if isinstance(place, Near)]
 
 
 def compare_alike(one: SearchParameter, other: SearchParameter) -> bool:

@@ -1,6 +1,6 @@
 """The question of a Query asked of one resource in memory, as `store/mongo/queries.py` asks the database."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
@@ -46,6 +46,15 @@ def holds_all(conditions: Sequence[Condition], resource: Resource) -> bool:
     return all(_holds(each, resource, values) for each in conditions)
 
 
+def contained_matches(condition: Contained, resource: Resource) -> Iterator[Resource]:
+    """The resources inside of this one that the condition is about, and that meet it."""
+    referring = referring_parameters(resource) if condition.by else {}
+    for each in resource.get("contained", ()):
+        named = set(condition.by) <= set(referring.get(f"#{each.get('id')}", ()))
+        if each.get("resourceType") == condition.type and named and holds_all(condition.conditions, each):
+            yield each
+
+
 def _holds(condition: Condition, resource: Resource, values: Values) -> bool:
     if isinstance(condition, AllOf):
         return all(_holds(each, resource, values) for each in condition.conditions)
@@ -56,12 +65,7 @@ def _holds(condition: Condition, resource: Resource, values: Values) -> bool:
     if isinstance(condition, Join):
         raise ValueError("a join is answered before it is asked")
     if isinstance(condition, Contained):
-        return any(
-            each.get("resourceType") == condition.type
-            and (condition.by is None or condition.by in referring_parameters(resource).get(f"#{each.get('id')}", ()))
-            and holds_all(condition.conditions, each)
-            for each in resource.get("contained", ())
-        )
+        return any(True for _ in contained_matches(condition, resource))
     if condition.type in {WORDS, PHRASE}:
         return says(condition, wording_of(resource))
     return _meets(parameters_of(resource["resourceType"])[condition.parameter], condition, resource, values)

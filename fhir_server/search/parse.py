@@ -15,7 +15,7 @@ from fhir_server.fhir.errors import MalformedRequest, UnknownType
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.clauses import Asking, NotServed, clause, indexed
 from fhir_server.search.filters import filter_condition
-from fhir_server.search.includes import INCLUDES
+from fhir_server.search.includes import EVERY_TYPE, INCLUDES
 from fhir_server.search.joins import asks_through, join, joins_in
 from fhir_server.search.keys import places_asked, sortable
 from fhir_server.search.lists import LIST, by_function, current_list, names_a_person
@@ -63,9 +63,10 @@ def parse(
         raise UnknownType(type_name)
     query, issues = Query(type_name, count=min(default_count, max_count)), list[Issue]()
     if patient is not None:
-        query = replace(query, any_of=_in_compartment(type_name, patient))
+        elsewhere = ("_contained", "true") in pairs and type_name not in patient_compartment()
+        query = replace(query, any_of=() if elsewhere else in_compartment(type_name, patient))
     asking = Asking(type_name, base_url, moment, full_text)
-    for name, text in pairs:
+    for name, text in sorted(pairs, key=_decided_later):
         try:
             query = _with(query, asking, name, text)
         except NotServed as refusal:
@@ -80,7 +81,13 @@ def parse(
     return replace(query, count=min(query.count, max_count))
 
 
-def _in_compartment(type_name: str, patient: str) -> tuple[Clause, ...]:
+def _decided_later(pair: tuple[str, str]) -> bool:
+    """What contains the matches may be of any type, and bring what that type refers to."""
+    return pair[0] != "_contained"
+
+
+def in_compartment(type_name: str, patient: str) -> tuple[Clause, ...]:
+    """The clauses of which a resource in a person's compartment meets one. Raises MalformedRequest."""
     table = patient_compartment()
     if type_name not in table:
         raise MalformedRequest(f"{type_name} is not in the compartment of a Patient; {', '.join(table)} are.")
@@ -119,7 +126,9 @@ def _repeated(pairs: Sequence[tuple[str, str]]) -> list[Issue]:
 def contradictory(query: Query) -> list[Issue]:
     """What of the answer is asked in two ways that cannot both be."""
     parameters = parameters_of(query.type)
-    unplaced = not places_asked(query) and any(parameters[each.parameter].type == "special" for each in query.sort)
+    unplaced = not places_asked(query.clauses) and any(
+        parameters[each.parameter].type == "special" for each in query.sort
+    )
     rules = {
         "'_summary' and '_elements' each say what to leave out; give one of them.": (
             query.summary in {"true", "text", "data"} and query.elements
@@ -162,7 +171,12 @@ def _sort(query: Query, text: str) -> Query:
 
 
 def _bringing(name: str, query: Query, text: str) -> Query:
-    return replace(query, includes=(*query.includes, *INCLUDES[name]([query.type], text)))
+    return replace(query, includes=(*query.includes, *INCLUDES[name](shown_types([query.type], query.contained), text)))
+
+
+def shown_types(searched: Sequence[str], contained: str | None) -> Sequence[str]:
+    """The types of what a search of some types shows: with `_contained`, what contains them and may be of any."""
+    return [*searched, *(each for each in EVERY_TYPE if each not in searched)] if contained else searched
 
 
 def _total(query: Query, text: str) -> Query:

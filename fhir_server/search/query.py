@@ -116,11 +116,11 @@ class Not:
 
 @dataclass(frozen=True)
 class Contained:
-    """What contains a resource of the type that meets all of the conditions, and refers to it `by` a parameter."""
+    """What contains a resource of the type that meets all of the conditions, and refers to it `by` these parameters."""
 
     type: str
     conditions: tuple["Condition", ...]
-    by: str | None = None
+    by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,8 @@ class Query:
     Of `any_of`, when there are some, one must be met. `joins` are answered before the rest; `joined` are the conditions
     that they came to. `filters` are the conditions of `_filter`, `filtered` the same with their joins answered.
     `contained` is true or both when contained resources are asked for, `as_contained` when these are shown rather than
-    what contains them. `summary` is count, true, text or data, `elements` what `_elements` names. `skipped` names the
+    what contains them; of a query for what contains them `part_of` are the questions that it answers, as they were
+    asked. `summary` is count, true, text or data, `elements` what `_elements` names. `skipped` names the
     parameters that a lenient search left out; they play no part in what is asked.
     """
 
@@ -193,3 +194,4 @@ class Query:
     elements: tuple[str, ...] = ()
     contained: str | None = None
     as_contained: bool = False
+    part_of: tuple["Query", ...] = ()

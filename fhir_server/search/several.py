@@ -16,11 +16,14 @@ from fhir_server.search.includes import INCLUDES
 from fhir_server.search.joins import asks_through
 from fhir_server.search.keys import compare_alike, sortable
 from fhir_server.search.lists import held_by_all
-from fhir_server.search.parse import CONTROLS, SPECIAL, contradictory, parse
+from fhir_server.search.parse import CONTROLS, SPECIAL, contradictory, parse, shown_types
 from fhir_server.search.query import Include, Query
 from fhir_server.search.words import IN_WORDS, kept_of_all
 
 Pairs = Sequence[tuple[str, str]]
+
+MOST_CONTAINED = 8
+"""How many types of contained resources one search may be for."""
 
 
 def parse_several(
@@ -58,7 +61,8 @@ def parse_several(
         )
 
     type_names = held_by_all(type_names, pairs)
-    brought, unknown = _brought(type_names, [pair for pair in pairs if pair[0] in INCLUDES])
+    shown = shown_types(type_names, _contained(pairs))
+    brought, unknown = _brought(shown, [pair for pair in pairs if pair[0] in INCLUDES])
     pairs = [pair for pair in pairs if pair[0] not in INCLUDES]
     issues = {pair[0]: told for pair in pairs if (told := _not_common(type_names, *pair, full_text))} | unknown
     if issues and not lenient:
@@ -71,6 +75,10 @@ def parse_several(
     if contradictions := contradictory(asked[0]):
         raise MalformedRequest(issues=contradictions)
     return asked
+
+
+def _contained(pairs: Pairs) -> str | None:
+    return next((text for name, text in pairs if name == "_contained" and text != "false"), None)
 
 
 def _brought(type_names: Sequence[str], pairs: Pairs) -> tuple[tuple[Include, ...], dict[str, str]]:
@@ -89,10 +97,8 @@ def _not_common(type_names: Sequence[str], name: str, text: str, full_text: froz
     """Why not all of the types can be asked this; None when each may say for itself."""
     if name in IN_WORDS:
         return kept_of_all(name, type_names, full_text)
-    if name in {"_contained", "_containedType"}:
-        return f"A search of several types finds no contained resources; leave {name!r} out, or search one type."
-    if name.startswith("_contained"):
-        return f"A search of several types finds nothing that is contained; leave {name!r} out, or search one type."
+    if name == "_contained" and text != "false" and len(type_names) > MOST_CONTAINED:
+        return f"With '_contained' name the types in '_type', at most {MOST_CONTAINED} of them."
     if name == "_sort":
         keys, served = [each.removeprefix("-") for each in text.split(",")], _sortable(type_names)
         wrong = next((key for key in keys if key not in served), None)

@@ -124,7 +124,8 @@ def test_parts_of_several_types(hosp: Party, person: str) -> None:
         ("_type=Task,CarePlan&_revinclude=Observation:performer", "refers to Task, CarePlan"),
         ("_type=Task,CarePlan&_include=*&_summary=text", "_summary=text"),
         ("_type=Task,CarePlan&_elements=restriction", "restriction"),
-        ("_type=Task,CarePlan&_contained=both", "contained"),
+        ("_contained=both", "at most 8"),
+        ("_type=Task,CarePlan&_contained=maybe", "_contained"),
         ("_lastUpdated=yesterday", "yesterday"),
         ("_cursor=abc", "_cursor"),
     ],
@@ -338,6 +339,8 @@ def test_who_cares_for_too_many_people_finds_all_of_one_person_all_the_same(worl
         assert shown
     assert len(found(few.get(f"{person}/Observation?"))) == 2
     assert few.get("Observation?status=final").issues[0]["code"] == "too-costly"
+    assert few.get(f"{person}/Device?_contained=true&_include=*").status == 200
+    assert few.get("Device?_contained=true").issues[0]["code"] == "too-costly"
     for asked in (f"{person}/*?_count=100", f"?_type=Observation,Flag&patient={person}"):
         around = brought(few.get(f"{asked}&_include=Observation:performer&_revinclude=Provenance:target"))
         assert person in around or "*" in asked

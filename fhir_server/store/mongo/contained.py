@@ -20,11 +20,10 @@ from fhir_server.search.contained import referring_parameters
 from fhir_server.search.extract import search_values
 from fhir_server.search.query import AllOf, AnyOf, Condition, Contained, Not, Query
 
-GATHERED = "contained_gathered"
+GATHERED = "contained_with_keys"
 
 _Document: TypeAlias = dict[str, Any]
 _AT_ONCE = 200
-_NOT_KEPT = frozenset({"k"})
 
 
 def contained_values(resource: Resource) -> list[_Document]:
@@ -35,7 +34,7 @@ def contained_values(resource: Resource) -> list[_Document]:
         {
             "is": each["resourceType"],
             "by": by.get(f"#{each.get('id')}", []),
-            **{name: v for name, v in search_values(each).items() if name not in _NOT_KEPT},
+            **search_values(each),
         }
         for each in contained
         if isinstance(each, dict) and each.get("resourceType") in RESOURCE_TYPES
@@ -77,7 +76,7 @@ def gather_contained(database: Database[_Document], type_names: Iterable[str]) -
     """Go through the types of which it is not known what they contain; the number of documents that lacked it."""
     known, gathered = {each["_id"] for each in database[GATHERED].find()}, 0
     for type_name in [each for each in type_names if each not in known]:
-        lacking = {"del": False, "c": {"$exists": False}}
+        lacking = {"del": False, "c.k": {"$exists": False}}
         waiting: list[UpdateOne] = []
         for document in database[type_name].find(lacking, {"body": 1, "v": 1}):
             body = bytes(document["body"])

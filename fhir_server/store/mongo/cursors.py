@@ -58,5 +58,7 @@ def read(query: Query, moment: datetime, secret: bytes) -> Cursor:
 
 
 def _signature(query: Query, body: bytes, secret: bytes) -> bytes:
-    question = repr((query.type, query.clauses, query.any_of, query.joins, query.filters, query.sort)).encode()
+    parts = query.part_of or (query,)
+    asked = [part for each in parts for part in (each.clauses, each.any_of, each.joins, each.filters)]
+    question = repr((query.type, *asked, query.sort, *([query.contained] if query.part_of else ()))).encode()
     return hmac.new(secret, hashlib.sha256(question).digest() + body, hashlib.sha256).digest()[:_SIGNED_BYTES]

@@ -14,9 +14,12 @@ from pymongo.database import Database
 from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import TooCostly
+from fhir_server.fhir.json import decode
 from fhir_server.fhir.reference import Reference, parse_reference
+from fhir_server.search.carried import matches_inside
+from fhir_server.search.extract import search_values
 from fhir_server.search.grant import Grant, first_that_admits
-from fhir_server.search.query import Include
+from fhir_server.search.query import Include, Query
 from fhir_server.search.types.term import term
 from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stamp_from, stored_from
@@ -67,6 +70,16 @@ def matched_by(type_name: str, documents: Iterable[Document]) -> Found:
     return {f"{type_name}/{each['_id']}": (type_name, each) for each in documents}
 
 
+def matched_inside(query: Query, documents: Iterable[Document]) -> Found:
+    """What the documents contain that a container query sought, so that it is followed from as they are."""
+    found: Found = {}
+    for document in documents:
+        for part in matches_inside(query, decode(bytes(document["body"]))):
+            name = f"{document['_id']}#{part.get('id', '')}"
+            found[f"{query.type}/{name}"] = (part["resourceType"], {"_id": name, "t": search_values(part)["t"]})
+    return found
+
+
 def named(document: Document, parameter: str) -> Iterator[str]:
     """What a document refers to by a parameter, without versions: `Type/id` or a url; its terms say which."""
     for form in _forms(document, parameter):
@@ -114,7 +127,9 @@ class _Room:
 def _whole(found: Found, grants: Mapping[str, Sequence[Grant]], moment: datetime) -> Found:
     """Those of the documents that are admitted as they are: what a part does not show leads nowhere."""
     return {
-        key: (name, document) for key, (name, document) in found.items() if _is_whole(document, grants[name], moment)
+        key: (name, document)
+        for key, (name, document) in found.items()
+        if _is_whole(document, grants.get(name, ()), moment)
     }
 
 

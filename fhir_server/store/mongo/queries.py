@@ -29,6 +29,18 @@ def query_filter(query: Query) -> Filter:
     )
 
 
+def conditions_filter(type_name: str, conditions: Sequence[Condition]) -> Filter:
+    """The documents of a type that meet the conditions, whoever asks."""
+    return both({}, *(each for asked in conditions for each in _compiled(type_name, asked)))
+
+
+def contained_filter(asked: Contained) -> Filter:
+    """What contained resources must be, over the fields of `contained.py`."""
+    inside = (each for part in asked.conditions for each in _compiled(asked.type, part, contained=True))
+    by = {"by": {"$all": list(asked.by)}} if asked.by else {}
+    return both({"is": asked.type, **by}, *inside)
+
+
 def grant_filter(grants: Sequence[Grant], moment: datetime) -> Filter:
     """The documents that some grant admits at `moment`, as `search/grant.py` says; no grants admit nothing."""
     return either([_admitted(grant, moment) for grant in grants])
@@ -51,13 +63,12 @@ def _compiled(type_name: str, asked: Condition, *, contained: bool = False) -> l
     if isinstance(asked, AllOf):
         return [condition for each in asked.conditions for condition in _compiled(type_name, each, contained=contained)]
     if isinstance(asked, AnyOf):
-        return [either([both(*_compiled(type_name, each, contained=contained)) for each in asked.conditions])]
+        alternatives = [_compiled(type_name, each, contained=contained) for each in asked.conditions]
+        return [either([both(*each) for each in alternatives])] if all(alternatives) else []
     if isinstance(asked, Not):
         return [{"$nor": [both(*_compiled(type_name, asked.condition, contained=contained))]}]
     if isinstance(asked, Contained):
-        inside = [each for part in asked.conditions for each in _compiled(asked.type, part, contained=True)]
-        by = {"by": asked.by} if asked.by else {}
-        return [{"t": contains(asked.type)}, {"c": {"$elemMatch": both({"is": asked.type, **by}, *inside)}}]
+        return [{"t": contains(asked.type)}, {"c": {"$elemMatch": contained_filter(asked)}}]
     if isinstance(asked, Join):
         raise ValueError("a join is answered before it is asked")
     if asked.type == WORDS:

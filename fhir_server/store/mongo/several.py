@@ -22,7 +22,7 @@ from fhir_server.store.mongo.contained import check_contained
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
-from fhir_server.store.mongo.including import Found, GrantsFor, brought, matched_by
+from fhir_server.store.mongo.including import Found, GrantsFor, brought, matched_by, matched_inside
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter, query_filter
 from fhir_server.store.mongo.searching import ESTIMATE_MS, ordered, times_at, total_of, values_at, ways
 from fhir_server.store.mongo.sorting import Order, after, order_of
@@ -69,7 +69,8 @@ def search_several(
         shown = rows[: first.count][::-1] if search.back else rows[: first.count]
         matched = search.matched(shown)
         granted = {query.type: grants for query, grants in asked}
-        included = brought(database, first.includes, matched, granted, grants_for, moment, search.within)
+        sources = {**matched, **search.contained(matched)} if first.includes else matched
+        included = brought(database, first.includes, sources, granted, grants_for, moment, search.within)
     onward, backward = ways(cursor, more=len(rows) > first.count)
 
     def leading(to: bool, *, back: bool) -> str | None:
@@ -143,6 +144,13 @@ class _Search:
             found |= matched_by(type_name, documents)
         shown = (f"{self._queries[row.place].type}/{row.values[-1]}" for row in rows)
         return {key: found[key] for key in shown if key in found}
+
+    def contained(self, matched: Found) -> Found:
+        """What of the matched documents was sought, where they only contain it."""
+        found: Found = {}
+        for query in self._queries if self._queries[0].contained else ():
+            found |= matched_inside(query, (each for name, each in matched.values() if name == query.type))
+        return found
 
     def _rows_of(self, place: int, most: int) -> Iterator[_Row]:
         beyond = self._beyond(place)

@@ -20,6 +20,13 @@ _NO_SYSTEM = r"(?:[^|\\]|\\.)"
 _DOCUMENT, _PLACE = "$", "$$place."
 
 
+def made_value(parameter: SearchParameter, sort: Sort, places: Sequence[Near]) -> Expression:
+    """What is sorted by: a value, of a composite those of its components, of `near` the distance from the `places`."""
+    if parameter.parts:
+        return composite_value(parameter, sort)
+    return distance(parameter, places) if parameter.type == "special" else sort_value(parameter, sort)
+
+
 def sort_value(parameter: SearchParameter, sort: Sort) -> Expression:
     """The sort value of a parameter; what has none comes last both ways."""
     end = "hi" if sort.descending else "lo"

@@ -7,8 +7,8 @@ candidates of the one search, from the search values that each document has anyw
 serves documents that were stored before a key existed, and it is bounded by the time that a search may take.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pymongo import ASCENDING, DESCENDING
@@ -18,13 +18,8 @@ from fhir_server.search.keys import places_asked
 from fhir_server.search.query import Query, Sort
 from fhir_server.store.mongo.indexes import keyed
 from fhir_server.store.mongo.queries import Filter, both
-from fhir_server.store.mongo.sort_values import (
-    Expression,
-    component_names,
-    composite_value,
-    distance,
-    sort_value,
-)
+from fhir_server.store.mongo.sort_values import component_names, made_value
+from fhir_server.store.mongo.sorting_contained import Stage, stages_within
 
 SortKeys: TypeAlias = Sequence[tuple[str, int]]
 
@@ -37,10 +32,10 @@ _OF_THE_STORE = {"_id": "_id", "_lastUpdated": LAST_UPDATED}
 
 @dataclass(frozen=True)
 class Order:
-    """The fields to sort by, each with its direction, and how those are made that no document has."""
+    """The fields to sort by, each with its direction, and the stages that make those which no document has."""
 
     keys: SortKeys
-    made: Mapping[str, Expression] = field(default_factory=dict)
+    made: Sequence[Stage] = ()
 
     @property
     def by_keys(self) -> bool:
@@ -54,14 +49,17 @@ class Order:
 
 def order_of(query: Query) -> Order:
     """The order that a query asks; `_id` is the last key and follows the direction before it."""
-    stored = all(each.parameter in _OF_THE_STORE or each.parameter in keyed(query.type) for each in query.sort)
+    sought = [each for each in query.sort if each.parameter not in _OF_THE_STORE]
+    stored = not sought if query.part_of else all(each.parameter in keyed(query.type) for each in sought)
     keys = [(field, _direction(each)) for each in query.sort for field in _fields(query, each, stored=stored)]
     if "_id" not in dict(keys):
         keys.append(("_id", keys[-1][1] if keys else ASCENDING))
     if stored:
         return Order(keys)
-    sought = [each for each in query.sort if each.parameter not in _OF_THE_STORE]
-    return Order(keys, {each.parameter: _made(query, each) for each in sought})
+    if query.part_of:
+        return Order(keys, stages_within(query, sought, MADE))
+    values = {each.parameter: _value(query, each) for each in sought}
+    return Order(keys, [{"$set": {MADE: values}}])
 
 
 def after(keys: SortKeys, values: Sequence[Any], *, with_ties: bool = False) -> Filter:
@@ -83,7 +81,7 @@ def pipeline(order: Order, condition: Filter, begin: Filter | None, limit: int) 
     """The stages that find what meets `condition` in an order that is worked out, from `begin` on."""
     stages: list[dict[str, Any]] = [
         {"$match": condition},
-        {"$set": {MADE: dict(order.made)}},
+        *order.made,
         *([{"$match": begin}] if begin is not None else ()),
         {"$sort": dict(order.keys)},
         {"$limit": limit},
@@ -102,7 +100,8 @@ def _fields(query: Query, sort: Sort, *, stored: bool) -> list[str]:
         return [_OF_THE_STORE[sort.parameter]]
     if stored:
         return [f"k.{sort.parameter}.{_end(sort)}"]
-    names = component_names(parameters_of(query.type)[sort.parameter])
+    sorted_type = query.part_of[0].type if query.part_of else query.type
+    names = component_names(parameters_of(sorted_type)[sort.parameter])
     return [f"{MADE}.{sort.parameter}.{name}" for name in names] or [f"{MADE}.{sort.parameter}"]
 
 
@@ -115,9 +114,5 @@ def _end(sort: Sort) -> str:
     return "hi" if sort.descending else "lo"
 
 
-def _made(query: Query, sort: Sort) -> Expression:
-    """How the sort value of a parameter is made; of a composite the values of its components."""
-    parameter = parameters_of(query.type)[sort.parameter]
-    if parameter.parts:
-        return composite_value(parameter, sort)
-    return distance(parameter, places_asked(query)) if parameter.type == "special" else sort_value(parameter, sort)
+def _value(query: Query, sort: Sort) -> dict[str, Any]:
+    return made_value(parameters_of(query.type)[sort.parameter], sort, places_asked(query.clauses))
