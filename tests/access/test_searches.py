@@ -86,7 +86,7 @@ def test_an_include_brings_only_what_a_read_shows(matrix: Matrix, kind: str) -> 
     """Whatever a visible resource refers to, by every reference parameter of its type."""
     party, refs = matrix.parties[kind], matrix.circle(kind).refs
     for name in CLOSED:
-        includes = [f"_include={name}:{p.code}" for p in parameters_of(name).values() if p.type == "reference"]
+        includes = [f"_include={name}:{p.code}" for p in parameters_of(name).values() if p.leads_on]
         if not may_see(kind, name) or not includes:
             continue
         reply = party.get(f"{name}?_id={refs[name].partition('/')[2]}&_total=accurate&{'&'.join(includes)}")
