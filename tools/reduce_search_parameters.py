@@ -56,7 +56,6 @@ WITHOUT_EXPRESSION: dict[str, dict[str, Any]] = {
 """Parameters that R4 describes in words only, with the row that says the same."""
 
 LEFT_OUT = {
-    "phonetic": "sounds-like search is not served",
     "_content": "it asks for words, not for the values of elements",
     "_text": "it asks for words, not for the values of elements",
     "_query": "named queries are not served",

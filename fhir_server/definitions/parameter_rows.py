@@ -54,7 +54,8 @@ def row(parameter: dict[str, Any], type_name: str, extensions: Extensions | None
     fitting = [one for one in found if one.datatype in _datatypes(kind)]
     if not fitting:
         raise Irreducible(f"no {kind} stands at {', '.join(sorted({one.datatype for one in found})) or type_name}")
-    entry: dict[str, Any] = {"type": kind, "paths": [spell(one) for one in fitting]}
+    by_sound = kind == "string" and parameter.get("xpathUsage") == "phonetic"
+    entry: dict[str, Any] = {"type": "sound" if by_sound else kind, "paths": [spell(one) for one in fitting]}
     if all(one.single for one in fitting) and len({choice_name(one) for one in fitting}) == 1:
         entry["single"] = True
     if kind == "reference":

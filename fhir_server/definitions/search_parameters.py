@@ -22,6 +22,8 @@ from fhir_server.definitions.structures import RESOURCE_TYPES
 
 ANY_TYPE = "*"
 
+_DECLARED = {"sound": "string"}
+
 _PATH = re.compile(r"(?P<steps>.+):(?P<datatype>#?[\w.]+)(?:\((?P<only>\w+)\))?")
 _STEP = re.compile(r"(?P<name>\w+)(?:\[(?P<element>[\w.]+)=(?P<value>[^\]]*)\])?(?:\.|$)")
 
@@ -64,7 +66,7 @@ class SearchParameter:
     """A parameter of one resource type.
 
     `type` is token, reference, date, string, uri, number, quantity, special or composite; a composite has `parts` in
-    place of paths. `single` says that a resource has at most one such element.
+    place of paths. R4 calls a `sound` a string. `single` says that a resource has at most one such element.
     `targets` are the types that a reference may point to, `("*",)` any. `system` is the system of a code whose element
     states none; `codes` are all codes of an element that every resource has exactly once.
     A parameter that the operator defined has the url of its `definition`. While resources that were stored before it,
@@ -90,6 +92,11 @@ class SearchParameter:
     def leads_on(self) -> bool:
         """Whether it is a reference to what is kept here: Appointment may refer to a Slot, and no Slot is kept."""
         return self.type == "reference" and (ANY_TYPE in self.targets or not RESOURCE_TYPES.isdisjoint(self.targets))
+
+    @property
+    def declared_type(self) -> str:
+        """What R4 calls its type."""
+        return _DECLARED.get(self.type, self.type)
 
     @property
     def is_extension(self) -> bool:

@@ -147,7 +147,7 @@ def _resource(type_name: str, services: Services) -> Resource:
 
 def _searched_by(parameter: SearchParameter) -> Resource:
     defined = {"definition": parameter.definition} if parameter.definition else {}
-    return {"name": parameter.code, **defined, "type": parameter.type}
+    return {"name": parameter.code, **defined, "type": parameter.declared_type}
 
 
 def _referring(type_name: str) -> list[str]:

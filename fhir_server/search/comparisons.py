@@ -103,6 +103,7 @@ _BY_TYPE: Mapping[str, Mapping[str, Making]] = {
         "sb": _of_codes("above"),
     },
     "reference": {"eq": _equal, "ne": _unequal(_equal), "re": _equal},
+    "sound": {"eq": _equal, "ne": _unequal(_equal)},
     "uri": {"eq": _equal, "ne": _unequal(_equal)},
     "date": {**_RANGES, "po": _overlapping},
     "number": _RANGES,

@@ -28,7 +28,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.search.elements import values_of
 from fhir_server.search.folding import fold
 from fhir_server.search.keys import has_key, key_of
-from fhir_server.search.terms import TERM_TYPES, stored_terms
+from fhir_server.search.terms import STORED_AS_TERMS, stored_terms
 from fhir_server.search.types import date, near, number, quantity, string, token
 from fhir_server.search.types.term import term
 
@@ -126,7 +126,7 @@ def _terms(given: _Found) -> list[str]:
     return _unique(
         term
         for parameter, values in given
-        if parameter.type in TERM_TYPES
+        if parameter.type in STORED_AS_TERMS
         for datatype, value in values
         for term in stored_terms(parameter, datatype, value)
     )

@@ -21,13 +21,14 @@ from fhir_server.search.query import (
     Near,
     Not,
     Query,
+    Sounds,
     Text,
     Together,
     Token,
 )
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
 from fhir_server.search.texts import wording_of
-from fhir_server.search.types import date, near, number, string
+from fhir_server.search.types import date, near, number, sound, string
 from fhir_server.search.words import PHRASE, WORDS, says
 
 Values = Mapping[str, Any]
@@ -116,6 +117,8 @@ def _has_value(parameter: SearchParameter, clause: Clause, values: Values) -> bo
         return _said(parameter, clause, values)
     if clause.type in TERM_TYPES:
         return _has_term(parameter, clause, values.get("t", ()))
+    if clause.type == "sound":
+        return _sounds(parameter, clause, set(values.get("t", ())))
     return _BY_TYPE[clause.type](clause, values)
 
 
@@ -124,6 +127,11 @@ def _has_term(parameter: SearchParameter, clause: Clause, terms: Sequence[str]) 
         return True
     below = tuple(beginnings(parameter, clause)) if clause.modifier == "below" else ()
     return any(term.startswith(below) for term in terms) if below else False
+
+
+def _sounds(parameter: SearchParameter, clause: Clause, terms: set[str]) -> bool:
+    asked = (sound.asked_terms(parameter, each) for each in clause.values if isinstance(each, Sounds))
+    return any(terms.issuperset(group) for groups in asked for group in groups)
 
 
 def _said(parameter: SearchParameter, clause: Clause, values: Values) -> bool:

@@ -79,7 +79,14 @@ class Together:
     values: tuple["Value", ...]
 
 
-Value = Token | Typed | Text | Moment | Target | Amount | Near | Together
+@dataclass(frozen=True)
+class Sounds:
+    """A name by how it sounds: of one of the groups, every key."""
+
+    groups: tuple[tuple[str, ...], ...]
+
+
+Value = Token | Typed | Text | Sounds | Moment | Target | Amount | Near | Together
 
 
 @dataclass(frozen=True)

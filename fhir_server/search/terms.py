@@ -1,4 +1,4 @@
-"""The parameter types that compare whole forms of a value: token, reference, uri.
+"""The parameter types that compare whole forms of a value: token, reference, uri; how names sound is stored alike.
 
 Each value of a resource becomes terms; each asked value becomes terms of which the resource must have one.
 """
@@ -8,12 +8,13 @@ from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.search.query import Clause, Target, Token, Value
-from fhir_server.search.types import reference, token, uri
+from fhir_server.search.types import reference, sound, token, uri
 from fhir_server.search.types.term import term
 
 _STORED: Mapping[str, Callable[[SearchParameter, str, Any], Iterator[str]]] = {
     "token": token.stored_terms,
     "reference": reference.stored_terms,
+    "sound": sound.stored_terms,
     "uri": uri.stored_terms,
 }
 
@@ -44,7 +45,9 @@ def _beginning(parameter: SearchParameter, value: Value) -> Iterator[str]:
             yield term(parameter.code, f"{value.url.rstrip('/')}/")
 
 
-TERM_TYPES = frozenset(_STORED)
+STORED_AS_TERMS = frozenset(_STORED)
+TERM_TYPES = frozenset(_ASKED)
+"""The types of which one of the asked terms is enough."""
 
 
 def stored_terms(parameter: SearchParameter, datatype: str, value: Any) -> Iterator[str]:

@@ -24,7 +24,7 @@ DIGITS = 15
 _LOCAL = re.compile(r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.-]{1,64})(?P<version>/_history/[A-Za-z0-9.-]{1,64})?")
 _PREFIX = re.compile(r"(?:eq|ne|gt|lt|ge|le|sa|eb|ap)(?=-?\d)")
 _WORD = re.compile(r"[^\W_]{2,}")
-_YES_OR_NO = {"boolean", "existence"}
+_YES_OR_NO = {"boolean", "existence", "order"}
 _OPPOSITE = {"true": "false", "false": "true"}
 
 
@@ -197,6 +197,14 @@ def _uri(parameter: SearchParameter, value: Value) -> _Questions:
             yield Question(f"{parameter.code}:below", escaped(above), True)
 
 
+def _sound(parameter: SearchParameter, value: Value) -> _Questions:
+    for text in _texts(*value):
+        words = _WORD.findall(text)
+        if 0 < len(words) <= 4 and text.isascii():
+            yield Question(parameter.code, escaped(" ".join(words)), True)
+            yield Question(parameter.code, words[0].upper(), True)
+
+
 def _string(parameter: SearchParameter, value: Value) -> _Questions:
     for text in _texts(*value):
         if not _WORD.match(text) or len(text) > 200 or not text.isprintable():
@@ -310,6 +318,7 @@ _ASK: Mapping[str, Callable[[SearchParameter, Value], _Questions]] = {
     "number": _number,
     "quantity": _quantity,
     "reference": _reference,
+    "sound": _sound,
     "special": _near,
     "string": _string,
     "token": _token,
@@ -337,6 +346,7 @@ _NOTHING: Mapping[str, Callable[[SearchParameter], list[tuple[str, str]]]] = {
     "number": _plainly("123456789.125"),
     "quantity": _plainly("123456789.125"),
     "reference": _no_reference,
+    "sound": _plainly(NOTHING),
     "special": _plainly("-89.5|179.5|1|m"),
     "string": lambda parameter: [(parameter.code, NOTHING), (f"{parameter.code}:contains", NOTHING)],
     "token": _no_token,

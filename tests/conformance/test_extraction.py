@@ -48,10 +48,10 @@ def test_the_values_of_every_parameter_are_those_of_its_expression(type_name: st
         parameter, paths = _served(type_name, official), of_type(official["expression"], type_name)
         if parameter is None:
             continue
-        assert parameter.type == official["type"]
+        assert parameter.declared_type == official["type"]
         for name, resource in resources:
             found = [read(node) for path in paths for node in path(resource)]
-            theirs = [value for datatype, value in found if datatype in SEARCHED[parameter.type]]
+            theirs = [value for datatype, value in found if datatype in SEARCHED[parameter.declared_type]]
             ours = [value for _, value in values_of(resource, parameter)]
             more = f"{type_name}.{parameter.code}" in MORE
             if not (exactly(theirs) <= exactly(ours) if more else exactly(ours) == exactly(theirs)):

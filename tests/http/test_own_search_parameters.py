@@ -118,6 +118,16 @@ def test_each_kind_finds_what_was_stored_before_and_after(
     assert listed(apart, "Group")[code]["type"] == kind
 
 
+def test_a_string_may_be_found_by_how_it_sounds(apart: World, hosp: Party) -> None:
+    group = hosp.post(minimal("Group", name="Praatgroep Vandenberghe")).body["id"]
+    code = defined(apart, definition("Group.name", base="Group", xpath="f:Group/f:name", xpathUsage="phonetic"))["code"]
+    index(apart)
+
+    assert found(hosp, f"Group?{code}=praadgroup van den berg") == [group]
+    assert found(hosp, f"Group?{code}=praat") == []
+    assert listed(apart, "Group")[code]["type"] == "string"
+
+
 def test_until_it_is_indexed_a_search_says_so_and_how_far(apart: World, hosp: Party) -> None:
     for _ in range(3):
         assert hosp.post(minimal("Group", name="indexed")).status == 201

@@ -110,6 +110,7 @@ def numbers(world: World) -> tuple[Party, dict[str, str]]:
     made(hosp, "Observation", status="final", subject=subject, device={"reference": "#device"}, contained=[inside])
     put(world, "Organization", "of-the-page", name="Home care")
     put(world, "Organization", "of-the-page-ward", name="Ward", partOf={"reference": "Organization/of-the-page"})
+    put(world, "Practitioner", "of-the-page", name=[{"family": "De Smet"}])
     put(world, "Location", "of-the-page-room", partOf={"reference": "Location/of-the-page"})
     put(
         world,

@@ -52,6 +52,7 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "uri": st.sampled_from(URLS),
     "number": asked_numbers,
     "quantity": asked_quantities,
+    "sound": asked_texts,
     "special": places,
 }
 OF_MODIFIERS: dict[str, st.SearchStrategy[str]] = {

@@ -6,9 +6,9 @@ from typing import Any
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.search.clauses import of_component
 from fhir_server.search.keys import LAST_TEXT, missing_key
-from fhir_server.search.query import Amount, Clause, Moment, Near, Target, Text, Together, Token
+from fhir_server.search.query import Amount, Clause, Moment, Near, Sounds, Target, Text, Together, Token
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
-from fhir_server.search.types import near, number, token
+from fhir_server.search.types import near, number, sound, token
 from fhir_server.store.mongo.logic import OPERATORS, Filter, both, either
 from fhir_server.store.mongo.patterns import beginning, containing, ending
 from fhir_server.store.mongo.times import dated, narrowed, updated
@@ -137,6 +137,11 @@ def _texts(parameter: SearchParameter, modifier: str | None, asked: Text) -> Fil
 _PATTERNS: Mapping[str, Callable[[str], Filter]] = {"contains": containing, "ends": ending}
 
 
+def _sounding(parameter: SearchParameter, clause: Clause) -> Filter:
+    asked = (sound.asked_terms(parameter, value) for value in clause.values if isinstance(value, Sounds))
+    return either([{"t": {"$all": group}} for groups in asked for group in groups])
+
+
 def _amounts(parameter: SearchParameter, clause: Clause) -> Filter:
     return either(
         [
@@ -175,5 +180,6 @@ _BY_TYPE: Mapping[str, Callable[[SearchParameter, Clause], Filter]] = {
     "string": _worded,
     "number": _amounts,
     "quantity": _amounts,
+    "sound": _sounding,
     "special": _within_reach,
 }

@@ -115,6 +115,7 @@ def _texts(parameter: SearchParameter, at: str) -> Expression:
 _FOUND_BY: Mapping[str, Callable[[SearchParameter, str], Expression]] = {
     "token": _terms,
     "reference": _terms,
+    "sound": _terms,
     "uri": _terms,
     "quantity": _amounts,
     "number": _beginnings("n"),

@@ -15,10 +15,15 @@ from fhir_server.fhir.json import Resource, encode
 from fhir_server.search import fingerprints
 from fhir_server.search.extract import extracted
 from fhir_server.search.fingerprints import FORM, mark_of, rows_of, shipped_mark_of
+from fhir_server.search.sounds import keys_of
+from tests.unit.search.test_sounds import ALIKE, UNLIKE
 
 KEPT = {1: "9dec4fd3dcf08b1c", 2: "cee14461b17f6064", 3: "cee14461b17f6064"}
 """A digest of what each form keeps of the values below. A new digest needs a new form, so that a database that holds
 the old one is indexed anew: count `FORM` up and record the digest that the test tells."""
+
+KEYS = {3: "b91eb049454c7bcb"}
+"""The same of how names sound."""
 
 CODING = {"system": "http://s", "code": "Ab|c", "display": "Some Wörds"}
 MG = {"value": Decimal("5.40"), "unit": "milligram", "system": "http://unitsofmeasure.org", "code": "mg"}
@@ -85,6 +90,13 @@ def test_what_keeps_values_in_another_form_counts_the_form_up() -> None:
         kept.update(encode(extracted(resource, [parameter])))
 
     assert KEPT.get(FORM) == kept.hexdigest()[:16], f"FORM {FORM} now keeps {kept.hexdigest()[:16]}"
+
+
+def test_names_that_sound_alike_in_another_way_count_the_form_up() -> None:
+    words = [*ALIKE, *(word for names in UNLIKE for word in names)]
+    keys = hashlib.sha256("\n".join(f"{word} {' '.join(keys_of(word))}" for word in words).encode()).hexdigest()[:16]
+
+    assert KEYS.get(FORM) == keys, f"FORM {FORM} now has {keys}"
 
 
 @pytest.fixture
