@@ -237,8 +237,10 @@ def _value_of(parameter: SearchParameter) -> str:
     """A value of the type of a parameter that is no composite."""
     if parameter.type == "reference" and parameter.targets and "*" not in parameter.targets:
         return f"{parameter.targets[0]}/none"
-    only_yes_or_no = {path.datatype for path in parameter.paths} <= {"boolean", EXISTENCE}
-    return "true" if parameter.type == "token" and parameter.paths and only_yes_or_no else VALUES[parameter.type]
+    only_yes_or_no = {path.datatype for path in parameter.paths} <= {"boolean", EXISTENCE, "order"}
+    return (
+        "true" if parameter.type == "token" and parameter.paths and only_yes_or_no else VALUES[parameter.declared_type]
+    )
 
 
 def _readable(world: World, hospital: Party, case: Case, type_name: str) -> tuple[Party, dict[str, Any]]:
