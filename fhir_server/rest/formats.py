@@ -81,10 +81,14 @@ _QUALITY = re.compile(r";\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.IGNOR
 
 @dataclass(frozen=True)
 class Wish:
-    """How a caller wishes its answer: the format, and whether it is indented for human eyes."""
+    """How a caller wishes its answer: the format, and whether it is indented for human eyes.
+
+    `content` is the Accept header of who accepts no format of FHIR, where the content of a Binary may be meant.
+    """
 
     format: Format
     pretty: bool = False
+    content: str | None = None
 
     def write(self, body: bytes) -> bytes:
         """What is sent of the JSON that is stored."""
@@ -112,7 +116,7 @@ def format_accepted(accept: str) -> Format:
 
     Raises NotAcceptable when it admits none.
     """
-    stated = [_stated(part) for part in accept.split(",") if part.strip()]
+    stated = [media_range(part) for part in accept.split(",") if part.strip()]
     ranked = [(*liking, known) for known in FORMATS if (liking := _liking(known, stated)) and liking[0] > 0]
     if not ranked:
         told = f"None of {accept!r} is spoken here; accept application/fhir+json or application/fhir+xml."
@@ -120,8 +124,8 @@ def format_accepted(accept: str) -> Format:
     return max(ranked, key=lambda ranking: ranking[:3])[3]
 
 
-def _stated(part: str) -> tuple[str, float]:
-    """A media type or range, and its quality."""
+def media_range(part: str) -> tuple[str, float]:
+    """A media type or range of an Accept header, and its quality."""
     quality = _QUALITY.search(part)
     kind = part.partition(";")[0].strip().lower()
     return kind if _is_r4(part) else "", float(quality[1]) if quality else 1.0

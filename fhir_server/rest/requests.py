@@ -10,12 +10,13 @@ from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from fhir_server.definitions.operations import OPERATIONS
-from fhir_server.fhir.errors import FhirError, MalformedRequest, TooLarge, UnsupportedMedia
+from fhir_server.fhir.errors import FhirError, MalformedRequest, NotAcceptable, TooLarge, UnsupportedMedia
 from fhir_server.interactions.addressing import Place
 from fhir_server.interactions.parameters import OF_FORM, check_known, parameters_in
 from fhir_server.interactions.patching import JSON_PATCH, read_json_patch
 from fhir_server.interactions.returning import MINIMAL, OUTCOME, REPRESENTATION
 from fhir_server.interactions.words import Interaction
+from fhir_server.rest.binary import binary_of, is_content, may_be_content
 from fhir_server.rest.compression import decompressed
 from fhir_server.rest.formats import JSON, Wish, format_accepted, format_named, format_of_body
 
@@ -45,6 +46,8 @@ def interaction_of(request: Request, place: Place, parameters: Parameters, max_b
         check_known(place.interaction, place.id, [pair for pair in parameters if pair[0] not in OF_FORM])
     if place.interaction == "patch" and request.mimetype == JSON_PATCH:
         resource = read_json_patch(_body_of(request, max_body))
+    elif is_content(request, place):
+        resource = binary_of(request, place, _some(_body_of(request, max_body), "content"))
     elif place.interaction in _WITH_BODY:
         resource = _resource_in(request, max_body)
     elif place.interaction in OPERATIONS:
@@ -83,14 +86,19 @@ def preferences(request: Request) -> Mapping[str, str]:
     return found
 
 
-def wish_of(request: Request, parameters: Parameters) -> Wish:
+def wish_of(request: Request, parameters: Parameters, place: Place | None = None) -> Wish:
     """How the answer is wished for; `_format` counts before Accept, and JSON is for callers who name none.
 
-    Raises NotAcceptable.
+    Raises NotAcceptable, unless at `place` the content of a Binary may be meant.
     """
     named = next((value for name, value in parameters if name == "_format"), None)
     accepted = request.headers.get("Accept")
-    known = format_named(named) if named is not None else format_accepted(accepted) if accepted else JSON
+    try:
+        known = format_named(named) if named is not None else format_accepted(accepted) if accepted else JSON
+    except NotAcceptable:
+        if place is None or not may_be_content(place, parameters):
+            raise
+        return Wish(JSON, content=accepted)
     return Wish(known, ("_pretty", "true") in parameters)
 
 
@@ -114,10 +122,14 @@ def _resource_in(request: Request, max_body: int) -> Any:
         )
     if request.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
         raise UnsupportedMedia("Resources are sent in UTF-8.", rule="content-type")
-    body = _body_of(request, max_body)
+    return known.read(_some(_body_of(request, max_body), "resource", known.name))
+
+
+def _some(body: bytes, expected: str, rule: str | None = None) -> bytes:
+    """The body. Raises MalformedRequest when there is nothing in it."""
     if not body.strip():
-        raise MalformedRequest("The body is empty; a resource was expected.", rule=known.name)
-    return known.read(body)
+        raise MalformedRequest(f"The body is empty; a {expected} was expected.", rule=rule)
+    return body
 
 
 def _input_in(request: Request, max_body: int) -> Any:

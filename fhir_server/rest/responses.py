@@ -14,6 +14,7 @@ from fhir_server.interactions.conditions import etag
 from fhir_server.interactions.returning import is_written, returned
 from fhir_server.interactions.statuses import STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.words import Answer
+from fhir_server.rest.binary import content_of
 from fhir_server.rest.compression import compress
 from fhir_server.rest.formats import Wish
 from fhir_server.rest.requests import wish_of_refused
@@ -75,8 +76,11 @@ def _outcome(request: Request, status: str, issues: list[Issue]) -> Response:
 
 def _written(request: Request, wish: Wish, status: str, body: bytes | None) -> Response:
     """A response whose body, if there is one, is in the format, and packed for callers who take it so."""
-    headers = [("Content-Type", wish.format.content_type), *_ALWAYS]
-    response = _Response(wish.write(body) if body else b"", status, headers)
+    if body and wish.content is not None:
+        sent, headers = content_of(body, wish.content)
+    else:
+        sent, headers = wish.write(body) if body else b"", {"Content-Type": wish.format.content_type}
+    response = _Response(sent, status, [*headers.items(), *_ALWAYS])
     if body:
         compress(request, response)
         return response

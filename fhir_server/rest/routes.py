@@ -73,7 +73,7 @@ def _answer(
             actor = authenticate(asked.headers.get("Authorization"))
             place = resolve(asked.method, path)
             parameters = parameters_of(asked, place, max_body)
-            wish = wish_of(asked, parameters)
+            wish = wish_of(asked, parameters, place)
             interaction = interaction_of(asked, place, parameters, max_body)
         except FhirError as error:
             _record_at_the_door(asked, path, actor, services, error)

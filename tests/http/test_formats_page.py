@@ -12,6 +12,7 @@ from tests.minimal import minimal
 from tests.world import Reply, World
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
+PICTURE = b"a picture"
 COMMANDS = re.findall(r"^ {4}(curl .+)$", PAGE, re.MULTILINE)
 
 
@@ -19,7 +20,9 @@ def perform(world: World, line: str) -> Reply:
     """The answer to a command of the page, asked by a hospital about a Patient of its own."""
     hosp = world.hospital()
     place = f"Patient/{hosp.post(minimal('Patient')).body['id']}"
-    words = iter(shlex.split(line.replace("Patient/7", place))[1:])
+    picture = hosp.ask("POST", "Binary", PICTURE, Content_Type="image/png").body["id"]
+    asked = line.replace("Patient/7", place).replace("Binary/7", f"Binary/{picture}")
+    words = iter(shlex.split(asked)[1:])
     headers, body, url = {}, None, ""
     for word in words:
         if word == "-H":
@@ -34,7 +37,7 @@ def perform(world: World, line: str) -> Reply:
 
 
 def test_the_page_has_commands() -> None:
-    assert len(COMMANDS) == 4
+    assert len(COMMANDS) == 6
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -44,6 +47,8 @@ def test_a_command_of_the_page_succeeds(world: World, line: str) -> None:
     assert reply.status in {200, 201}, reply.raw
     if "gzip" in line:
         assert gzip.decompress(reply.raw)
+    elif "image/png" in line:
+        assert reply.raw == PICTURE if "Accept" in line else reply.body["contentType"] == "image/png"
     elif "Content-Type" not in line:
         assert decode(reply.raw)["resourceType"] == "Patient"
     else:
