@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from fhir_server.store.mongo import including
 from tests.http.test_searching import ids, observation, pages
 from tests.minimal import minimal
 from tests.world import Case, Party, World
@@ -153,6 +154,37 @@ def test_a_wildcard_includes_by_every_reference(hosp: Party, unique: str) -> Non
         assert sorted(ids(hosp.get(f"Observation?_id={second}&_include={asked}"), "include")) == sorted(
             [patient, first]
         )
+
+
+def test_iterate_goes_five_rounds_far(hosp: Party, unique: str) -> None:
+    patient, chain = person(hosp, unique), list[str]()
+    for _ in range(8):
+        derived = [{"reference": f"Observation/{chain[-1]}"}] if chain else []
+        more = {"derivedFrom": derived} if derived else {}
+        chain.append(hosp.post(observation(f"Patient/{patient}", **more)).body["id"])
+
+    forwards = hosp.get(f"Observation?_id={chain[-1]}&_include:iterate=Observation:derived-from")
+    backwards = hosp.get(f"Observation?_id={chain[0]}&_revinclude:iterate=Observation:derived-from")
+
+    assert sorted(ids(forwards, "include")) == sorted(chain[2:7])
+    assert sorted(ids(backwards, "include")) == sorted(chain[1:6])
+
+
+def test_what_brings_too_much_beside_its_matches_is_refused(
+    hosp: Party, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = person(hosp, unique)
+    for _ in range(4):
+        hosp.post(observation(f"Patient/{patient}"))
+    asked = f"Patient?_id={patient}&_revinclude=Observation:patient"
+
+    monkeypatch.setattr(including, "MOST_INCLUDED", 4)
+    assert len(ids(hosp.get(asked), "include")) == 4
+    monkeypatch.setattr(including, "MOST_INCLUDED", 3)
+    refused = hosp.get(asked)
+
+    assert (refused.status, refused.issues[0]["code"]) == (403, "too-costly")
+    assert "smaller pages" in refused.issues[0]["diagnostics"]
 
 
 def test_iterate_follows_what_was_included(hosp: Party, unique: str) -> None:
