@@ -18,10 +18,12 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from fhir_server.store.mongo.commands import Write, send
+from fhir_server.store.mongo.commands import Write, insert, send
 from fhir_server.store.mongo.documents import Document
 
 LEDGER = "ledger"
+# An insert costs less than an update that makes what it does not find; for few documents another command costs more.
+_MANY = 8
 # Sparse: each has only the documents of its own kind in it, `version` and `lu` alone being of others as well.
 INDEXES = [
     IndexModel([("see", ASCENDING), ("lu", ASCENDING), ("o", ASCENDING)], sparse=True),
@@ -90,10 +92,15 @@ def write(
     writer makes the same guard.
     """
     proving = [Write({"_id": turn_id(key), "turn": turn}, {"$set": {"turn": turn}}) for key, turn in proofs.items()]
-    operations = [*proving, *_takings(turns), *map(_adding, additions)]
-    new = len(additions) + sum(1 for turn in turns.values() if not turn)
+    at_once = len(additions) >= _MANY
+    operations = [*proving, *_takings(turns), *map(_adding, () if at_once else additions)]
+    new = len(operations) - len(proving) - sum(map(bool, turns.values()))
     done = send(database, LEDGER, operations, session)
-    return (done.matched, done.made) == (len(operations) - new, new)
+    if (done.matched, done.made) != (len(operations) - new, new):
+        return False
+    if at_once:
+        insert(database, LEDGER, additions, session)
+    return True
 
 
 def _takings(turns: Mapping[str, int]) -> Iterator[Write]:

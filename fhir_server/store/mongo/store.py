@@ -22,6 +22,7 @@ from fhir_server.store.contract import Deletion, Explained, Foreseen, Result, Tr
 from fhir_server.store.leftovers import Leftovers
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.arrivals import Arrivals
+from fhir_server.store.mongo.committing import ENDING_SECONDS, Committing
 from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking
 from fhir_server.store.mongo.contained import gather_contained, mark_empty
 from fhir_server.store.mongo.deletions import deletions_in
@@ -41,7 +42,7 @@ from fhir_server.store.mongo.reading_audit import InDatabase, InJournal, Reading
 from fhir_server.store.mongo.remembered import Remembered
 from fhir_server.store.mongo.seen_circles import SeenCircles
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
-from fhir_server.store.mongo.transacting import ENDING_SECONDS, Transacting
+from fhir_server.store.mongo.transacting import Transacting
 from fhir_server.store.mongo.transaction import MongoTransaction
 from fhir_server.store.mongo.waiting import Waiting
 from fhir_server.store.purges import Forgetting
@@ -116,7 +117,10 @@ class MongoStore(MongoReading):
             left = Leftovers(own, arrivals.keep) if own is not None else None
             self._reading_audit = InDatabase(self._connection, concern, seconds, left)
         self.own = OwnParameters(self._connection, seconds=seconds)
-        self._transacting = Transacting(self._connection, self._begun, self._done, Remembered(), seconds, write_seconds)
+        committing = Committing(connection, seconds, self._full_text)
+        self._transacting = Transacting(
+            connection, self._begun, self._done, Remembered(), committing, seconds, write_seconds
+        )
 
     def __enter__(self) -> "MongoStore":
         return self

@@ -12,9 +12,9 @@ from pymongo.read_concern import ReadConcern
 from fhir_server.fhir.errors import FhirError, Unavailable, VersionConflict
 from fhir_server.store.contract import Foreseen, Result, Transaction
 from fhir_server.store.mongo.ahead import Ahead, plans_of, read_ahead
+from fhir_server.store.mongo.committing import SHORTEST, Committing, Unknown, abort, commit
 from fhir_server.store.mongo.connection import (
     DURABLE,
-    UNKNOWN,
     Connection,
     MoreToCome,
     asking,
@@ -22,10 +22,9 @@ from fhir_server.store.mongo.connection import (
     refusal,
 )
 from fhir_server.store.mongo.remembered import Remembered
-from fhir_server.store.mongo.transaction import MongoTransaction, StartAgain
+from fhir_server.store.mongo.transaction import MongoTransaction
+from fhir_server.store.mongo.unit import StartAgain, Unit
 
-ENDING_SECONDS = 5.0
-_SHORTEST = 0.001  # the driver reads 0 as no limit
 _MOST_ATTEMPTS = 1_000
 # WriteConflict; NoSuchTransaction, which follows it when the first one was not heeded; LockTimeout.
 _RACES = {112, 251, 24}
@@ -50,6 +49,7 @@ class Transacting:
         begun: Callable[[ClientSession, Ahead | None], MongoTransaction],
         done: Callable[[MongoTransaction], None],
         remembered: Remembered,
+        committing: Committing,
         seconds: float,
         write_seconds: float,
     ) -> None:
@@ -57,6 +57,7 @@ class Transacting:
         self._begun = begun
         self._done = done
         self._remembered = remembered
+        self._committing = committing
         self._seconds = seconds
         self._write_seconds = write_seconds
 
@@ -77,6 +78,8 @@ class Transacting:
                     if not _worth_another(error):
                         raise refusal(error) from error
                     lost = error
+                except Unknown:
+                    raise
                 except Unavailable:
                     if lost is None or time.monotonic() < deadline:
                         raise
@@ -101,23 +104,33 @@ class Transacting:
         ahead = self._read_ahead(foreseen, recalls=recalls) if foreseen else None
         session.start_transaction(ReadConcern("snapshot"), DURABLE)
         try:
-            with pymongo.timeout(max(deadline - time.monotonic(), _SHORTEST)):
+            with pymongo.timeout(max(deadline - time.monotonic(), SHORTEST)):
                 transaction = self._begun(session, ahead)
                 result = work(transaction)
-                kept = transaction.finish()
+                rest = transaction.finish()
+            self._end(session, transaction, rest, deadline)
+        except Unknown:
+            raise
         except BaseException as error:
-            _abort(session)
+            abort(session)
             if ahead is not None and ahead.unread and isinstance(error, FhirError | StartAgain):
                 raise _Overtaken from error
             raise
-        if kept:
-            _abort(session)
-        else:
-            _commit(session)
         if ahead is not None and transaction.followable:
             self._remembered.keep(ahead, transaction.taken, transaction.wrote)
         self._done(transaction)
         return result
+
+    def _end(self, session: ClientSession, transaction: MongoTransaction, rest: Unit | None, deadline: float) -> None:
+        """Keep what is left to be written: in its session when anything was asked or sent there, else with others."""
+        if session.operation_time is None or rest is None:
+            abort(session)
+            with transaction.proving():
+                self._committing.keep(rest or Unit(), deadline)
+            return
+        with pymongo.timeout(max(deadline - time.monotonic(), SHORTEST)):
+            transaction.send(rest)
+        commit(session)
 
     def _read_ahead(self, foreseen: Foreseen, *, recalls: bool) -> Ahead | None:
         """What is foreseen; None when it is so much that the transaction had better ask for what it needs."""
@@ -127,34 +140,6 @@ class Transacting:
                 return read_ahead(self._connection, foreseen, known)
             except MoreToCome:
                 return None
-
-
-def _abort(session: ClientSession) -> None:
-    """End the transaction without effect, with time of its own: one that is left open holds its plan until the server
-    gives it up."""
-    if session.in_transaction:
-        with pymongo.timeout(ENDING_SECONDS):
-            session.abort_transaction()
-
-
-def _commit(session: ClientSession) -> None:
-    """Commit; ask again while the answer is lost, which is harmless: a commit that happened is only confirmed.
-
-    Raises the driver's error when nothing was kept, Unavailable when that stays unknown.
-    """
-    deadline = time.monotonic() + ENDING_SECONDS
-    while True:
-        try:
-            with pymongo.timeout(max(deadline - time.monotonic(), _SHORTEST)):
-                session.commit_transaction()
-        except PyMongoError as error:
-            if not error.has_error_label("UnknownTransactionCommitResult"):
-                raise
-            if time.monotonic() > deadline:
-                raise Unavailable(UNKNOWN) from error
-            time.sleep(_pause(3))
-        else:
-            return
 
 
 def _worth_another(error: PyMongoError | StartAgain) -> bool:

@@ -16,22 +16,19 @@ from fhir_server.fhir.errors import TooLarge, VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Circle, Deletion, OwnParameter, Stored
-from fhir_server.store.mongo import commands, ledger, own_parameters, sending
+from fhir_server.store.mongo import own_parameters, sending
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.audit_events import audit_document
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.deletions import deletion_document, forget
-from fhir_server.store.mongo.documents import (
-    AUDIT_EVENTS,
-    Document,
-    history_fields,
-)
+from fhir_server.store.mongo.documents import Document, history_fields
 from fhir_server.store.mongo.ledger import LEDGER, entry_id, move_id, turn_id, version_id
 from fhir_server.store.mongo.own_parameters import DEFINITIONS
 from fhir_server.store.mongo.reading_within import ReadingWithin
 from fhir_server.store.mongo.remembered import Changes
 from fhir_server.store.mongo.sending import Save, conflict
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
+from fhir_server.store.mongo.unit import StartAgain, Unit, write
 from fhir_server.store.mongo.waiting import waiting_fields, waiting_id
 
 MAX_BODY = 12 * 1024 * 1024
@@ -39,10 +36,6 @@ MAX_BODY = 12 * 1024 * 1024
 _FEW = 4
 # A plan's moves are numbered by the turn of their writer at the plan's guard, then by their place in it.
 _MOVES_PER_TURN = 1_000_000
-
-
-class StartAgain(Exception):
-    """Another writer was first; the transaction had no effect and starts again. Only `transact` may catch it."""
 
 
 class MongoTransaction(ReadingWithin):
@@ -192,23 +185,27 @@ class MongoTransaction(ReadingWithin):
             own_parameters.keep(self._connection, parameters, cast("ClientSession", self._session))
         self.defined = True
 
-    def finish(self) -> bool:
-        """Send all that waits. Whether it is kept already, because it was one new document and needs no commit.
+    def finish(self) -> Unit | None:
+        """All that still waits, for whoever commits; None when it is kept already, because it was one new document.
 
-        Raises VersionConflict like `flush`, Unavailable when it is unknown whether the one document is kept.
+        Raises VersionConflict when a version to follow is not the one that is stored, Unavailable when it is unknown
+        whether the one document is kept.
         """
         if not self._is_one_new_document():
-            self.flush()
-            if self._to_take or self._to_prove:
-                self._send()
-            return False
+            with asking(self._seconds), self.proving():
+                return self._taken_out()
         [save] = self._saves.values()
         told = waiting_fields(self._events, self._process) if self._events else {}
-        with asking(self._seconds), self._proving():
+        with asking(self._seconds), self.proving():
             words = save.stored.type in self._full_text
             sending.alone(self._collection, save.stored, told, words=words)
         self.waits_in = save.stored.type if told else None
-        return True
+        return None
+
+    def send(self, unit: Unit) -> None:
+        """Write in the own session. Raises StartAgain, VersionConflict."""
+        with asking(self._seconds), self.proving():
+            write(self._database, unit, cast("ClientSession", self._session), self._full_text)
 
     def _is_one_new_document(self) -> bool:
         others = self._sent or self._turns or self._to_prove or self._restamps or self._circles or self._additions
@@ -226,6 +223,16 @@ class MongoTransaction(ReadingWithin):
             self._send()
 
     def _send(self) -> None:
+        self._ahead, self._sent = None, True
+        unit = self._taken_out()
+        self.send(unit)
+        self._known.update({key: save.stored for key, save in unit.saves.items()})
+        self._known.update(
+            {key: replace(self._known[key], stamp=stamp) for key, stamp in unit.restamps.items() if key in self._known}
+        )
+
+    def _taken_out(self) -> Unit:
+        """What waits, which then waits no more; with the past versions that it makes. Raises VersionConflict."""
         saves, self._saves = self._saves, {}
         restamps, self._restamps = self._restamps, {}
         circles, self._circles = self._circles, {}
@@ -233,34 +240,14 @@ class MongoTransaction(ReadingWithin):
         events, self._events = self._events, []
         turns, self._to_take = self._to_take, {}
         proofs, self._to_prove = {key: turn for key, turn in self._to_prove.items() if key not in turns}, {}
-        self._ahead, self._sent = None, True
         self._logged_in.clear()
         additions += [_past(self._followed(save), save.stored) for save in saves.values() if save.expected]
         if events and len(events) <= _FEW:
             additions.append({"_id": waiting_id(events), **waiting_fields(events, self._process)})
             events, self.waits_in = [], LEDGER
-        with asking(self._seconds), self._proving():
-            self._note(turns, proofs, additions)
-            sending.versions(self._database, saves.values(), self._seen(saves), self._session, self._full_text)
-            sending.stamps(self._database, restamps, self._seen(restamps), self._session)
-            sending.circles(self._database, circles.values(), self._session)
-            told = [audit_document(event, stamp) for event, stamp in events]
-            commands.insert(self._database, AUDIT_EVENTS, told, self._session)
-        self._known.update({key: save.stored for key, save in saves.items()})
+        told = [audit_document(event, stamp) for event, stamp in events]
         self.wrote.take(saves, restamps, circles)
-        self._known.update(
-            {key: replace(self._known[key], stamp=restamps[key]) for key in restamps.keys() & self._known.keys()}
-        )
-
-    def _note(self, turns: Mapping[str, int], proofs: Mapping[str, int], additions: Sequence[Document]) -> None:
-        """Take the turns, prove others and add to the ledger, or start again."""
-        if not (turns or proofs or additions):
-            return
-        try:
-            if not ledger.write(self._database, turns, proofs, additions, self._session):
-                raise StartAgain
-        except DuplicateKeyError as error:
-            raise StartAgain from error
+        return Unit(turns, proofs, additions, saves, restamps, self._seen([*saves, *restamps]), circles, told)
 
     def _seen(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Stamp]:
         """The stamps that were read ahead of what is to be written now."""
@@ -268,7 +255,7 @@ class MongoTransaction(ReadingWithin):
         return {key: stored.stamp for key, stored in found.items() if stored is not None}
 
     @contextmanager
-    def _proving(self) -> Iterator[None]:
+    def proving(self) -> Iterator[None]:
         """What was read ahead may be old: then the transaction begins again, and only then it is a conflict."""
         try:
             yield
