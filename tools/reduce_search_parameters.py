@@ -12,24 +12,14 @@ nothing is dropped in silence. The element types come from the table that tools/
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fhir_server.definitions.expressions import (
-    ABSTRACT,
-    Extensions,
-    Found,
-    Irreducible,
-    alternatives,
-    of_type,
-    reduce,
-    step,
-    steps,
-)
-from fhir_server.definitions.parameter_rows import SERVED, row, spell, targets_of
+from fhir_server.definitions.composite_rows import component, places, reached
+from fhir_server.definitions.expressions import ABSTRACT, Extensions, Found, Irreducible
+from fhir_server.definitions.parameter_rows import SERVED, row
 from fhir_server.definitions.structures import RESOURCE_TYPES
 
 TABLE = Path(__file__).resolve().parent.parent / "fhir_server" / "definitions" / "search_parameters.json"
@@ -71,41 +61,28 @@ def composite(
     `types` says the type of each component's definition. Raises Irreducible.
     """
     parts: dict[str, list[Any]] = {}
-    for part in of_type(parameter["expression"], type_name):
-        for place in reduce(part, type_name, extensions):
-            if any(step.partition("[")[0].count(".") for step in place.steps) or len(place.steps) > 1:
-                raise Irreducible(f"its components stand too deep, at {'.'.join(place.steps)}")
-            described = [
-                component(each, place, types[each["definition"]], extensions) for each in parameter["component"]
-            ]
-            at = ".".join(place.steps)
-            parts[at] = described if at else [of_the_resource(each, rows) for each in described]
+    for place in places(parameter["expression"], type_name, extensions):
+        if any(step.partition("[")[0].count(".") for step in place.steps) or len(place.steps) > 1:
+            raise Irreducible(f"its components stand too deep, at {'.'.join(place.steps)}")
+        described = [
+            described_at(each, place, types[each["definition"]], extensions) for each in parameter["component"]
+        ]
+        at = ".".join(place.steps)
+        parts[at] = described if at else [of_the_resource(each, rows) for each in described]
     if not parts:
         raise Irreducible("it has no place")
     return {"type": "composite", "paths": [], "parts": parts}
 
 
-def component(described: dict[str, Any], place: Found, kind: str, extensions: Extensions) -> dict[str, Any]:
-    """One component as a parameter of the place where it stands, called by the element that it speaks of.
+def described_at(described: dict[str, Any], place: Found, kind: str, extensions: Extensions) -> dict[str, Any]:
+    """One component as a parameter of the place where it stands.
 
     R4 gives the components of `DocumentReference.relationship` each the other's definition, so where nothing of the
     stated type stands, the type follows from what does.
     """
-    start = replace(place, steps=(), single=True, required=True)
-    found = []
-    for part in alternatives(described["expression"]):
-        reached = [start]
-        for name, argument in steps(part):
-            reached = [after for before in reached for after in step(before, name, argument, extensions)]
-        found += reached
+    found = reached(described["expression"], place, extensions)
     kind = next((each for each in (kind, *SERVED) if any(one.datatype in SERVED[each] for one in found)), kind)
-    found = [one for one in found if one.datatype in SERVED[kind]]
-    if not found:
-        raise Irreducible(f"no {kind} stands at {described['expression']}")
-    row: dict[str, Any] = {"code": ".".join(found[0].steps), "type": kind, "paths": [spell(one) for one in found]}
-    if kind == "reference":
-        row["targets"] = targets_of(sorted(RESOURCE_TYPES), found)
-    return row
+    return component(described["expression"], kind, found)
 
 
 def of_the_resource(described: dict[str, Any], rows: dict[str, Any]) -> str:

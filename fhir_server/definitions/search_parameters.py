@@ -55,10 +55,16 @@ class ElementPath:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A place where the components of a composite stand together: below the element `at`, or "" for the resource."""
+    """A place where the components of a composite stand together: below the element `at`, or "" for the resource.
+
+    What stands there is `kept` by this name, "" among the values of the resource; the operator's composites, whose
+    elements a `path` leads to, each keep their own.
+    """
 
     at: str
     components: tuple["SearchParameter", ...]
+    kept: str = ""
+    path: ElementPath | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +177,10 @@ def shipped_parameters_of(type_name: str) -> Mapping[str, SearchParameter]:
 
 
 def parameter_from(code: str, row: Mapping[str, Any], **more: Any) -> SearchParameter:
-    """The parameter that a row of the table says, as `expressions.row` makes them; no composite."""
-    return replace(_parameter(code, row, {}), **more)
+    """The parameter that a row says, as `parameter_rows.row` and `composite_rows.composite_row` make them."""
+    places = row.get("places", ())
+    parts = tuple(_own_part(f"{code}:{position}", place) for position, place in enumerate(places))
+    return replace(_parameter(code, row, {}), parts=parts, **more)
 
 
 @cache
@@ -213,7 +221,13 @@ def _parameter(code: str, row: Mapping[str, Any], known: Mapping[str, SearchPara
 
 
 def _part(at: str, components: Sequence[Any], known: Mapping[str, SearchParameter]) -> Part:
-    return Part(at, tuple(_parameter(each["code"], each, {}) if at else known[each] for each in components))
+    return Part(at, tuple(_parameter(each["code"], each, {}) if at else known[each] for each in components), kept=at)
+
+
+def _own_part(kept: str, place: Mapping[str, Any]) -> Part:
+    path = _path(place["at"]) if place["at"] else None
+    components = tuple(_parameter(each["code"], each, {}) for each in place["components"])
+    return Part(".".join(step.name for step in path.steps) if path else "", components, kept, path)
 
 
 def _path(text: str) -> ElementPath:

@@ -6,11 +6,12 @@ R4's own definitions, and those that are not active, are kept as documents like 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from fhir_server.access.types import SERVER_ONLY, TYPES
+from fhir_server.definitions.composite_rows import composite_row
 from fhir_server.definitions.expressions import Irreducible
 from fhir_server.definitions.parameter_rows import SERVED, row
 from fhir_server.definitions.search_parameters import shipped_parameters_of
@@ -25,11 +26,13 @@ MOST = 200
 
 _OFFICIAL = "http://hl7.org/fhir/SearchParameter/"
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
-_KINDS = tuple(sorted(SERVED.keys() - {"special"}))
+_KINDS = tuple(sorted({*SERVED, "composite"} - {"special"}))
+_MOST_COMPONENTS = 8
 _LONGEST = 1000
 _RULE = "search-parameter"
 
 Rows = dict[str, dict[str, Any]]
+Kinds = Mapping[str, str]
 
 
 def is_own(definition: Resource) -> bool:
@@ -56,18 +59,28 @@ def define(working: WorkingSet, new_key: Callable[[], str]) -> None:
         return
     before = {each.id: each for each in working.tx.own_parameters()}
     after = dict(before)
-    for id, pending in changed.items():
+    for id, pending in sorted(changed.items(), key=lambda each: _is_composite(each[1].after)):
         known = after.pop(id, None)
         if pending.after is not None and is_own(pending.after):
-            made = _made(id, pending.after, new_key())
+            made = _made(id, pending.after, new_key(), _kinds(after.values()))
             after[id] = replace(made, key=known.key, indexed=known.indexed) if _alike(known, made) and known else made
     _check_codes(after)
     if after != before:
         working.tx.define(list(after.values()))
 
 
-def _made(id: str, definition: Resource, key: str) -> OwnParameter:
-    found = list(_compiled(definition))
+def _is_composite(definition: Resource | None) -> bool:
+    return definition is not None and definition["type"] == "composite"
+
+
+def _kinds(parameters: Iterable[OwnParameter]) -> Kinds:
+    """The types of the operator's parameters by their urls; composites are no components."""
+    rows = {each.url: next(iter(each.rows.values())) for each in parameters if each.rows}
+    return {url: row["type"] for url, row in rows.items() if row["type"] != "composite"}
+
+
+def _made(id: str, definition: Resource, key: str, kinds: Kinds) -> OwnParameter:
+    found = list(_compiled(definition, kinds))
     issues = [each for each in found if isinstance(each, Issue)]
     if issues:
         raise InvalidResource(issues=issues)
@@ -96,8 +109,11 @@ def _refusal(told: str, path: str) -> InvalidResource:
     return InvalidResource(told, path, _RULE)
 
 
-def _compiled(definition: Resource) -> Iterator[Issue | tuple[str, dict[str, Any]]]:
-    """For each type that it is about, the row by which it is searched; or what is wrong."""
+def _compiled(definition: Resource, kinds: Kinds | None = None) -> Iterator[Issue | tuple[str, dict[str, Any]]]:
+    """For each type that it is about, the row by which it is searched; or what is wrong.
+
+    `kinds` are the types of what else is defined; without it a component's definition may be any that is not R4's.
+    """
     if not is_own(definition):
         return
     code, kind, expression = definition["code"], definition["type"], definition.get("expression", "")
@@ -114,6 +130,8 @@ def _compiled(definition: Resource) -> Iterator[Issue | tuple[str, dict[str, Any
             yield _issue(f"{type_name} is no type that own parameters can search here.", f"base[{position}]")
         elif code in shipped_parameters_of(type_name):
             yield _issue(f"{type_name} has a search parameter {code!r} already; take another code.", "code")
+        elif kind == "composite":
+            yield from _composite(definition, type_name, kinds)
         else:
             yield _row(definition, type_name)
 
@@ -124,6 +142,41 @@ def _row(definition: Resource, type_name: str) -> Issue | tuple[str, dict[str, A
     except Irreducible as reason:
         told = f"The expression is no plain path to a {definition['type']} of {type_name}: {reason}."
         return _issue(told, "expression")
+
+
+def _composite(
+    definition: Resource, type_name: str, kinds: Kinds | None
+) -> Iterator[Issue | tuple[str, dict[str, Any]]]:
+    components = definition.get("component", [])
+    if not 0 < len(components) <= _MOST_COMPONENTS or any(len(each["expression"]) > _LONGEST for each in components):
+        told = f"A composite has components, at most {_MOST_COMPONENTS}, with expressions of {_LONGEST} characters."
+        yield _issue(told, "component")
+        return
+    found = [_kind(each["definition"].partition("|")[0], type_name, kinds or {}) for each in components]
+    unknown = [
+        position
+        for position, each in enumerate(components)
+        if found[position] is None and (kinds is not None or each["definition"].startswith(_OFFICIAL))
+    ]
+    for position in unknown:
+        told = "It says of what type the component is, so it must be a search parameter of R4 or one defined here."
+        yield _issue(told, f"component[{position}].definition")
+    if None in found:
+        return
+    try:
+        yield type_name, composite_row(definition, type_name, [each for each in found if each])
+    except Irreducible as reason:
+        yield _issue(f"No plain paths lead to its components in {type_name}: {reason}.", "expression")
+
+
+def _kind(url: str, type_name: str, kinds: Kinds) -> str | None:
+    """The type of the search parameter of a url: one of the operator's, or R4's, as in `.../clinical-code`."""
+    if not url.startswith(_OFFICIAL):
+        return kinds.get(url)
+    stated, _, code = url.removeprefix(_OFFICIAL).partition("-")
+    types = [each for each in (type_name, stated) if each in TYPES]
+    known = (shipped_parameters_of(each).get(name) for each in types for name in (code, f"_{code}"))
+    return next((each.type for each in known if each is not None and each.type in SERVED), None)
 
 
 def _issue(told: str, element: str) -> Issue:

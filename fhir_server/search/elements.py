@@ -21,6 +21,11 @@ def values_of(resource: Resource, parameter: SearchParameter) -> list[tuple[str,
     ]
 
 
+def elements_at(resource: Resource, path: ElementPath | None) -> list[Resource]:
+    """The elements that a path leads to, the resource itself without one; what is no element is none."""
+    return [resource] if path is None else [each for each in _at(resource, path) if isinstance(each, dict)]
+
+
 def _at(resource: Resource, path: ElementPath) -> Iterator[Any]:
     nodes: list[Any] = [resource]
     for step in path.steps:

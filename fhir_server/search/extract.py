@@ -25,7 +25,7 @@ from fhir_server.definitions.search_parameters import (
     shipped_parameters_of,
 )
 from fhir_server.fhir.json import Resource
-from fhir_server.search.elements import values_of
+from fhir_server.search.elements import elements_at, values_of
 from fhir_server.search.folding import fold
 from fhir_server.search.keys import has_key, key_of
 from fhir_server.search.terms import STORED_AS_TERMS, stored_terms
@@ -46,14 +46,14 @@ def search_values(resource: Resource) -> dict[str, Any]:
 
 def extracted(resource: Resource, parameters: Sequence[SearchParameter]) -> dict[str, Any]:
     """The same fields for some parameters of the resource's type."""
-    found = [(each, values_of(resource, each)) for each in parameters]
+    found = [(each, values_of(resource, each)) for each in parameters if each.paths]
     given = [(parameter, values) for parameter, values in found if values]
     always = _always(given)
     return {
         **always,
         "t": [*always["t"], *_versioned(resource)],
         **_sometimes(given),
-        **_places(resource),
+        **_places(resource, [each for each in parameters if not each.paths]),
         "has": [parameter.code for parameter, _ in given],
         "k": {
             parameter.code: key_of(parameter, values)
@@ -94,13 +94,17 @@ def _sometimes(given: _Found) -> dict[str, Any]:
     return {**({"n": amounts} if amounts else {}), **({"g": places} if places else {})}
 
 
-def _places(resource: Resource) -> dict[str, Any]:
-    """What the components of composites have, at each place where they stand together."""
+def _places(resource: Resource, own: Sequence[SearchParameter]) -> dict[str, Any]:
+    """What the components of composites have, at each place where they stand together; `own` are the operator's."""
     found = {}
     for at, components in places_of(resource["resourceType"]).items():
         nodes = [_place(node, components.values()) for node in _nodes(resource, at)]
         if nodes:
             found[at] = nodes
+    for part in (part for parameter in own for part in parameter.parts):
+        standing = [each for node in elements_at(resource, part.path) if (each := _place(node, part.components))]
+        if standing:
+            found[part.kept] = standing
     return {"m": found} if found else {}
 
 

@@ -99,7 +99,7 @@ _OF_THE_STORE: Mapping[str, Callable[[Clause, Resource], bool]] = {"_id": _is_it
 def _together(parameter: SearchParameter, clause: Clause, values: Values) -> bool:
     """Whether at one place the components meet one alternative."""
     for part in parameter.parts:
-        places = values.get("m", {}).get(part.at, ()) if part.at else (values,)
+        places = values.get("m", {}).get(part.kept, ()) if part.kept else (values,)
         for asked in clause.values:
             if isinstance(asked, Together) and any(
                 all(

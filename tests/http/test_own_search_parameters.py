@@ -181,6 +181,100 @@ def test_a_reference_leads_on_in_chains_and_includes(apart: World, hosp: Party) 
     assert found(hosp, f"Organization?_has:Group:{code}:_id={group}") == [id]
 
 
+def composite(expression: str, *components: tuple[str, str], base: str = "Group") -> Resource:
+    """A composite with components, each of them the url of a definition and an expression."""
+    parts = [{"definition": url, "expression": path} for url, path in components]
+    return definition(expression, base=base, kind="composite", component=parts)
+
+
+def with_traits(*pairs: tuple[str, int]) -> Resource:
+    """A Group with characteristics: a code and an amount each."""
+    return minimal(
+        "Group",
+        name="Of traits",
+        characteristic=[
+            {
+                "code": {"coding": [{"code": code}]},
+                "exclude": False,
+                "valueQuantity": {"value": amount},
+                "period": {"start": f"20{amount}", "end": f"20{amount}"},
+            }
+            for code, amount in pairs
+        ],
+    )
+
+
+def test_a_composite_finds_what_stands_together(apart: World, hosp: Party) -> None:
+    before = hosp.post(with_traits(("a", 10), ("b", 20))).body["id"]
+    traits = composite(
+        "Group.characteristic",
+        ("http://hl7.org/fhir/SearchParameter/Group-characteristic", "code"),
+        ("http://hl7.org/fhir/SearchParameter/Observation-value-quantity|4.0.1", "value.as(Quantity)"),
+        ("http://hl7.org/fhir/SearchParameter/clinical-date", "period"),
+        base="Group",
+    )
+    refused = apart.operator.post(traits)
+    assert refused.paths == {"SearchParameter.component[2].definition"}, refused.body
+    traits["component"][2]["definition"] = "http://hl7.org/fhir/SearchParameter/Observation-date"
+    code = defined(apart, traits)["code"]
+    assert hosp.get(f"Group?{code}=a$10$2010").status == 503
+    assert hosp.get(f"Group?_sort={code}").status == 503
+    index(apart)
+    after = hosp.post(with_traits(("a", 20), ("c", 10))).body["id"]
+
+    assert found(hosp, f"Group?{code}=a$10$2010") == [before]
+    assert found(hosp, f"Group?{code}=a$gt15$2020") == [after]
+    assert found(hosp, f"Group?{code}=b$10$2010") == []
+    assert found(hosp, f"Group?{code}=a$10$2020") == []
+    assert sorted(found(hosp, f"Group?{code}=a$ge10$ge2010")) == sorted([before, after])
+    assert found(hosp, f"Group?{code}=b$20$2020,c$10$2010&_sort={code}") == [before, after]
+    assert found(hosp, f"Group?{code}=b$20$2020,c$10$2010&_sort=-{code}") == [after, before]
+    told = hosp.get(f"Group?{code}=a$10")
+    assert (told.status, "TOKEN$QUANTITY$DATE" in told.issues[0]["diagnostics"]) == (400, True)
+    declared = listed(apart, "Group")[code]
+    assert (declared["type"], declared["definition"]) == ("composite", traits["url"])
+    assert found(apart.party(), f"Group?{code}=a$ge10$ge2010") == []
+
+
+def test_a_composite_of_the_resource_joins_what_the_operator_defined(apart: World, hosp: Party) -> None:
+    ward = definition("Group.extension('https://care.example/ward').value.as(Coding)", kind="token")
+    named = composite(
+        "Group",
+        (ward["url"], "extension('https://care.example/ward').value.as(Coding)"),
+        ("http://hl7.org/fhir/SearchParameter/Patient-name", "name"),
+    )
+    entries = [{"resource": each, "request": {"method": "POST", "url": "SearchParameter"}} for each in (named, ward)]
+    assert apart.operator.transact({"resourceType": "Bundle", "type": "transaction", "entry": entries}).status == 200
+    inside = [{"url": "https://care.example/ward", "valueCoding": {"system": "urn:wards", "code": "3b"}}]
+    one = hosp.post(minimal("Group", name="Élan", extension=inside)).body["id"]
+    for elements in ({"name": "Élan"}, {"name": "Other", "extension": inside}):
+        assert hosp.post(minimal("Group", **elements)).status == 201
+    index(apart)
+
+    assert found(hosp, f"Group?{named['code']}=urn:wards|3b$elan") == [one]
+    assert found(hosp, f"Group?{named['code']}=3b$ela") == [one]
+    assert found(hosp, f"Group?{named['code']}=3c$elan") == []
+
+
+def test_another_component_is_indexed_again(apart: World, hosp: Party) -> None:
+    group = hosp.post(with_traits(("a", 30))).body["id"]
+    by = "http://hl7.org/fhir/SearchParameter/Group-characteristic"
+    stored = defined(apart, composite("Group.characteristic", (by, "code"), (by, "code")))
+    index(apart)
+    assert found(hosp, f"Group?{stored['code']}=a$a") == [group]
+
+    other = {"definition": "http://hl7.org/fhir/SearchParameter/Observation-date", "expression": "period"}
+    changed = apart.operator.put({**stored, "component": [stored["component"][0], other]})
+    assert changed.status == 200, changed.body
+    assert hosp.get(f"Group?{stored['code']}=a$2030").status == 503
+    index(apart)
+
+    assert found(hosp, f"Group?{stored['code']}=a$2030") == [group]
+    document = apart.parts.store._connection.database["Group"].find_one({"_id": group})
+    assert document is not None
+    assert set(document["m"][f"{stored['code']}:0"][0]) == {"t", "d"}
+
+
 def test_another_expression_is_indexed_again_and_other_words_are_not(apart: World, hosp: Party) -> None:
     group = hosp.post(minimal("Group", name="by name", language="nl")).body["id"]
     stored = defined(apart, definition("Group.name", base="Group"))
@@ -217,6 +311,7 @@ def test_a_retired_definition_is_no_parameter_any_more(apart: World, hosp: Party
     assert hosp.get(f"Group?{again['code']}=kept").status == 503
 
 
+R4 = "http://hl7.org/fhir/SearchParameter"
 REFUSED = [
     ({"expression": "Group.name.first()"}, "SearchParameter.expression", "first() is not reduced"),
     ({"expression": "Group.nonsense"}, "SearchParameter.expression", "no element 'nonsense'"),
@@ -230,7 +325,62 @@ REFUSED = [
     ({"code": "identifier"}, "SearchParameter.code", "already"),
     ({"code": "_odd"}, "SearchParameter.code", "begins with a letter"),
     ({"code": "a.b"}, "SearchParameter.code", "begins with a letter"),
-    ({"type": "composite"}, "SearchParameter.type", "not composite"),
+    ({"type": "composite"}, "SearchParameter.component", "has components"),
+    (
+        {"type": "composite", "component": [{"definition": "https://care.example/none", "expression": "name"}]},
+        "SearchParameter.component[0].definition",
+        "one defined here",
+    ),
+    (
+        {"type": "composite", "component": [{"definition": f"{R4}/Group-nothing", "expression": "name"}]},
+        "SearchParameter.component[0].definition",
+        "of R4",
+    ),
+    (
+        {
+            "type": "composite",
+            "expression": "Group",
+            "component": [{"definition": f"{R4}/Group-code", "expression": "x"}],
+        },
+        "SearchParameter.expression",
+        "no element 'x'",
+    ),
+    (
+        {
+            "type": "composite",
+            "expression": "Group",
+            "component": [{"definition": f"{R4}/Group-code", "expression": "quantity"}],
+        },
+        "SearchParameter.expression",
+        "no token stands at quantity",
+    ),
+    (
+        {
+            "type": "composite",
+            "expression": "Group.name",
+            "component": [{"definition": f"{R4}/Group-code", "expression": "code"}],
+        },
+        "SearchParameter.expression",
+        "has no elements",
+    ),
+    (
+        {
+            "type": "composite",
+            "expression": "Group.characteristic.value.as(Quantity)",
+            "component": [{"definition": f"{R4}/Observation-value-quantity", "expression": "as(Quantity)"}],
+        },
+        "SearchParameter.expression",
+        "names no element",
+    ),
+    (
+        {
+            "type": "composite",
+            "expression": "Task",
+            "component": [{"definition": f"{R4}/Group-code", "expression": "code"}],
+        },
+        "SearchParameter.expression",
+        "no place",
+    ),
     ({"type": "special"}, "SearchParameter.type", "not special"),
 ]
 

@@ -52,7 +52,7 @@ def _together(parameter: SearchParameter, asked: Together) -> Filter:
                 for condition in _of_values(component, of_component(component, value), frozenset())
             )
         )
-        places.append({f"m.{part.at}": {"$elemMatch": conditions}} if part.at else conditions)
+        places.append({f"m.{part.kept}": {"$elemMatch": conditions}} if part.kept else conditions)
     return either(places)
 
 

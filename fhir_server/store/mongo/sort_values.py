@@ -58,9 +58,9 @@ def distance(parameter: SearchParameter, places: Sequence[Near]) -> Expression:
 
 def _together(part: Part, sort: Sort, missing: Sequence[Any]) -> Expression:
     """The values of the components, at each place of the part that has them all."""
-    if part.at:
+    if part.kept:
         values: Any = [_at_a_place(each, sort) for each in part.components]
-        places: Any = {"$map": {"input": {"$ifNull": [f"$m.{part.at}", []]}, "as": "place", "in": values}}
+        places: Any = {"$map": {"input": {"$ifNull": [f"$m.{part.kept}", []]}, "as": "place", "in": values}}
     else:
         places = [[sort_value(each, sort) for each in part.components]]
     having = [{"$ne": [{"$arrayElemAt": ["$$values", at]}, absent]} for at, absent in enumerate(missing)]

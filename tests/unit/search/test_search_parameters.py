@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from fhir_server.definitions.expressions import Irreducible, of_type, reduce
+from fhir_server.definitions.parameter_rows import spell
 from fhir_server.definitions.search_parameters import ElementPath, Part, Step, parameters_of, places_of, unserved
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.search.clauses import MODIFIERS
@@ -28,10 +30,10 @@ def tool() -> ModuleType:
     return module
 
 
-def reduced(tool: ModuleType, expression: str, type_name: str) -> list[str]:
+def reduced(expression: str, type_name: str) -> list[str]:
     extensions = {"http://e": ("string", "CodeableConcept")}
-    parts = tool.of_type(expression, type_name)
-    return [tool.spell(found) for part in parts for found in tool.reduce(part, type_name, extensions)]
+    parts = of_type(expression, type_name)
+    return [spell(found) for part in parts for found in reduce(part, type_name, extensions)]
 
 
 @pytest.mark.parametrize(
@@ -80,8 +82,8 @@ def reduced(tool: ModuleType, expression: str, type_name: str) -> list[str]:
         ),
     ],
 )
-def test_an_expression_becomes_plain_paths(tool: ModuleType, type_name: str, expression: str, paths: list[str]) -> None:
-    assert reduced(tool, expression, type_name) == paths
+def test_an_expression_becomes_plain_paths(type_name: str, expression: str, paths: list[str]) -> None:
+    assert reduced(expression, type_name) == paths
 
 
 @pytest.mark.parametrize(
@@ -93,9 +95,9 @@ def test_an_expression_becomes_plain_paths(tool: ModuleType, type_name: str, exp
         ("Task.input.where(hasExtension(type))", "is not reduced"),
     ],
 )
-def test_what_is_no_plain_path_is_refused_with_the_reason(tool: ModuleType, expression: str, reason: str) -> None:
-    with pytest.raises(tool.Irreducible, match=reason):
-        reduced(tool, expression, "Task")
+def test_what_is_no_plain_path_is_refused_with_the_reason(expression: str, reason: str) -> None:
+    with pytest.raises(Irreducible, match=reason):
+        reduced(expression, "Task")
 
 
 def test_what_is_refused_stands_in_the_table_and_the_rest_is_served(tool: ModuleType) -> None:
