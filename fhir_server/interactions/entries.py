@@ -17,17 +17,21 @@ from fhir_server.interactions.parameters import OF_FORM, check_known, parameters
 from fhir_server.interactions.patching import unpacked
 from fhir_server.interactions.words import Interaction, Services
 
-NESTED = frozenset({"transaction", "batch", "capabilities"})
+NESTED = frozenset({"transaction", "batch"})
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry: where it stands, what other entries call it, the interaction that it asks; `head` wants no body."""
+    """One entry: where it stands, what other entries call it, the interaction that it asks; `head` wants no body.
+
+    `sends` is of an operation that is asked by POST, which may change something.
+    """
 
     place: str
     full_url: str | None
     interaction: Interaction
     head: bool = False
+    sends: bool = False
 
 
 def read_entry(entry: Any, position: int, services: Services, *, lenient: bool = False) -> Entry:
@@ -56,10 +60,8 @@ def _read(entry: Resource, place: str, services: Services, lenient: bool) -> Ent
     found = resolve(method, path)
     if found.interaction in NESTED:
         raise MalformedRequest(
-            "A Bundle holds reads, searches, creates, updates, patches and deletes.", "entry.request.url"
+            "A Bundle holds reads, searches, creates, updates, patches, deletes and operations.", "entry.request.url"
         )
-    if found.interaction in OPERATIONS and method != "GET":
-        raise MalformedRequest("Of the operations, a Bundle holds those that are asked by GET.", "entry.request.url")
     interaction = Interaction(
         found.interaction,
         found.type,
@@ -77,7 +79,8 @@ def _read(entry: Resource, place: str, services: Services, lenient: bool) -> Ent
         check_known(interaction.name, interaction.id, interaction.parameters)
     if interaction.name in {"create", "update"} and not isinstance(interaction.resource, dict):
         raise MalformedRequest(f"A {method} entry needs a resource.", "entry.resource")
-    return Entry(place, entry.get("fullUrl"), interaction, method == "HEAD")
+    sends = method == "POST" and interaction.name in OPERATIONS
+    return Entry(place, entry.get("fullUrl"), interaction, method == "HEAD", sends)
 
 
 def _http_date(instant: str) -> str:

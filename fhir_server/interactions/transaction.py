@@ -48,6 +48,8 @@ def transaction(
     if kind == "batch":
         return _batch(raw, actor, services, perform, interaction)
     entries = [read_entry(entry, position, services, lenient=interaction.lenient) for position, entry in enumerate(raw)]
+    for entry in entries:
+        _check_asks_only(entry)
     asks = asks_of(entries, actor)
     check_structure(asks, actor, services)
 
@@ -89,6 +91,13 @@ def _check_around(bundle: Resource) -> None:
     unknown = next((quoted(name) for name in bundle if name.removeprefix("_") not in known), None)
     if unknown is not None:
         raise MalformedRequest(f"A Bundle has no element {unknown}.", f"Bundle.{unknown[1:-1]}", "structure")
+
+
+def _check_asks_only(entry: Entry) -> None:
+    """Raise MalformedRequest for an operation that may write: it would not be undone with the others."""
+    if entry.sends:
+        told = "Of the operations, a transaction holds those that are asked by GET; send the others in a batch."
+        raise MalformedRequest(told, f"{entry.place}.request.url")
 
 
 def asks_of(entries: Sequence[Entry], actor: Actor) -> list[Ask]:

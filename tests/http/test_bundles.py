@@ -310,6 +310,45 @@ def test_a_batch_answers_each_entry_for_itself(hosp: Party) -> None:
     assert outcomes == ["OperationOutcome", "OperationOutcome", None, None, *["OperationOutcome"] * 3]
 
 
+def test_a_batch_takes_operations_of_every_kind(hosp: Party) -> None:
+    made = hosp.post(minimal("Patient")).body
+    place, tag = f"Patient/{made['id']}", {"system": "urn:b", "code": "marked"}
+    labels = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [tag]}}]}
+    small = {"resourceType": "Parameters", "parameter": [{"name": "_count", "valueInteger": 1}]}
+
+    def sent(resource: Resource | None, url: str) -> Resource:
+        return {**({"resource": resource} if resource else {}), "request": {"method": "POST", "url": url}}
+
+    reply = hosp.transact(
+        bundle(
+            sent({"resourceType": "Patient", "gender": "robot"}, "Patient/$validate"),
+            sent(labels, f"{place}/$meta-add"),
+            sent(small, f"{place}/$everything"),
+            sent(None, f"{place}/$meta-add"),
+            get("metadata?_summary=true"),
+            kind="batch",
+        )
+    )
+
+    assert statuses(reply) == ["200", "200", "200", "400", "200"], reply.body
+    told = [entry.get("resource", {}) for entry in reply.body["entry"]]
+    assert told[0]["issue"][0]["expression"] == ["Patient.gender"]
+    assert hosp.read(place)["meta"]["tag"] == [tag]
+    assert (told[2]["type"], told[4]["resourceType"]) == ("searchset", "CapabilityStatement")
+
+
+def test_a_transaction_takes_no_operation_that_may_write(hosp: Party) -> None:
+    made = hosp.post(minimal("Patient")).body
+    labels = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}]}
+    asked = {"resource": labels, "request": {"method": "POST", "url": f"Patient/{made['id']}/$meta-add"}}
+
+    reply = hosp.transact(bundle(get("metadata"), asked))
+
+    assert (reply.status, reply.paths) == (400, {"Bundle.entry[1].request.url"})
+    assert hosp.read(f"Patient/{made['id']}")["meta"]["versionId"] == "1"
+    assert statuses(hosp.transact(bundle(get("metadata")))) == ["200"]
+
+
 @pytest.mark.parametrize("kind", ["batch", "transaction"])
 def test_a_bundle_of_more_entries_than_anybody_needs_is_refused(hosp: Party, kind: str) -> None:
     reply = hosp.transact(bundle(*[get("metadata")] * 10_001, kind=kind))
@@ -359,7 +398,8 @@ MISTAKES: list[tuple[Any, int, str]] = [
     (get("//elsewhere.example/Patient/1"), 400, "Bundle.entry[0].request.url"),
     (get("Patient?name=%ZZ"), 400, "Bundle.entry[0]"),
     (get("Spaceship/1"), 404, "Bundle.entry[0]"),
-    (get("metadata"), 400, "Bundle.entry[0].request.url"),
+    ({"request": {"method": "POST", "url": "/"}}, 400, "Bundle.entry[0].request.url"),
+    ({"request": {"method": "POST", "url": "Patient/$validate"}}, 400, "Bundle.entry[0].request.url"),
     (post({"resourceType": "Bundle", "type": "batch"}), 404, "Bundle.entry[0]"),
     ({"resource": {}, "request": {"method": "POST", "url": "/"}}, 400, "Bundle.entry[0].request.url"),
     (get("Patient/" + "x" * 65), 404, "Bundle.entry[0]"),
