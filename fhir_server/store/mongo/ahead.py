@@ -14,20 +14,9 @@ from dataclasses import dataclass, field, replace
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.store.contract import Circle, Foreseen, Stored
-from fhir_server.store.mongo.connection import Connection, Pipeline, union
-from fhir_server.store.mongo.documents import (
-    CIRCLES,
-    STORED_FIELDS,
-    Document,
-    circle_from,
-    stored_from,
-)
-from fhir_server.store.mongo.ledger import LEDGER, key_of, moves_of, turn_id
-from fhir_server.store.mongo.logic import one_of
-
-_MANY = 1_000
-# Of these a plan has many; leaving out what only searches need costs MongoDB more than it saves for a few.
-_NUMEROUS = frozenset({"Task"})
+from fhir_server.store.mongo.documents import CIRCLES, Document, circle_from, stored_from
+from fhir_server.store.mongo.ledger import LEDGER, key_of
+from fhir_server.store.mongo.parts import MOVE, TURN, Part, Parts
 
 
 @dataclass
@@ -60,22 +49,22 @@ class _Wanted:
         return sorted(self.plans | self.people)
 
 
-def read_ahead(connection: Connection, foreseen: Foreseen, known: Ahead | None = None) -> Ahead:
+def read_ahead(questions: Parts, foreseen: Foreseen, known: Ahead | None = None) -> Ahead:
     """What is foreseen; a second command reads the plans that only the first one could tell.
 
     `known` is what is remembered of the plan that the write names. Raises MoreToCome when it is more than one answer of
     the database holds.
     """
     wanted = _Wanted(frozenset(foreseen.references), plans_of(foreseen), foreseen.people)
-    recalled = _recalled(connection, foreseen, wanted, known) if known is not None else None
+    recalled = _recalled(questions, foreseen, wanted, known) if known is not None else None
     if recalled is not None:
         return recalled
     ahead = Ahead()
-    _gather(connection, foreseen, wanted, ahead)
+    _gather(questions, foreseen, wanted, ahead)
     if foreseen.workflow:
         more = _led_to(ahead, foreseen)
         if more.plans - wanted.plans:
-            _gather(connection, foreseen, replace(more, plans=more.plans - wanted.plans), ahead)
+            _gather(questions, foreseen, replace(more, plans=more.plans - wanted.plans), ahead)
     return ahead
 
 
@@ -85,7 +74,7 @@ def plans_of(foreseen: Foreseen) -> frozenset[str]:
     return frozenset(each.id for each in named if each.type == "CarePlan")
 
 
-def _recalled(connection: Connection, foreseen: Foreseen, wanted: _Wanted, known: Ahead) -> Ahead | None:
+def _recalled(questions: Parts, foreseen: Foreseen, wanted: _Wanted, known: Ahead) -> Ahead | None:
     """What is known of the plan, with the rest read now; None when it is too little, or a turn was taken since."""
     if not known.turns.keys() >= set(wanted.keys):
         return None
@@ -96,8 +85,8 @@ def _recalled(connection: Connection, foreseen: Foreseen, wanted: _Wanted, known
         return replace(known, unread=True)
     ahead = replace(known, stored=dict(known.stored), turns=dict.fromkeys(known.turns, 0))
     _look_for(rest, (), ahead)
-    turns = {"_id": one_of([turn_id(key) for key in sorted(known.turns)])}
-    _read(connection, [(LEDGER, _where(turns)), *_parts(rest, ())], rest, ahead)
+    turns = Part(LEDGER, TURN, tuple(sorted(known.turns)))
+    _read(questions, [turns, *_parts(rest, ())], rest, ahead)
     return ahead if ahead.turns == known.turns else None
 
 
@@ -108,42 +97,35 @@ def _led_to(ahead: Ahead, foreseen: Foreseen) -> _Wanted:
     return _Wanted(frozenset(), plans, frozenset(each.stamp.patient for each in found if each.stamp.patient))
 
 
-def _gather(connection: Connection, foreseen: Foreseen, wanted: _Wanted, ahead: Ahead) -> None:
+def _gather(questions: Parts, foreseen: Foreseen, wanted: _Wanted, ahead: Ahead) -> None:
     """Read what is wanted, the turns of the guards before everything that they guard."""
     workflow = foreseen.workflow if wanted.plans else ()
     _look_for(wanted, workflow, ahead)
-    _read(connection, list(_parts(wanted, workflow)), wanted, ahead)
+    _read(questions, list(_parts(wanted, workflow)), wanted, ahead)
 
 
-def _read(connection: Connection, parts: Sequence[tuple[str, Pipeline]], wanted: _Wanted, ahead: Ahead) -> None:
-    first, pipeline = union(parts)
-    asked = {"aggregate": first, "pipeline": pipeline, "cursor": {"batchSize": _MANY}}
-    for document in connection.first_batch(asked):
+def _read(questions: Parts, parts: Sequence[Part], wanted: _Wanted, ahead: Ahead) -> None:
+    for document in questions.read(parts):
         _put(document, wanted, ahead)
 
 
-def _parts(wanted: _Wanted, workflow: Sequence[str]) -> Iterator[tuple[str, Pipeline]]:
+def _parts(wanted: _Wanted, workflow: Sequence[str]) -> Iterator[Part]:
     """The collections to read, each with what is asked of it."""
     ids: dict[str, list[str]] = defaultdict(list)
     for parsed in filter(None, map(parse_reference, sorted(wanted.references))):
         ids[parsed.type].append(parsed.id)
-    plans = one_of(sorted(wanted.plans))
+    plans = tuple(sorted(wanted.plans))
     if workflow:
-        yield LEDGER, _where({"_id": one_of([turn_id(key) for key in wanted.keys])})
+        yield Part(LEDGER, TURN, tuple(wanted.keys))
     if wanted.people:
-        yield CIRCLES, _where({"patient": one_of(sorted(wanted.people))})
+        yield Part(CIRCLES, "patient", tuple(sorted(wanted.people)))
     elif workflow:
-        yield CIRCLES, _where({"_id": plans})
+        yield Part(CIRCLES, "_id", plans)
     for name in sorted({*ids, *workflow}):
         # What a write names of the workflow lies in its plan as a rule; a second condition costs as much as a question.
-        condition = {"plans": plans} if name in workflow else {"_id": one_of(ids[name])}
-        yield name, _where(condition, brief=name in _NUMEROUS)
+        yield Part(name, "plans", plans) if name in workflow else Part(name, "_id", tuple(ids[name]))
     if workflow:
-        yield LEDGER, _where(moves_of(sorted(wanted.plans)))
-
-
-def _where(condition: Document, *, brief: bool = False) -> Pipeline:
-    return [{"$match": condition}, *([{"$project": STORED_FIELDS}] if brief else [])]
+        yield Part(LEDGER, MOVE, plans)
 
 
 def _look_for(wanted: _Wanted, workflow: Sequence[str], ahead: Ahead) -> None:
@@ -168,8 +150,7 @@ def _put(document: Document, wanted: _Wanted, ahead: Ahead) -> None:
     elif "members" in document:
         ahead.circles[id] = circle_from(document)
     elif name is None:
-        del document["_id"]
-        ahead.moves[document["plan"]].append(document)
+        ahead.moves[document["plan"]].append({name: each for name, each in document.items() if name != "_id"})
     else:
         stored = stored_from(name, id, document)
         ahead.stored[(name, stored.id)] = stored

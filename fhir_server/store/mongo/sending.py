@@ -1,20 +1,17 @@
 """How the writes of a transaction go to MongoDB: all of a kind in as few commands as can be for each collection."""
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from pymongo.client_session import ClientSession
-from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import DocumentTooLarge, DuplicateKeyError, PyMongoError
 
-from fhir_server.fhir.errors import Unavailable, VersionConflict
+from fhir_server.fhir.errors import VersionConflict
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Circle, Stored
 from fhir_server.store.mongo.commands import Write, insert, send
-from fhir_server.store.mongo.connection import UNKNOWN
 from fhir_server.store.mongo.documents import (
     CIRCLES,
     SEARCH_VALUES,
@@ -23,8 +20,8 @@ from fhir_server.store.mongo.documents import (
     current_document,
     stamp_fields,
 )
+from fhir_server.store.mongo.new_documents import NewDocuments
 
-Collections: TypeAlias = Callable[[str], Collection[Document]]
 Key: TypeAlias = tuple[str, str]
 
 # What a change of team, the opening of a plan or labelling changes in a stamp without a new version.
@@ -91,16 +88,9 @@ def circles(database: Database[Document], changed: Iterable[Circle], session: Cl
     )
 
 
-def alone(collections: Collections, stored: Stored, told: Document, *, words: bool) -> None:
-    """Insert a new document with what waits in it, outside of any transaction. Raises Unavailable when it is unknown
-    whether it is kept."""
-    collection = collections(stored.type)
-    try:
-        collection.insert_one({**current_document(stored, words=words), **told})
-    except (DuplicateKeyError, DocumentTooLarge):
-        raise
-    except PyMongoError as error:
-        raise Unavailable(UNKNOWN) from error
+def alone(new: NewDocuments, stored: Stored, told: Document, until: float, *, words: bool) -> None:
+    """Insert a new document with what waits in it, outside of any transaction, as `NewDocuments.insert` says."""
+    new.insert(stored.type, {**current_document(stored, words=words), **told}, until)
 
 
 def conflict(what: str) -> VersionConflict:

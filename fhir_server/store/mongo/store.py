@@ -33,6 +33,7 @@ from fhir_server.store.mongo.indexed_by import agree, tell
 from fhir_server.store.mongo.indexes import FINGERPRINTS, ensure_indexes
 from fhir_server.store.mongo.labelling import LabelOf, label_all, label_found
 from fhir_server.store.mongo.ledger import INDEXES, LEDGER
+from fhir_server.store.mongo.new_documents import NewDocuments
 from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
 from fhir_server.store.mongo.purge_reading import PURGED, PURGES
 from fhir_server.store.mongo.purging import MongoPurges
@@ -104,6 +105,7 @@ class MongoStore(MongoReading):
         self._full_text = frozenset(full_text)
         self._seen_circles = SeenCircles()
         self._questions = Questions(connection, seconds=seconds, search_ms=self._search_ms)
+        self._new_documents = NewDocuments(connection, seconds, ENDING_SECONDS)
         self._waiting = Waiting(self._connection, seconds)
         self._type_names: tuple[str, ...] = ()
         self._reading_audit: ReadingAudit
@@ -255,6 +257,7 @@ class MongoStore(MongoReading):
             seconds=self._seconds,
             search_ms=self._search_ms,
             process=self._waiting.process,
+            new_documents=self._new_documents,
             ahead=ahead,
             full_text=self._full_text,
         )

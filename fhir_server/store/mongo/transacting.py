@@ -21,6 +21,7 @@ from fhir_server.store.mongo.connection import (
     may_start_again,
     refusal,
 )
+from fhir_server.store.mongo.parts import Parts
 from fhir_server.store.mongo.remembered import Remembered
 from fhir_server.store.mongo.transaction import MongoTransaction
 from fhir_server.store.mongo.unit import StartAgain, Unit
@@ -58,6 +59,7 @@ class Transacting:
         self._done = done
         self._remembered = remembered
         self._committing = committing
+        self._parts = Parts(connection, seconds)
         self._seconds = seconds
         self._write_seconds = write_seconds
 
@@ -107,7 +109,7 @@ class Transacting:
             with pymongo.timeout(max(deadline - time.monotonic(), SHORTEST)):
                 transaction = self._begun(session, ahead)
                 result = work(transaction)
-                rest = transaction.finish()
+                rest = transaction.finish(deadline)
             self._end(session, transaction, rest, deadline)
         except Unknown:
             raise
@@ -137,7 +139,7 @@ class Transacting:
         with asking(self._seconds):
             try:
                 known = self._remembered.find(plans_of(foreseen)) if recalls else None
-                return read_ahead(self._connection, foreseen, known)
+                return read_ahead(self._parts, foreseen, known)
             except MoreToCome:
                 return None
 

@@ -23,6 +23,7 @@ from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.deletions import deletion_document, forget
 from fhir_server.store.mongo.documents import Document, history_fields
 from fhir_server.store.mongo.ledger import LEDGER, entry_id, move_id, turn_id, version_id
+from fhir_server.store.mongo.new_documents import NewDocuments
 from fhir_server.store.mongo.own_parameters import DEFINITIONS
 from fhir_server.store.mongo.reading_within import ReadingWithin
 from fhir_server.store.mongo.remembered import Changes
@@ -49,6 +50,7 @@ class MongoTransaction(ReadingWithin):
         secret: bytes,
         seconds: float,
         process: str,
+        new_documents: NewDocuments,
         search_ms: int = MAX_TIME_MS,
         ahead: Ahead | None = None,
         full_text: frozenset[str] = frozenset(),
@@ -56,6 +58,7 @@ class MongoTransaction(ReadingWithin):
         super().__init__(connection, session, secret=secret, seconds=seconds, search_ms=search_ms, ahead=ahead)
         self._full_text = full_text
         self._process = process
+        self._new_documents = new_documents
         self._events: list[tuple[Resource, Stamp]] = []
         self._turns: dict[str, int] = {}
         self._logged = 0
@@ -185,11 +188,11 @@ class MongoTransaction(ReadingWithin):
             own_parameters.keep(self._connection, parameters, cast("ClientSession", self._session))
         self.defined = True
 
-    def finish(self) -> Unit | None:
+    def finish(self, until: float) -> Unit | None:
         """All that still waits, for whoever commits; None when it is kept already, because it was one new document.
 
-        Raises VersionConflict when a version to follow is not the one that is stored, Unavailable when it is unknown
-        whether the one document is kept.
+        That one begins before the moment `until` of the monotonic clock, or not at all. Raises VersionConflict when a
+        version to follow is not the one that is stored, Unavailable when it is unknown whether the one document is kept.
         """
         if not self._is_one_new_document():
             with asking(self._seconds), self.proving():
@@ -198,7 +201,7 @@ class MongoTransaction(ReadingWithin):
         told = waiting_fields(self._events, self._process) if self._events else {}
         with asking(self._seconds), self.proving():
             words = save.stored.type in self._full_text
-            sending.alone(self._collection, save.stored, told, words=words)
+            sending.alone(self._new_documents, save.stored, told, until, words=words)
         self.waits_in = save.stored.type if told else None
         return None
 

@@ -1,0 +1,108 @@
+"""New documents outside of any transaction; threads that have one of the same type at the same moment send them by one
+command.
+
+Each learns what became of its own: an id that is taken or a document that is too large is the matter of nobody else.
+Only what is unknown is unknown for all that went along.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from contextvars import Context
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+import bson
+import pymongo
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, PyMongoError, WriteError
+
+from fhir_server.fhir.errors import Unavailable
+from fhir_server.store.mongo.connection import UNKNOWN, Connection
+from fhir_server.store.mongo.documents import Document
+from fhir_server.store.together import Together
+
+_MOST_BYTES = 16 * 1024 * 1024
+_MOST_TOGETHER = 16
+_UNDER_WAY = 2
+"""One command waits for the journal while the next one is worked on."""
+_DUPLICATE_KEY = 11000
+
+_LATE = "The database was busy for too long; nothing was stored. Try again in a while."
+
+
+@dataclass(frozen=True)
+class _New:
+    document: RawBSONDocument
+    until: float
+
+
+class NewDocuments:
+    """Inserts of one process. A command that has left ends within `seconds`, or `grace` after the time of the first
+    that is along, whichever is sooner; who waits for it has left by his own time, or not at all."""
+
+    def __init__(self, connection: Connection, seconds: float, grace: float) -> None:
+        self._connection = connection
+        self._seconds = seconds
+        self._grace = grace
+        self._making = threading.Lock()
+        self._by_type: dict[str, Together[_New, Exception | None]] = {}
+
+    def insert(self, type_name: str, document: Document, until: float) -> None:
+        """Keep a document, durably, when that can begin before the moment `until` of the monotonic clock.
+
+        Raises DuplicateKeyError, DocumentTooLarge, whatever else MongoDB has against the document, and Unavailable when
+        it is unknown whether it is kept, or too late.
+        """
+        encoded = bson.encode(document)
+        if len(encoded) > _MOST_BYTES:
+            raise DocumentTooLarge(f"A document has {len(encoded)} bytes.")
+        try:
+            error = self._together(type_name).ask(_New(RawBSONDocument(encoded), until))
+        except PyMongoError as failed:  # of the command, not of the document
+            raise Unavailable(UNKNOWN) from failed
+        if error is not None:
+            raise error
+
+    def _together(self, type_name: str) -> Together[_New, Exception | None]:
+        found = self._by_type.get(type_name)
+        if found is None:
+            with self._making:
+                send = partial(self._in_own_time, type_name)
+                made = Together(send, most=_MOST_TOGETHER, under_way=_UNDER_WAY)
+                found = self._by_type.setdefault(type_name, made)
+        return found
+
+    def _in_own_time(self, type_name: str, asked: Sequence[_New]) -> list[Exception | None]:
+        """What became of each. The time limit of the one who sends must not be that of the others."""
+        return Context().run(self._send, type_name, asked)
+
+    def _send(self, type_name: str, asked: Sequence[_New]) -> list[Exception | None]:
+        now = time.monotonic()
+        due = [new for new in asked if new.until > now]
+        if not due:
+            return [Unavailable(_LATE) for _ in asked]
+        with pymongo.timeout(min(self._seconds, min(new.until for new in due) + self._grace - now)):
+            errors = dict(zip(map(id, due), self._insert(type_name, [new.document for new in due]), strict=True))
+        return [errors[id(new)] if id(new) in errors else Unavailable(_LATE) for new in asked]
+
+    def _insert(self, type_name: str, documents: Sequence[RawBSONDocument]) -> list[Exception | None]:
+        try:
+            self._connection.collection(type_name).insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            return _told_apart(error, len(documents))
+        return [None] * len(documents)
+
+
+def _told_apart(error: BulkWriteError, count: int) -> list[Exception | None]:
+    """What each document met with; all others were kept, if only that is certain."""
+    details = cast("Document", error.details or {})
+    refused = {each["index"]: _refusal(each) for each in details.get("writeErrors", ())}
+    uncertain = bool(details.get("writeConcernErrors"))
+    return [refused.get(index) or (Unavailable(UNKNOWN) if uncertain else None) for index in range(count)]
+
+
+def _refusal(error: Document) -> WriteError:
+    kind = DuplicateKeyError if error["code"] == _DUPLICATE_KEY else WriteError
+    return kind(error.get("errmsg", ""), error["code"], error)
