@@ -67,7 +67,7 @@ def in_one_command(
     store: MongoStore, failing_command: Failing, version_of: Versions, id: str, stored: Sequence[Stored]
 ) -> list[Future[None]]:
     """Create all of them, while what may be under way is held up: so they go together when it ends."""
-    fillers = [version_of("Observation", f"{id}-filler-{number}") for number in range(2)]
+    fillers = [version_of("Observation", f"{id}-filler-{number}") for number in range(1)]
     blocked = {"times": len(fillers), "appName": id, "blockConnection": True, "blockTimeMS": LONG_MS}
     with (
         ThreadPoolExecutor(len(stored) + len(fillers)) as pool,

@@ -25,8 +25,6 @@ from fhir_server.store.together import Together
 
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_TOGETHER = 16
-_UNDER_WAY = 2
-"""One command waits for the journal while the next one is worked on."""
 _DUPLICATE_KEY = 11000
 
 _LATE = "The database was busy for too long; nothing was stored. Try again in a while."
@@ -70,7 +68,7 @@ class NewDocuments:
         if found is None:
             with self._making:
                 send = partial(self._in_own_time, type_name)
-                made = Together(send, most=_MOST_TOGETHER, under_way=_UNDER_WAY)
+                made = Together(send, most=_MOST_TOGETHER)
                 found = self._by_type.setdefault(type_name, made)
         return found
 
