@@ -19,6 +19,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, PyMongoError, WriteError
 
 from fhir_server.fhir.errors import Unavailable
+from fhir_server.store.mongo.committing import Unknown
 from fhir_server.store.mongo.connection import UNKNOWN, Connection
 from fhir_server.store.mongo.documents import Document
 from fhir_server.store.together import Together
@@ -50,8 +51,8 @@ class NewDocuments:
     def insert(self, type_name: str, document: Document, until: float) -> None:
         """Keep a document, durably, when that can begin before the moment `until` of the monotonic clock.
 
-        Raises DuplicateKeyError, DocumentTooLarge, whatever else MongoDB has against the document, and Unavailable when
-        it is unknown whether it is kept, or too late.
+        Raises DuplicateKeyError, DocumentTooLarge, whatever else MongoDB has against the document, Unavailable when it
+        is too late, and Unknown when nobody knows whether it is kept.
         """
         encoded = bson.encode(document)
         if len(encoded) > _MOST_BYTES:
@@ -59,7 +60,7 @@ class NewDocuments:
         try:
             error = self._together(type_name).ask(_New(RawBSONDocument(encoded), until))
         except PyMongoError as failed:  # of the command, not of the document
-            raise Unavailable(UNKNOWN) from failed
+            raise Unknown(UNKNOWN) from failed
         if error is not None:
             raise error
 
@@ -98,7 +99,7 @@ def _told_apart(error: BulkWriteError, count: int) -> list[Exception | None]:
     details = cast("Document", error.details or {})
     refused = {each["index"]: _refusal(each) for each in details.get("writeErrors", ())}
     uncertain = bool(details.get("writeConcernErrors"))
-    return [refused.get(index) or (Unavailable(UNKNOWN) if uncertain else None) for index in range(count)]
+    return [refused.get(index) or (Unknown(UNKNOWN) if uncertain else None) for index in range(count)]
 
 
 def _refusal(error: Document) -> WriteError:
