@@ -192,7 +192,7 @@ class MongoTransaction(ReadingWithin):
         """All that still waits, for whoever commits; None when it is kept already, because it was one new document.
 
         That one begins before the moment `until` of the monotonic clock, or not at all. Raises VersionConflict when a
-        version to follow is not the one that is stored, Unavailable when it is unknown whether the one document is kept.
+        version to follow is not the stored one, Unavailable when it is unknown whether the one document is kept.
         """
         if not self._is_one_new_document():
             with asking(self._seconds), self.proving():
