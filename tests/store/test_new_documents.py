@@ -15,6 +15,7 @@ from pymongo.errors import WriteError
 from fhir_server.fhir.errors import TooLarge, Unavailable, VersionConflict
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Stored, Transaction
+from fhir_server.store.mongo.committing import Unknown
 from fhir_server.store.mongo.store import MongoStore
 
 Versions = Callable[..., Stored]
@@ -170,7 +171,7 @@ def test_what_is_unknown_is_unknown_to_all_of_a_command_and_to_nobody_after(
     with failing_command("insert", "Observation", **failing), ThreadPoolExecutor(3) as pool:
         created = [pool.submit(create, named, each) for each in stored]
 
-    assert [type(each.exception()) for each in created] == [Unavailable] * 3
+    assert [type(each.exception()) for each in created] == [Unknown] * 3
     assert kept(database, id) == ["0", "1", "2"]
     create(named, version_of("Observation", f"{id}-after"))
     assert kept(database, id)[-1] == "after"
@@ -194,7 +195,7 @@ def test_a_command_that_the_database_refuses_keeps_nothing(
     with failing_command("insert", "Observation", appName=id, errorCode=DISK_FULL), ThreadPoolExecutor(4) as pool:
         created = [pool.submit(create, named, version_of("Observation", f"{id}-{number}")) for number in range(4)]
 
-    assert [type(each.exception()) for each in created] == [Unavailable] * 4
+    assert [type(each.exception()) for each in created] == [Unknown] * 4
     assert kept(database, id) == []
 
 

@@ -20,7 +20,6 @@ from fhir_server.store.mongo.documents import (
     current_document,
     stamp_fields,
 )
-from fhir_server.store.mongo.new_documents import NewDocuments
 
 Key: TypeAlias = tuple[str, str]
 
@@ -86,11 +85,6 @@ def circles(database: Database[Document], changed: Iterable[Circle], session: Cl
         [Write({"_id": circle.plan}, circle_document(circle), upsert=True) for circle in changed],
         session,
     )
-
-
-def alone(new: NewDocuments, stored: Stored, told: Document, until: float, *, words: bool) -> None:
-    """Insert a new document with what waits in it, outside of any transaction, as `NewDocuments.insert` says."""
-    new.insert(stored.type, {**current_document(stored, words=words), **told}, until)
 
 
 def conflict(what: str) -> VersionConflict:

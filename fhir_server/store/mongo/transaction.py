@@ -16,12 +16,12 @@ from fhir_server.fhir.errors import TooLarge, VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Circle, Deletion, OwnParameter, Stored
-from fhir_server.store.mongo import own_parameters, sending
+from fhir_server.store.mongo import own_parameters
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.audit_events import audit_document
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.deletions import deletion_document, forget
-from fhir_server.store.mongo.documents import Document, history_fields
+from fhir_server.store.mongo.documents import Document, current_document, history_fields
 from fhir_server.store.mongo.ledger import LEDGER, entry_id, move_id, turn_id, version_id
 from fhir_server.store.mongo.new_documents import NewDocuments
 from fhir_server.store.mongo.own_parameters import DEFINITIONS
@@ -200,8 +200,8 @@ class MongoTransaction(ReadingWithin):
         [save] = self._saves.values()
         told = waiting_fields(self._events, self._process) if self._events else {}
         with asking(self._seconds), self.proving():
-            words = save.stored.type in self._full_text
-            sending.alone(self._new_documents, save.stored, told, until, words=words)
+            document = current_document(save.stored, words=save.stored.type in self._full_text)
+            self._new_documents.insert(save.stored.type, {**document, **told}, until)
         self.waits_in = save.stored.type if told else None
         return None
 
