@@ -37,6 +37,7 @@ OWN: tuple[dict[str, Any], ...] = (
 """Parameters of this server beside R4's."""
 
 WITHOUT_EXPRESSION: dict[str, dict[str, Any]] = {
+    "Patient.age": {"type": "age", "paths": []},
     "Patient.birthOrderBoolean": {
         "type": "token",
         "paths": ["multipleBirthBoolean:boolean", "multipleBirthInteger:order"],

@@ -22,7 +22,7 @@ from fhir_server.definitions.structures import RESOURCE_TYPES
 
 ANY_TYPE = "*"
 
-_DECLARED = {"sound": "string"}
+_DECLARED = {"age": "number", "sound": "string"}
 
 _PATH = re.compile(r"(?P<steps>.+):(?P<datatype>#?[\w.]+)(?:\((?P<only>\w+)\))?")
 _STEP = re.compile(r"(?P<name>\w+)(?:\[(?P<element>[\w.]+)=(?P<value>[^\]]*)\])?(?:\.|$)")
@@ -71,8 +71,9 @@ class Part:
 class SearchParameter:
     """A parameter of one resource type.
 
-    `type` is token, reference, date, string, uri, number, quantity, special or composite; a composite has `parts` in
-    place of paths. R4 calls a `sound` a string. `single` says that a resource has at most one such element.
+    `type` is token, reference, date, string, uri, number, quantity, special or composite, or what R4 declares as one of
+    these: `sound`, `age`. A composite has `parts` in place of paths, an age nothing. `single` says that a resource has
+    at most one such element.
     `targets` are the types that a reference may point to, `("*",)` any. `system` is the system of a code whose element
     states none; `codes` are all codes of an element that every resource has exactly once.
     A parameter that the operator defined has the url of its `definition`. While resources that were stored before it,

@@ -16,13 +16,14 @@ from fhir_server.search.extract import OF_THE_STORE
 from fhir_server.search.hierarchy import PART_OF
 from fhir_server.search.query import Clause, Together, Value
 from fhir_server.search.terms import has_beginnings
-from fhir_server.search.types import date, near, number, quantity, reference, sound, string, token, uri
+from fhir_server.search.types import age, date, near, number, quantity, reference, sound, string, token, uri
 
 MODIFIERS: Mapping[str, tuple[str, ...]] = {
     "token": ("missing", "not", "text", "in", "not-in", "above", "below", "of-type"),
     "reference": ("missing", "identifier", "above", "below"),
     "date": ("missing",),
     "string": ("missing", "exact", "contains"),
+    "age": ("missing",),
     "sound": ("missing",),
     "uri": ("missing", "above", "below"),
     "number": ("missing",),
@@ -195,6 +196,10 @@ def _string(text: str, parameter: SearchParameter, modifier: str, asking: Asking
     return string.parse_exact(text) if modifier == "exact" else string.parse(text, parameter)
 
 
+def _age(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
+    return age.parse(text, parameter, moment=asking.moment)
+
+
 def _sound(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
     return sound.parse(text, parameter)
 
@@ -233,6 +238,7 @@ _READERS: Mapping[str, Callable[[str, SearchParameter, str, Asking], Value]] = {
     "date": _date,
     "string": _string,
     "sound": _sound,
+    "age": _age,
     "uri": _uri,
     "number": _number,
     "quantity": _quantity,

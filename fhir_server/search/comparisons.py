@@ -106,6 +106,7 @@ _BY_TYPE: Mapping[str, Mapping[str, Making]] = {
     "sound": {"eq": _equal, "ne": _unequal(_equal)},
     "uri": {"eq": _equal, "ne": _unequal(_equal)},
     "date": {**_RANGES, "po": _overlapping},
+    "age": _RANGES,
     "number": _RANGES,
     "quantity": _RANGES,
     "special": {"eq": _equal},

@@ -23,7 +23,12 @@ Key = dict[str, Any]
 _MISSING_TEXT: Key = {"lo": LAST_TEXT, "hi": FIRST_TEXT}
 _MISSING_MOMENT: Key = {"lo": LAST_MOMENT, "hi": FIRST_MOMENT}
 _MISSING_NUMBER: Key = {"lo": number.MOST, "hi": -number.MOST}
-_MISSING: Mapping[str, Key] = {"date": _MISSING_MOMENT, "number": _MISSING_NUMBER, "quantity": _MISSING_NUMBER}
+_MISSING: Mapping[str, Key] = {
+    "age": _MISSING_NUMBER,
+    "date": _MISSING_MOMENT,
+    "number": _MISSING_NUMBER,
+    "quantity": _MISSING_NUMBER,
+}
 
 
 def has_key(parameter: SearchParameter) -> bool:

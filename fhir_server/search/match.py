@@ -28,7 +28,7 @@ from fhir_server.search.query import (
 )
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
 from fhir_server.search.texts import wording_of
-from fhir_server.search.types import date, near, number, sound, string
+from fhir_server.search.types import age, date, near, number, sound, string
 from fhir_server.search.words import PHRASE, WORDS, says
 
 Values = Mapping[str, Any]
@@ -67,6 +67,8 @@ def _holds(condition: Condition, resource: Resource, values: Values) -> bool:
         raise ValueError("a join is answered before it is asked")
     if isinstance(condition, Contained):
         return any(True for _ in contained_matches(condition, resource))
+    if condition.type == age.AGE:
+        return _holds(age.meaning(condition), resource, values)
     if condition.type in {WORDS, PHRASE}:
         return says(condition, wording_of(resource))
     return _meets(parameters_of(resource["resourceType"])[condition.parameter], condition, resource, values)

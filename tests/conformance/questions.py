@@ -7,6 +7,7 @@ can be found: a value that it has, one that it has not, every modifier and every
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -56,6 +57,8 @@ def questions(parameter: SearchParameter, resource: Resource) -> list[Question]:
     """The questions of a resource by a parameter; none when it has no value that can be asked."""
     if parameter.type == "composite":
         return list(_composite(parameter, resource))
+    if parameter.type == "age":
+        return list(_age(parameter, resource))
     values = values_of(resource, parameter)
     asked = [each for value in values for each in _ASK[parameter.type](parameter, value)]
     if not any(each.found for each in asked):
@@ -87,6 +90,18 @@ def _composite(parameter: SearchParameter, resource: Resource) -> _Questions:
                 yield Question(parameter.code, "$".join(text for each in asked for text in islice(each, 1)), True)
                 [other, *_] = [text for _, text in _NOTHING[part.components[0].type](part.components[0])]
                 yield Question(parameter.code, "$".join([other, *(each[0] for each in asked[1:])]), False)
+
+
+def _age(parameter: SearchParameter, resource: Resource) -> _Questions:
+    """Of somebody who lives, and whose day of birth is known."""
+    if "deceasedBoolean" in resource or "deceasedDateTime" in resource or len(resource.get("birthDate", "")) != 10:
+        return
+    birth, today = date.fromisoformat(resource["birthDate"]), datetime.now(UTC).date()
+    age = today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
+    prefixes = dict(eq=True, ne=False, gt=False, ge=True, lt=False, le=True, sa=False, eb=False, ap=True)
+    yield from (Question(parameter.code, f"{prefix}{age}", found) for prefix, found in prefixes.items())
+    yield from (Question(parameter.code, str(other), other == age) for other in (age - 1, age, age + 1))
+    yield from (Question(f"{parameter.code}:missing", text, text == "false") for text in ("false", "true"))
 
 
 def _plain(component: SearchParameter, node: Resource) -> list[str]:

@@ -93,7 +93,7 @@ def test_every_modifier_and_prefix_is_asked() -> None:
     for kind, modifiers in MODIFIERS.items():
         assert set(modifiers) - STANDING.get(kind, set()) <= asked[kind], kind
     assert any(each[:1].isupper() for each in asked["reference"])
-    for kind in ("date", "number", "quantity"):
+    for kind in ("age", "date", "number", "quantity"):
         assert set(date.PREFIXES) <= prefixes[kind], kind
 
 

@@ -59,7 +59,7 @@ _ALSO: dict[str, Resource] = {
 
 def valued(type_name: str, parameter: SearchParameter) -> Resource:
     """A resource of the type that the operator may import, with a value for the parameter."""
-    base = imported(type_name)
+    base = imported(type_name) | ({"birthDate": "1960-04-05"} if parameter.type == "age" else {})
     if parameter.type != "composite":
         if questions(parameter, base):
             return base

@@ -1,11 +1,12 @@
 """Searches by what R4 keeps in extensions or says in words only, over HTTP."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.http.test_searching import ids, observation
+from tests.http.test_searching import ids, observation, pages
 from tests.minimal import minimal
 from tests.world import Party, World
 
@@ -119,6 +120,35 @@ def test_a_person_is_found_by_whether_they_were_born_with_others(hosp: Party) ->
     assert found("birthOrderBoolean:missing=true") == set(of([unknown]))
     reply = hosp.get(f"Patient?family={unique}&birthOrderBoolean=2")
     assert (reply.status, "takes true or false" in reply.issues[0]["diagnostics"]) == (400, True)
+
+
+def test_a_person_is_found_by_age(hosp: Party) -> None:
+    unique, today = uuid.uuid4().hex, datetime.now(UTC).date()
+
+    def born(years: int, **elements: Any) -> str:
+        birth = (today - timedelta(days=round(365.25 * years) + 100)).isoformat()
+        return made(hosp, "Patient", name=[{"family": unique}], **{"birthDate": birth} | elements)
+
+    child, adult, old = born(8), born(40), born(90)
+    dead, unknown = born(40, deceasedBoolean=True), made(hosp, "Patient", name=[{"family": unique}])
+    seen = made(hosp, **{"type_name": "Flag", "subject": {"reference": old}})
+
+    def found(asked: str) -> list[str]:
+        return ids(hosp.get(f"Patient?family={unique}&{asked}"))
+
+    assert found("age=8") == of([child])
+    assert set(found("age=ge40")) == set(of([adult, old]))
+    assert set(found("age=8,ap88")) == set(of([child, old]))
+    assert set(found("age:missing=true")) == set(of([dead, unknown]))
+    assert set(found("_filter=age lt 9 or age gt 89")) == set(of([child, old]))
+    assert found("_sort=age")[:3] == of([child, adult, old])
+    assert found("_sort=-age")[:3] == of([old, adult, child])
+    assert ids(hosp.get(f"Flag?patient.age=ge90&patient.family={unique}")) == of([seen])
+    assert [page for one in pages(hosp, f"Patient?family={unique}&_sort=-age&_count=1") for page in one][:3] == of(
+        [old, adult, child]
+    )
+    reply = hosp.get("Patient?age=old")
+    assert (reply.status, "no number for 'age'" in reply.issues[0]["diagnostics"]) == (400, True)
 
 
 def test_a_mothers_maiden_name_is_found_by_either_url(hosp: Party) -> None:

@@ -53,6 +53,7 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "number": asked_numbers,
     "quantity": asked_quantities,
     "sound": asked_texts,
+    "age": asked_numbers | st.integers(0, 200).map(str),
     "special": places,
 }
 OF_MODIFIERS: dict[str, st.SearchStrategy[str]] = {

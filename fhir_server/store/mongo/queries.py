@@ -9,6 +9,7 @@ from datetime import datetime
 from fhir_server.search.grant import Grant
 from fhir_server.search.joins import conditions_of
 from fhir_server.search.query import AllOf, AnyOf, Condition, Contained, Join, Not, Query
+from fhir_server.search.types.age import AGE, meaning
 from fhir_server.search.words import PHRASE, WORDS
 from fhir_server.store.mongo.conditions import clause_conditions
 from fhir_server.store.mongo.contained import contains
@@ -71,6 +72,8 @@ def _compiled(type_name: str, asked: Condition, *, contained: bool = False) -> l
         return [{"t": contains(asked.type)}, {"c": {"$elemMatch": contained_filter(asked)}}]
     if isinstance(asked, Join):
         raise ValueError("a join is answered before it is asked")
+    if asked.type == AGE:
+        return _compiled(type_name, meaning(asked), contained=contained)
     if asked.type == WORDS:
         return word_conditions(asked)
     if asked.type == PHRASE:

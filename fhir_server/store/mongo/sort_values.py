@@ -13,6 +13,8 @@ from fhir_server.definitions.search_parameters import Part, SearchParameter
 from fhir_server.search.keys import LONGEST, has_key, missing_key
 from fhir_server.search.query import Near, Sort
 from fhir_server.search.types import near, number, token
+from fhir_server.search.types.age import BORN, DIED
+from fhir_server.search.types.term import term
 
 Expression: TypeAlias = dict[str, Any]
 
@@ -112,6 +114,13 @@ def _texts(parameter: SearchParameter, at: str) -> Expression:
     return {"$map": {"input": texts, "as": "this", "in": {"$substrCP": ["$$this", 0, LONGEST]}}}
 
 
+def _age(parameter: SearchParameter, at: str) -> Expression:
+    """Who was born earlier is older; who has died, or whose birth date is unknown, has no age."""
+    born = {"$arrayElemAt": [{"$ifNull": [f"{at}d.{BORN}.lo", []]}, 0]}
+    died = {"$in": [term(DIED, "|true"), {"$ifNull": [f"{at}t", []]}]}
+    return {"$cond": [died, None, {"$multiply": [-1, born]}]}
+
+
 _FOUND_BY: Mapping[str, Callable[[SearchParameter, str], Expression]] = {
     "token": _terms,
     "reference": _terms,
@@ -120,6 +129,7 @@ _FOUND_BY: Mapping[str, Callable[[SearchParameter, str], Expression]] = {
     "quantity": _amounts,
     "number": _beginnings("n"),
     "date": _beginnings("d"),
+    "age": _age,
     "string": _texts,
 }
 
