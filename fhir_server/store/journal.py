@@ -7,11 +7,13 @@ lock for as long as it lives. Whoever gets the lock of a name finds what a dead 
 import os
 import threading
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from fhir_server.store.folder_lock import FolderLock
 from fhir_server.store.segment import HEADER, framed, mark_of
+from fhir_server.store.together import Together
 
 SEGMENT_BYTES = 1024 * 1024
 MOST_BYTES = 256 * 1024 * 1024
@@ -19,7 +21,11 @@ MOST_BYTES = 256 * 1024 * 1024
 SEGMENT = ".audit"
 LOCK = ".lock"
 
-_sync = getattr(os, "fdatasync", os.fsync)
+_OPENING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+# Each write is on disk before it returns, as by fdatasync, but in one call: each one gives the interpreter away.
+_DURABLE: int = getattr(os, "O_DSYNC", 0)
+# Records that one write takes along.
+_AT_ONCE = 256
 
 
 class JournalError(OSError):
@@ -39,9 +45,8 @@ class Journal:
         """The segment that may still grow."""
         self._segment_bytes = segment_bytes
         self._most = most
-        self._turn = threading.Condition()
-        self._batch = _Batch()
-        self._writing = False
+        self._together = Together[bytes, None](self._keep, most=_AT_ONCE)
+        self._segment = threading.Lock()
         self._number = 0
         self._descriptor: int | None = None
         self._written = 0
@@ -55,26 +60,14 @@ class Journal:
 
     def append(self, record: bytes) -> None:
         """Return when the record is on disk. Raises JournalError."""
-        frame = framed(record)
-        with self._turn:
-            batch = self._batch
-            batch.frames.append(frame)
-            while self._writing and not batch.done:
-                self._turn.wait()
-            leads = not batch.done
-            if leads:
-                self._writing = True
-                self._batch = _Batch()  # who comes from now on waits for the next
-        if leads:
-            self._keep(batch)
-        if batch.error is not None:
-            raise JournalError(str(batch.error)) from batch.error
+        try:
+            self._together.ask(framed(record))
+        except OSError as error:
+            raise JournalError(str(error)) from error
 
     def rest(self) -> None:
         """Finish the segment, after what is being written; the next record begins another."""
-        with self._turn:
-            while self._writing:
-                self._turn.wait()
+        with self._segment:
             self._leave_segment()
 
     def close(self) -> None:
@@ -84,25 +77,23 @@ class Journal:
             self._lock.path.unlink()
         self._lock.release()
 
-    def _keep(self, batch: "_Batch") -> None:
-        """Write and sync for all of the batch; tell them."""
-        try:
-            self._write(b"".join(batch.frames))
-        except OSError as error:
-            batch.error = error
-            self._leave_segment()
-        finally:
-            with self._turn:
-                batch.done = True
-                self._writing = False
-                self._turn.notify_all()
+    def _keep(self, frames: Sequence[bytes]) -> Sequence[None]:
+        """Write and sync what several threads append; whatever interrupts that, nothing follows in this segment."""
+        with self._segment:
+            try:
+                self._write(b"".join(frames))
+            except BaseException:
+                self._leave_segment()
+                raise
+        return (None,) * len(frames)
 
     def _write(self, frames: bytes) -> None:
         descriptor = self._open_segment()
         left = memoryview(frames)
         while left:
-            left = left[os.write(descriptor, left) :]
-        _sync(descriptor)
+            left = left[os.write(descriptor, left) :]  # on disk when it returns, as the segment was opened
+        if not _DURABLE:
+            os.fsync(descriptor)
         self._written += len(frames)
 
     def _open_segment(self) -> int:
@@ -114,7 +105,7 @@ class Journal:
         self._number += 1
         # Named as the growing one before it exists, so that nobody takes it for one that is finished.
         self.current = self.folder / f"{self.owner}-{self._number:08d}{SEGMENT}"
-        self._descriptor = os.open(self.current, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._descriptor = os.open(self.current, _OPENING | _DURABLE, 0o600)
         self._written = os.write(self._descriptor, mark_of(HEADER))
         os.fsync(self._descriptor)
         _sync_folder(self.folder)
@@ -131,15 +122,6 @@ class Journal:
             with suppress(OSError):
                 os.close(descriptor)
         self.current = None
-
-
-class _Batch:
-    """Records that are written and synced together, and what became of them."""
-
-    def __init__(self) -> None:
-        self.frames: list[bytes] = []
-        self.done = False
-        self.error: OSError | None = None
 
 
 def make_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -111,6 +112,43 @@ def test_records_of_many_threads_are_all_there_once(journal: Journal, carrier: C
 
     carrier.carry_own(journal)
     assert sorted(sent.records) == sorted(b"%d.%d" % (number, each) for number in range(8) for each in range(25))
+
+
+@pytest.mark.parametrize("trouble", [OSError("no disk"), MemoryError()])
+def test_when_a_write_fails_nobody_whose_record_it_took_along_goes_on(
+    journal: Journal, carrier: Carrier, sent: Sent, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    journal.append(b"before")
+    writing, begun, stalled = os.write, threading.Event(), threading.Event()
+
+    def write(descriptor: int, data: memoryview) -> int:
+        if b"first" in bytes(data):
+            begun.set()
+            stalled.wait()
+        elif b"second" in bytes(data):
+            raise trouble
+        return writing(descriptor, data)
+
+    def refused(record: bytes) -> bool:
+        try:
+            journal.append(record)
+        except (JournalError, MemoryError):
+            return True
+        return False
+
+    with monkeypatch.context() as patched, ThreadPoolExecutor(6) as threads:
+        patched.setattr(os, "write", write)
+        first = threads.submit(refused, b"first")
+        assert begun.wait(30)
+        together = [threads.submit(refused, b"second%d" % number) for number in range(5)]
+        while len(journal._together._queue) < len(together):
+            time.sleep(0.001)
+        stalled.set()
+        assert (first.result(), [each.result() for each in together]) == (False, [True] * 5)
+
+    journal.append(b"after")
+    carrier.carry_own(journal)
+    assert sent.records == [b"before", b"first", b"after"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
