@@ -54,6 +54,11 @@ def audit_values(event: Resource) -> dict[str, Any]:
     }
 
 
+def terms_of_named(reference: str) -> tuple[str, ...]:
+    """The terms by which an AuditEvent is found that names `reference`."""
+    return _terms({"entity": [{"what": {"reference": reference}}]})[0]
+
+
 def _alike(event: Resource) -> Resource:
     """The event without what differs; entities of which nothing is left are left out."""
     kept = {name: value for name, value in event.items() if name not in _OWN}

@@ -12,6 +12,7 @@ from fhir_server.fhir.errors import TooLarge, Unavailable
 from fhir_server.fhir.json import Resource, decode, encode
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Stored
+from fhir_server.store.mongo.audit_forms import formed
 from fhir_server.store.mongo.connection import DURABLE, Connection, asking
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document, current_document
 
@@ -19,7 +20,7 @@ from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document, current_do
 MOST_BYTES = 4 * 1024 * 1024
 
 _DUPLICATE_KEY = 11000
-_AT_A_TIME = 8
+_AT_A_TIME = 16
 _record = msgspec.json.Decoder(tuple[Stamp, msgspec.Raw])
 
 
@@ -38,7 +39,7 @@ def insert(connection: Connection, records: Sequence[bytes], seconds: float) -> 
     """
     documents = []
     for number, record in enumerate(records, 1):
-        documents.append(RawBSONDocument(bson.encode(event_document(record))))
+        documents.append(RawBSONDocument(formed(record) or bson.encode(event_document(record))))
         if number % _AT_A_TIME == 0:
             time.sleep(0)
     command = {
