@@ -126,17 +126,20 @@ def time_key(type_name: str, id: str, version: int) -> str:
 
 def stored_from(type_name: str, id: str, document: Document) -> Stored:
     """The Stored that a current or history document of `Type/id` tells of."""
-    return Stored(
-        type_name,
-        id,
-        document["v"],
-        document["lu"],
-        bytes(document["body"]),
-        stamp_from(document),
-        document["del"],
-        document["method"],
-        document.get("back", False),
+    made = Stored.__new__(Stored)
+    # As its own constructor does, in half the time: a page has many.
+    made.__dict__.update(
+        type=type_name,
+        id=id,
+        version=document["v"],
+        last_updated=document["lu"],
+        body=bytes(document["body"]),
+        stamp=stamp_from(document),
+        deleted=document["del"],
+        method=document["method"],
+        revives=document.get("back", False),
     )
+    return made
 
 
 def stamp_fields(stamp: Stamp) -> Document:
