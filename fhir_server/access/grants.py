@@ -9,6 +9,7 @@ from fhir_server.access.types import (
     DEFINITION,
     DIRECTORY,
     PARTY_OWNED,
+    SERVER_ONLY,
     TYPES,
     stamped_with_readers,
 )
@@ -21,6 +22,11 @@ _KINDS_OPEN_TO_EVERYONE = frozenset({DIRECTORY, DEFINITION})
 def needs_circles(type_name: str) -> bool:
     """Whether grants for the type depend on the circles that the actor is a member of."""
     return not stamped_with_readers(type_name) and TYPES[type_name].kind not in _KINDS_OPEN_TO_EVERYONE | {PARTY_OWNED}
+
+
+def judged_by_custodian(type_name: str) -> bool:
+    """Whether only who keeps a plan sees resources of the type that lie in it."""
+    return TYPES[type_name].kind == SERVER_ONLY
 
 
 def grants(actor: Actor, type_name: str, plans: Sequence[str] = (), *, custodian_of: Sequence[str] = ()) -> list[Grant]:

@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from fhir_server.access.grants import grants, needs_circles
+from fhir_server.access.grants import grants, judged_by_custodian, needs_circles
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import Gone, NotFound, TooCostly
 from fhir_server.search.grant import Grant, first_that_admits
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Circle, Page, Reading, Stored
+
+_TOO_MANY = "You care for too many people for one such search; name the person with patient=Patient/[id]."
 
 
 class Sight:
@@ -22,6 +24,7 @@ class Sight:
         self.begun = time.monotonic()
         self._max_circles = max_circles
         self._known: dict[tuple[str | None, tuple[str, ...] | None], list[Circle]] = {}
+        self._kept: list[str] | None = None
 
     def circles(self, patient: str | None = None, plans: Sequence[str] | None = None) -> list[Circle]:
         """The circles that have the actor as a member now, narrowed to a patient or to plans.
@@ -32,9 +35,7 @@ class Sight:
         if key not in self._known:
             self._known[key] = self._look_up(patient, plans)
         if len(self._known[key]) > self._max_circles:
-            raise TooCostly(
-                "You care for too many people for one such search; name the person with patient=Patient/[id]."
-            )
+            raise TooCostly(_TOO_MANY)
         return self._known[key]
 
     def read(self, type_name: str, id: str) -> Stored | None:
@@ -79,6 +80,8 @@ class Sight:
         """The grants for resources of a type; `patient` or `plans` narrow the circles when the question does."""
         if not needs_circles(type_name):
             return grants(self.actor, type_name)
+        if patient is None and plans is None and judged_by_custodian(type_name):
+            return grants(self.actor, type_name, custodian_of=self._plans_kept())
         circles = self.circles(patient, plans)
         return grants(
             self.actor,
@@ -86,6 +89,14 @@ class Sight:
             [circle.plan for circle in circles],
             custodian_of=[circle.plan for circle in circles if circle.custodian in self.actor.parties],
         )
+
+    def _plans_kept(self) -> list[str]:
+        """The plans that the actor is custodian of. Raises TooCostly, as `circles` does."""
+        if self._kept is None:
+            self._kept = self.reading.plans_kept(self.actor.parties, self.moment, self._max_circles + 1)
+        if len(self._kept) > self._max_circles:
+            raise TooCostly(_TOO_MANY)
+        return self._kept
 
     def reason_to_read(self, stored: Stored) -> str | None:
         """Why the actor may read a stored resource, or None when it may not."""

@@ -305,6 +305,9 @@ class Reading(Protocol):
     def keepers(self, plans: Sequence[str], moment: datetime) -> dict[str, str]:
         """Who keeps each of these plans that has a circle, by plan, as `Circle.keeper` says."""
 
+    def plans_kept(self, parties: Sequence[str], moment: datetime, limit: int) -> list[str]:
+        """At most `limit` plans of which one of `parties` is custodian, and one of them is a member at `moment`."""
+
     def circles_about(self, patient: str) -> list[Circle]:
         """Every circle about the patient."""
 

@@ -1,9 +1,11 @@
 """Who reads the audit: the custodian of the plan that an AuditEvent tells of, and nobody else."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 
+from fhir_server.app import web
 from fhir_server.demo.referral import Person
 from fhir_server.fhir.dates import instant, now
 from fhir_server.fhir.json import Resource
@@ -185,6 +187,22 @@ def told_of(reply: Reply) -> int:
 def _asked(reference: str) -> str:
     type_name, _, id = reference.partition("/")
     return f"{type_name}?_id={id}"
+
+
+def test_who_keeps_more_plans_than_a_question_brings_reads_of_one_person_all_the_same(matrix: Matrix) -> None:
+    custodian, patient = matrix.parties[CUSTODIAN], matrix.agreed.refs["Patient"]
+    parts = matrix.world.parts
+    about_one = len(parts.store.circles_about(patient))
+    others = [Person(name, "Peeters", "female", 60) for name in ("Ann", "Bea", "Cis")]
+    for other in others[:about_one]:
+        matrix.world.case(matrix.world.hospital(), matrix.world.party(), other)
+    few = web(replace(parts, services=replace(parts.services, max_circles=about_one)))
+    many = Party(few.test_client(), matrix.world.base_path, custodian.reference, custodian.token)
+
+    refused = many.get("AuditEvent?_count=1")
+    assert (refused.status, refused.issues[0]["code"]) == (403, "too-costly")
+    asked = f"AuditEvent?patient={patient}&_sort=_lastUpdated&_count=5"
+    assert many.get(asked).entries == custodian.get(asked).entries != []
 
 
 @pytest.mark.parametrize("kind", [OUTSIDER, OPERATOR, CUSTODIAN])

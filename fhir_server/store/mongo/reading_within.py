@@ -174,6 +174,11 @@ class ReadingWithin(MongoReading):
         self._send_if(bool(self._circles))
         return super().circles_in(plans)
 
+    def plans_kept(self, parties: Sequence[str], moment: datetime, limit: int) -> list[str]:
+        """The plans that the parties keep."""
+        self._send_if(bool(self._circles))
+        return super().plans_kept(parties, moment, limit)
+
     def circles_about(self, patient: str) -> list[Circle]:
         """Every circle about the patient, by plan."""
         known = self._settled.about(patient)
