@@ -17,7 +17,7 @@ from fhir_server.definitions.expressions import (
     reduce,
     walk,
 )
-from fhir_server.definitions.parameter_rows import SERVED, closed_codes, spell, targets_of
+from fhir_server.definitions.parameter_rows import closed_codes, searched_by, spell, targets_of
 from fhir_server.definitions.structures import RESOURCE_TYPES
 
 
@@ -40,7 +40,7 @@ def component(expression: str, kind: str, found: Sequence[Found]) -> dict[str, A
 
     Raises Irreducible when nothing there can be searched as its type.
     """
-    fitting = [one for one in found if one.datatype in SERVED[kind]]
+    fitting = [one for one in found if one.datatype in searched_by(kind)]
     if not fitting:
         raise Irreducible(f"no {kind} stands at {expression}")
     row: dict[str, Any] = {"code": ".".join(fitting[0].steps), "type": kind, "paths": [spell(one) for one in fitting]}
@@ -75,7 +75,7 @@ def composite_row(parameter: Mapping[str, Any], type_name: str, kinds: Sequence[
 
 def _own_component(position: int, expression: str, kind: str, place: Found) -> dict[str, Any]:
     """Called by its last element and its place among the others, so that no two are called alike."""
-    found = [one for one in reached(expression, place, None) if one.datatype in SERVED[kind]]
+    found = [one for one in reached(expression, place, None) if one.datatype in searched_by(kind)]
     row = component(expression, kind, found)
     return {**row, **closed_codes(found), "code": f"{found[0].steps[-1].partition('[')[0]}-{position}"}
 

@@ -41,6 +41,9 @@ SERVED: dict[str, frozenset[str]] = {
 }
 """The parameter types that are served, each with the datatypes that it can search."""
 
+BY_SOUND = "sound"
+"""The type of a row that is searched by how its texts sound, which R4 declares as a string."""
+
 MANY = 100
 
 
@@ -55,13 +58,18 @@ def row(parameter: dict[str, Any], type_name: str, extensions: Extensions | None
     if not fitting:
         raise Irreducible(f"no {kind} stands at {', '.join(sorted({one.datatype for one in found})) or type_name}")
     by_sound = kind == "string" and parameter.get("xpathUsage") == "phonetic"
-    entry: dict[str, Any] = {"type": "sound" if by_sound else kind, "paths": [spell(one) for one in fitting]}
+    entry: dict[str, Any] = {"type": BY_SOUND if by_sound else kind, "paths": [spell(one) for one in fitting]}
     if all(one.single for one in fitting) and len({choice_name(one) for one in fitting}) == 1:
         entry["single"] = True
     if kind == "reference":
         entry["targets"] = targets_of(parameter.get("target", []), fitting)
     entry.update(closed_codes(fitting))
     return entry
+
+
+def searched_by(kind: str) -> frozenset[str]:
+    """The datatypes that a row of this type can search; none for a type that has no values of its own."""
+    return SERVED.get("string" if kind == BY_SOUND else kind, frozenset())
 
 
 def _datatypes(kind: str) -> frozenset[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from fhir_server.access.types import SERVER_ONLY, TYPES
 from fhir_server.definitions.composite_rows import composite_row
 from fhir_server.definitions.expressions import Irreducible
-from fhir_server.definitions.parameter_rows import SERVED, row
+from fhir_server.definitions.parameter_rows import SERVED, row, searched_by
 from fhir_server.definitions.search_parameters import shipped_parameters_of
 from fhir_server.fhir.errors import InvalidResource
 from fhir_server.fhir.json import Resource
@@ -176,7 +176,7 @@ def _kind(url: str, type_name: str, kinds: Kinds) -> str | None:
     stated, _, code = url.removeprefix(_OFFICIAL).partition("-")
     types = [each for each in (type_name, stated) if each in TYPES]
     known = (shipped_parameters_of(each).get(name) for each in types for name in (code, f"_{code}"))
-    return next((each.type for each in known if each is not None and each.type in SERVED), None)
+    return next((each.type for each in known if each is not None and searched_by(each.type)), None)
 
 
 def _issue(told: str, element: str) -> Issue:

@@ -256,6 +256,27 @@ def test_a_composite_of_the_resource_joins_what_the_operator_defined(apart: Worl
     assert found(hosp, f"Group?{named['code']}=3c$elan") == []
 
 
+def test_a_component_may_be_found_by_how_it_sounds(apart: World, hosp: Party) -> None:
+    heard = definition("Group.name", xpath="f:Group/f:name", xpathUsage="phonetic")
+    names = [{"use": "official", "family": "De Smet"}, {"use": "maiden", "family": "Peeters"}]
+    patient = hosp.post(minimal("Patient", name=names)).body["id"]
+    use = "http://hl7.org/fhir/SearchParameter/Group-type"
+    url = defined(apart, heard)["url"]
+    official = composite(
+        "Patient.name",
+        (use, "use"),
+        ("http://hl7.org/fhir/SearchParameter/individual-phonetic", "family"),
+        (url, "family"),
+        base="Patient",
+    )
+    code = defined(apart, official)["code"]
+    index(apart)
+
+    assert found(hosp, f"Patient?{code}=official$desmedt$de smedt&_id={patient}") == [patient]
+    assert found(hosp, f"Patient?{code}=maiden$pieters$peters&_sort={code}&_id={patient}") == [patient]
+    assert found(hosp, f"Patient?{code}=maiden$desmedt$desmedt&_id={patient}") == []
+
+
 def test_another_component_is_indexed_again(apart: World, hosp: Party) -> None:
     group = hosp.post(with_traits(("a", 30))).body["id"]
     by = "http://hl7.org/fhir/SearchParameter/Group-characteristic"
@@ -330,6 +351,11 @@ REFUSED = [
         {"type": "composite", "component": [{"definition": "https://care.example/none", "expression": "name"}]},
         "SearchParameter.component[0].definition",
         "one defined here",
+    ),
+    (
+        {"type": "composite", "component": [{"definition": f"{R4}/Patient-age", "expression": "name"}]},
+        "SearchParameter.component[0].definition",
+        "of R4",
     ),
     (
         {"type": "composite", "component": [{"definition": f"{R4}/Group-nothing", "expression": "name"}]},
