@@ -99,6 +99,7 @@ def clause(asking: Asking, name: str, text: str) -> Clause:
         raise MalformedRequest(f"The search parameter {name!r} has more than {MOST_VALUES} values between its commas.")
     read = _READERS[parameter.type]
     values = tuple(read(part, parameter, modifier, asking) for part in parts)
+    sound.check_ways(parameter, values)
     return Clause(code, parameter.type, values, modifier if modifier in _KEPT else None)
 
 

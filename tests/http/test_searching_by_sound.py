@@ -1,6 +1,7 @@
 """People and organisations are found by how their names sound, over HTTP."""
 
 import uuid
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -101,6 +102,7 @@ def test_nobody_hears_of_whom_they_may_not_read(world: World, hosp: Party, tag: 
         ("phonetic=...", "takes one to 6 words"),
         ("phonetic=a b c d e f g", "takes one to 6 words"),
         ("phonetic=jansen,", "needs a value"),
+        (f"phonetic={','.join(['a b c d e f'] * 4)}", "takes fewer names at once"),
         ("_filter=phonetic co jans", "has no 'co'; it has eq, ne, pr"),
     ],
 )
@@ -116,3 +118,27 @@ def test_the_statement_calls_it_a_string(world: World) -> None:
         *("Organization", "Patient", "Practitioner", "RelatedPerson")
     }
     assert {each["phonetic"] for each in declared.values() if "phonetic" in each} == {"string"}
+
+
+def test_contained_people_are_heard_and_have_an_age_too(hosp: Party, tag: str) -> None:
+    born = date(datetime.now(UTC).year - 70, 1, 1).isoformat()
+    relative = {
+        "resourceType": "RelatedPerson",
+        "id": "r",
+        "patient": {"display": "?"},
+        "name": [{"text": "Filip Thys"}],
+    }
+    other = {"resourceType": "Patient", "id": "p", "name": [{"family": "Renaud"}], "birthDate": born}
+    patient = f"Patient/{person(hosp, tag, 'Peeters')}"
+    entry = [{"item": {"reference": reference}} for reference in ("#r", "#p")]
+    made = minimal("List", subject={"reference": patient}, entry=entry, contained=[relative, other])
+    reply = hosp.post(made)
+    assert reply.status == 201, reply.body
+
+    def found(asked: str) -> list[str]:
+        return ids(hosp.get(f"{asked}&_contained=true"))
+
+    assert reply.body["id"] in found("RelatedPerson?phonetic=philippe tijs")
+    assert reply.body["id"] in found("Patient?phonetic=reno&age=70")
+    assert reply.body["id"] not in found("Patient?phonetic=reno&age=69")
+    assert reply.body["id"] not in found("Patient?phonetic=reno&age:missing=true")

@@ -7,18 +7,19 @@ HumanName its family and given names and its text. Whoever asks for several word
 may be written in one with the next.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.search.escaping import unescape
-from fhir_server.search.query import Sounds
+from fhir_server.search.query import Sounds, Value
 from fhir_server.search.sounds import groups_of, keys_of, words_of
 from fhir_server.search.types import string
 from fhir_server.search.types.term import term
 
 MOST_ASKED = 6
+MOST_WAYS = 100
 
 
 def parse(text: str, parameter: SearchParameter) -> Sounds:
@@ -29,6 +30,12 @@ def parse(text: str, parameter: SearchParameter) -> Sounds:
             f"{parameter.code!r} takes one to {MOST_ASKED} words of letters and digits, not {text!r}."
         )
     return Sounds(tuple(groups_of(tuple(words))))
+
+
+def check_ways(parameter: SearchParameter, values: Sequence[Value]) -> None:
+    """Raise MalformedRequest for more names, and ways to write them, than one question takes; other values pass."""
+    if sum(len(value.groups) for value in values if isinstance(value, Sounds)) > MOST_WAYS:
+        raise MalformedRequest(f"{parameter.code!r} takes fewer names at once, or names of fewer words.")
 
 
 def stored_terms(parameter: SearchParameter, datatype: str, value: Any) -> Iterator[str]:
