@@ -103,6 +103,7 @@ BOUNDED = {
     "Patient?identifier=urn:people|8": ("Patient", {"t": "identifier=urn:people|8"}),
     "Observation?patient={chart}&code=urn:codes|3": ("Observation", {"k.patient.lo": "Patient/p8"}),
     "Observation?patient={chart}&_sort=status": ("Observation", {"k.patient.lo": "Patient/p8"}),
+    "Observation?patient={chart}&_sort=-code-value-quantity": ("Observation", {"k.patient.lo": "Patient/p8"}),
     "Observation?patient={chart}&_sort=-_lastUpdated": ("Observation", {"k.patient.lo": "Patient/p8"}),
     "Observation?code=urn:codes|3&_sort=-date": ("Observation", {"t": "code=urn:codes|3"}),
     "Encounter?patient={chart}&status=finished&_sort=status": ("Encounter", {"k.patient.lo": "Patient/p8"}),

@@ -92,6 +92,24 @@ def test_pages_of_contained_resources_follow_each_other(hosp: Party, held: dict[
     assert shown == [held["device"], held["observation"], held["procedure"]]
 
 
+def test_a_cursor_of_contained_resources_belongs_to_its_question(
+    hosp: Party, held: dict[str, str], unique: str
+) -> None:
+    asked = f"Device?identifier={unique}&_contained=both&_count=1&_sort=-identifier"
+    [onward] = [each["url"] for each in hosp.get(asked).body["link"] if each["relation"] == "next"]
+    cursor = urlsplit(onward).query.rpartition("&")[2]
+
+    assert hosp.get(f"{asked}&{cursor}").status == 200
+    for other in (
+        f"Device?identifier=x{unique}&_contained=both&_count=1&_sort=-identifier",
+        f"Device?identifier={unique}&_contained=true&_count=1&_sort=-identifier",
+        f"Device?identifier={unique}&_contained=both&_count=1&_sort=identifier",
+        f"Device?identifier={unique}&_count=1&_sort=-identifier",
+        f"{held['patient']}/*?_type=Device&identifier={unique}&_contained=true&_count=1&_sort=-identifier",
+    ):
+        assert hosp.get(f"{other}&{cursor}").status == 400, other
+
+
 def test_a_contained_resource_is_found_through_what_it_refers_to(
     hosp: Party, held: dict[str, str], unique: str
 ) -> None:
