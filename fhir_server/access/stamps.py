@@ -7,10 +7,13 @@ not: its plans are checked against the actor's circles when it is asked for, so 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 
-from fhir_server.search.grant import FOREVER, Reader
+from fhir_server.search.grant import Reader
 
 NOT_YET_OFFERED = frozenset({"draft"})
+_until = attrgetter("until")
+_party_and_start = attrgetter("party", "start")
 ENDED = frozenset({"rejected", "cancelled", "completed", "failed", "entered-in-error"})
 
 
@@ -61,10 +64,9 @@ def readers(
 def widest(found: Iterable[Reader]) -> tuple[Reader, ...]:
     """`found` without what another entry of the same party covers, in a stable order."""
     kept: list[Reader] = []
-    for reader in sorted(
-        found, key=lambda r: (r.party, r.start, -r.until.timestamp() if r.until != FOREVER else float("-inf"))
-    ):
-        if not any(k.party == reader.party and k.start <= reader.start and reader.until <= k.until for k in kept):
+    for reader in sorted(sorted(found, key=_until, reverse=True), key=_party_and_start):
+        # Of a party, whoever was kept last began no later and lasts longest.
+        if not kept or kept[-1].party != reader.party or kept[-1].until < reader.until:
             kept.append(reader)
     return tuple(kept)
 

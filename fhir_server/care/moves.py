@@ -3,8 +3,10 @@
 The log is append-only and is the memory from which the team is computed.
 """
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
 from fhir_server.fhir.dates import instant, time_range
 from fhir_server.fhir.json import Resource
@@ -41,5 +43,15 @@ def to_document(move: Move) -> Resource:
 
 def from_document(document: Resource) -> Move:
     """The move that `to_document` wrote; what the store added of its own is left aside."""
-    known = {name: document[name] for name in Move.__dataclass_fields__ if name in document}
-    return Move(**{**known, "at": time_range(document["at"])[0]})
+    return _made(*map(document.get, _NAMES))
+
+
+_NAMES = tuple(Move.__dataclass_fields__)
+_DEFAULTS = {name: each.default for name, each in Move.__dataclass_fields__.items() if each.default is not MISSING}
+
+
+# A plan's log is asked for by each of its writes, and what it holds never changes.
+@lru_cache(maxsize=2048)
+def _made(*values: Any) -> Move:
+    told = {name: value for name, value in zip(_NAMES, values, strict=True) if value is not None}
+    return Move(**{"from_status": None, **_DEFAULTS, **told, "at": time_range(told["at"])[0]})

@@ -78,7 +78,9 @@ class Coordination:
             unchanged = [stored for stored in followed.stored if stored.reference not in kept]
             unchanged += self._plan_and_team(circle, kept)
             for stored in unchanged:
-                self._restamp(stored, replace(stored.stamp, readers=self.readers(stored.reference, stored.stamp)))
+                found = self.readers(stored.reference, stored.stamp)
+                if found != stored.stamp.readers:
+                    self._restamp(stored, replace(stored.stamp, readers=found))
             if followed.changed:
                 self._restamp_patient(circle, kept)
 
