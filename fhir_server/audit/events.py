@@ -68,14 +68,15 @@ class Occurrence:
 
 def audit_event(id: str, moment: datetime, actor: Actor | None, occurrence: Occurrence) -> Resource:
     """The AuditEvent that tells `occurrence`; an absent actor is one who could not prove who it is."""
+    recorded = instant(moment)
     event: Resource = {
         "resourceType": "AuditEvent",
         "id": id,
-        "meta": {"versionId": "1", "lastUpdated": instant(moment)},
+        "meta": {"versionId": "1", "lastUpdated": recorded},
         "type": _REST,
         "subtype": _subtype(occurrence.interaction),
         "action": ACTIONS.get(occurrence.interaction, "E"),
-        "recorded": instant(moment),
+        "recorded": recorded,
         "outcome": occurrence.outcome,
     }
     if occurrence.description:

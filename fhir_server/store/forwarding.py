@@ -9,7 +9,7 @@ from pathlib import Path
 from fhir_server.store.carrying import Carrier, Send
 from fhir_server.store.journal import Journal
 
-GATHERING = 0.3
+GATHERING = 0.5
 """Seconds in which records come together before they go on."""
 ORPHANS = 5.0
 """Seconds between two looks for what dead processes left."""

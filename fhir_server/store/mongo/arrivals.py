@@ -17,7 +17,7 @@ from pymongo import ReplaceOne
 from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
-from fhir_server.store.mongo.audit_events import audit_document, insert, recorded_in
+from fhir_server.store.mongo.audit_events import audit_document, insert, recorded_at, recorded_in
 from fhir_server.store.mongo.connection import DURABLE, Connection, asking
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
 from fhir_server.store.mongo.purge_reading import ENDED, PURGES, PurgeReading
@@ -33,17 +33,17 @@ class _Purges:
     running: tuple[tuple[str, bytes, tuple[str, ...], bool], ...]
     ended: datetime | None
 
-    def concern(self, event: Resource) -> bool:
+    def concern(self, record: bytes) -> bool:
         """Whether a record may name somebody who was purged since."""
-        return bool(self.running) or self.ended_after(event)
+        return bool(self.running) or self.ended_after(recorded_at(record))
 
-    def ended_after(self, event: Resource) -> bool:
-        """Whether the record was made before a purge ended.
+    def ended_after(self, recorded: datetime) -> bool:
+        """Whether what was recorded then was before a purge ended.
 
         Whoever read of the person did so before the purge took away the workflow, and it waits after that, so clocks
         may be as far apart as it waits.
         """
-        return self.ended is not None and time_range(event["recorded"])[0] <= self.ended
+        return self.ended is not None and recorded <= self.ended
 
 
 class Arrivals:
@@ -71,13 +71,15 @@ class Arrivals:
         if not purges.running and purges.ended is None:
             insert(self._connection, records, self._seconds)
             return
-        told = [(record, *recorded_in(record)) for record in records]
-        plain = [record for record, event, _ in told if not purges.concern(event)]
+        plain: list[bytes] = []
+        anew: list[bytes] = []
+        for record in records:
+            (anew if purges.concern(record) else plain).append(record)
         if plain:
             insert(self._connection, plain, self._seconds)
-        anew = [(event, stamp) for _, event, stamp in told if purges.concern(event)]
         if anew:
-            documents = [audit_document(event, stamp) for event, stamp in self._without(anew, purges, forgetting)]
+            told = [recorded_in(record) for record in anew]
+            documents = [audit_document(event, stamp) for event, stamp in self._without(told, purges, forgetting)]
             puts = [ReplaceOne({"_id": each["_id"]}, each, upsert=True) for each in documents]
             with asking(self._seconds):
                 self._connection.collection(AUDIT_EVENTS, DURABLE).bulk_write(puts, ordered=False)
@@ -93,7 +95,8 @@ class Arrivals:
         gone = self._gone({name for each in told for name in forgetting.named(*each)}, forgetting)
         late = Names(os.urandom(_KEY_BYTES), gone, frozenset(), searched=True)
         for event, stamp in told:
-            for each in [*names, *((late,) if purges.ended_after(event) else ())]:
+            is_late = purges.ended_after(time_range(event["recorded"])[0])
+            for each in [*names, *((late,) if is_late else ())]:
                 event, stamp = forgetting.without(event, stamp, each)
             yield event, stamp
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import bson
 import msgspec
@@ -22,6 +23,15 @@ MOST_BYTES = 4 * 1024 * 1024
 _DUPLICATE_KEY = 11000
 _AT_A_TIME = 16
 _record = msgspec.json.Decoder(tuple[Stamp, msgspec.Raw])
+
+
+class _Dated(msgspec.Struct):
+    """What is asked of an AuditEvent that nobody may have been purged from."""
+
+    recorded: str
+
+
+_dated = msgspec.json.Decoder(tuple[msgspec.Raw, _Dated])
 
 
 def record_of(event: Resource, stamp: Stamp) -> bytes:
@@ -66,6 +76,11 @@ def event_document(record: bytes) -> Document:
     return _document(decode(body), bytes(body), stamp)
 
 
+def recorded_at(record: bytes) -> datetime:
+    """When the AuditEvent that a journal record keeps was recorded."""
+    return _moment(_dated.decode(record)[1].recorded)
+
+
 def recorded_in(record: bytes) -> tuple[Resource, Stamp]:
     """The AuditEvent and the stamp that a journal record keeps."""
     stamp, body = _record.decode(record)
@@ -73,5 +88,13 @@ def recorded_in(record: bytes) -> tuple[Resource, Stamp]:
 
 
 def _document(event: Resource, body: bytes, stamp: Stamp) -> Document:
-    recorded, _ = time_range(event["recorded"])
-    return current_document(Stored(AUDIT_EVENTS, event["id"], 1, recorded, body, stamp))
+    return current_document(Stored(AUDIT_EVENTS, event["id"], 1, _moment(event["recorded"]), body, stamp))
+
+
+def _moment(recorded: str) -> datetime:
+    """A moment of the audit, which is hardly ever asked for twice and so is not worth remembering."""
+    try:
+        moment = datetime.fromisoformat(recorded)
+    except ValueError:
+        return time_range(recorded)[0]
+    return moment.astimezone(UTC) if moment.tzinfo else time_range(recorded)[0]

@@ -8,9 +8,10 @@ import pytest
 
 from fhir_server.audit.events import ACTIONS, DONE, FAILED, REFUSED, Occurrence, audit_event
 from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Reader, Stamp
-from fhir_server.store.mongo.audit_events import event_document, record_of
+from fhir_server.store.mongo.audit_events import event_document, record_of, recorded_at
 from fhir_server.store.mongo.audit_forms import formed
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -90,6 +91,16 @@ def test_an_event_without_what_this_server_always_writes_has_no_form() -> None:
 )
 def test_a_stamp_that_says_more_is_kept_whole(stamp: Stamp) -> None:
     assert_same(record_of(audit_event("e1", NOON, None, OCCURRENCES["a read"]), stamp), has_form=False)
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    ["2026-05-01T12:00:00.000Z", "2026-05-01T12:00:00Z", "2026-05-01T14:00:00.123456+02:00", "2026-05-01T12:00:60Z"],
+)
+def test_a_record_says_when_it_was_made(recorded: str) -> None:
+    event = {**audit_event("e1", NOON, None, OCCURRENCES["a read"]), "recorded": recorded}
+
+    assert recorded_at(record_of(event, STAMP)) == time_range(recorded)[0]
 
 
 def assert_same(record: bytes, *, has_form: bool | None = None) -> None:
