@@ -67,6 +67,9 @@ class Part:
     path: ElementPath | None = None
 
 
+_EXTENSION = frozenset({"extension"})
+
+
 @dataclass(frozen=True, slots=True)
 class SearchParameter:
     """A parameter of one resource type.
@@ -78,6 +81,7 @@ class SearchParameter:
     states none; `codes` are all codes of an element that every resource has exactly once.
     A parameter that the operator defined has the url of its `definition`. While resources that were stored before it,
     or by another version of this server, are not indexed by it, `progress` says how many in a hundred are.
+    `datatypes` are those of its paths, and `elements` those of the resource in which they begin.
     """
 
     code: str
@@ -90,6 +94,12 @@ class SearchParameter:
     parts: tuple[Part, ...] = ()
     definition: str | None = None
     progress: int | None = None
+    datatypes: frozenset[str] = field(init=False, repr=False, compare=False)
+    elements: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "datatypes", frozenset(path.datatype for path in self.paths))
+        object.__setattr__(self, "elements", frozenset(path.steps[0].name for path in self.paths))
 
     def may_point_to(self, type_name: str) -> bool:
         """Whether a reference of this parameter may have the target type."""
@@ -108,12 +118,12 @@ class SearchParameter:
     @property
     def is_extension(self) -> bool:
         """Whether its values stand in extensions of the resource, which hardly any resource has."""
-        return bool(self.paths) and all(path.steps[0].name == "extension" for path in self.paths)
+        return self.elements == _EXTENSION
 
     @property
     def is_canonical(self) -> bool:
         """Whether it is a reference whose values name resources by their canonical urls."""
-        return self.type == "reference" and all(path.datatype != "Reference" for path in self.paths)
+        return self.type == "reference" and "Reference" not in self.datatypes
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,9 @@ _MICROSECOND = timedelta(microseconds=1)
 _MILLISECOND = 1000
 _INSTANT = len("2026-05-01T12:00:00.000Z")
 _LONGEST = 200
-_PLAIN = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9.-]{1,64})")
+_PLAIN = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9.-]{1,64})(?:/_history/([0-9]{1,20}))?")
 _ANY = "an-id-that-stands-for-any"
+_ANY_VERSION = "a-version-that-stands-for-any"
 
 _Terms: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 """Terms, and the parameters that have them."""
@@ -111,14 +112,15 @@ def _of_entity(reference: str) -> _Terms:
     plain = _PLAIN.fullmatch(reference)
     if plain is None or ".." in reference:
         return _terms({"entity": [{"what": {"reference": reference}}]})
-    terms, has = _of_entities(plain[1])
-    return tuple(each.replace(_ANY, plain[2]) for each in terms), has
+    terms, has = _of_entities(plain[1], versioned=plain[3] is not None)
+    return tuple(each.replace(_ANY, plain[2]).replace(_ANY_VERSION, plain[3] or "") for each in terms), has
 
 
 @lru_cache(maxsize=512)
-def _of_entities(type_name: str) -> _Terms:
-    """What every resource of a type is found by; the id is still to be put in."""
-    return _terms({"entity": [{"what": {"reference": f"{type_name}/{_ANY}"}}]})
+def _of_entities(type_name: str, *, versioned: bool) -> _Terms:
+    """What every resource of a type is found by, or every version; the id and the version are still to be put in."""
+    version = f"/_history/{_ANY_VERSION}" if versioned else ""
+    return _terms({"entity": [{"what": {"reference": f"{type_name}/{_ANY}{version}"}}]})
 
 
 def _terms(part: Resource) -> _Terms:

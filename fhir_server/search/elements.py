@@ -13,6 +13,8 @@ def values_of(resource: Resource, parameter: SearchParameter) -> list[tuple[str,
     """The values of the parameter in `resource`, each with its datatype."""
     if parameter.paths[0].datatype == EXISTENCE:
         return [("boolean", any(value is not False for path in parameter.paths for value in _at(resource, path)))]
+    if resource.keys().isdisjoint(parameter.elements):  # most are not there
+        return []
     return [
         (path.datatype, value)
         for path in parameter.paths

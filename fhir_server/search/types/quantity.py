@@ -9,6 +9,7 @@ and `system|code`. A quantity in a common unit of UCUM is also kept in the base 
 
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter
@@ -19,6 +20,8 @@ from fhir_server.search.query import Amount
 from fhir_server.search.types.number import MOST, Range, asked, bounded, decimal
 
 _LONGEST = 200
+_PLAIN = ("value", "comparator", "unit", "system", "code", "currency")
+_KEPT = frozenset({Decimal, int, str, type(None)})
 _CURRENCIES = "urn:iso:std:iso:4217"
 _OPEN = {"<": (-MOST, None), "<=": (-MOST, None), ">": (None, MOST), ">=": (None, MOST)}
 
@@ -41,6 +44,25 @@ def ranges_of(datatype: str, value: Any) -> Iterator[tuple[Range, list[str]]]:
     """The ranges under which a stored quantity is found, each with the forms of its unit."""
     if not isinstance(value, dict):
         return
+    elements = [value.get(name) for name in _PLAIN]
+    if datatype != "Range" and _are_kept(elements):
+        yield from ((found, list(forms)) for found, forms in _of_plain(*elements))
+    else:
+        yield from _ranges(datatype, value)
+
+
+def _are_kept(elements: list[Any]) -> bool:
+    return _KEPT.issuperset(map(type, elements)) and sum(len(each) for each in elements if type(each) is str) < _LONGEST
+
+
+@lru_cache(maxsize=512, typed=True)
+def _of_plain(*parts: Any) -> tuple[tuple[Range, tuple[str, ...]], ...]:
+    """The ranges of a quantity by its elements: several parameters ask the same of each."""
+    quantity = {name: part for name, part in zip(_PLAIN, parts, strict=True) if part is not None}
+    return tuple((found, tuple(forms)) for found, forms in _ranges("Quantity", quantity))
+
+
+def _ranges(datatype: str, value: dict[str, Any]) -> Iterator[tuple[Range, list[str]]]:
     low, high = (value.get("low"), value.get("high")) if datatype == "Range" else (value, value)
     ends = [each if isinstance(each, dict) else {} for each in (low, high)]
     least, greatest = (decimal(each.get("value")) for each in ends)

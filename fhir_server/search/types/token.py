@@ -11,6 +11,7 @@ A value with a system gives the terms `code=SYSTEM|CODE`, `code=CODE` and `code=
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter
@@ -23,6 +24,7 @@ _EXACT = frozenset({"boolean", "canonical", "code", "id", "uri"})
 _SYSTEMLESS = _EXACT | {"ContactPoint", "existence", "order", "string"}
 _YES_OR_NO = frozenset({"boolean", "existence", "order"})
 _OF_YES_AND_NO = "http://hl7.org/fhir/special-values"
+_LONGEST_KEPT = 200
 _CASE_SENSITIVE_SYSTEMS = frozenset({"http://unitsofmeasure.org"})
 _TELEPHONE = re.compile(r"\+?[\d\s./()-]+")
 _NOT_DIALLED = re.compile(r"\(0\)|[\s./()-]")
@@ -69,7 +71,7 @@ def parse_typed(text: str, parameter: SearchParameter) -> Typed:
 
 def is_systemless(parameter: SearchParameter) -> bool:
     """Whether the values of the parameter never state a system."""
-    return all(path.datatype in _SYSTEMLESS for path in parameter.paths)
+    return parameter.datatypes <= _SYSTEMLESS
 
 
 def is_scalar(parameter: SearchParameter) -> bool:
@@ -116,14 +118,26 @@ def tokens_of(datatype: str, value: Any) -> Iterator[Token]:
             yield Token(system, None)
 
 
-def terms_of(name: str, token: Token, *, folded: bool, bare: bool = False) -> Iterator[str]:
+def terms_of(name: str, token: Token, *, folded: bool, bare: bool = False) -> tuple[str, ...]:
     """Every form in which a stored token can be asked for; `bare` keeps only the form without a system."""
+    if len(token.code or "") + len(token.system or "") > _LONGEST_KEPT:
+        return tuple(_forms(name, token, folded, bare))
+    return _kept_forms(name, token, folded, bare)
+
+
+def _forms(name: str, token: Token, folded: bool, bare: bool) -> Iterator[str]:
     if token.code is not None:
         yield asked_term(name, token, folded=folded)
         if not bare:
             yield asked_term(name, Token(None, token.code), folded=folded)
     if token.system:
         yield asked_term(name, Token(token.system, None), folded=folded)
+
+
+@lru_cache(maxsize=4096)
+def _kept_forms(name: str, token: Token, folded: bool, bare: bool) -> tuple[str, ...]:
+    """Codes are few and come again and again; identifiers push each other out."""
+    return tuple(_forms(name, token, folded, bare))
 
 
 def asked_term(name: str, token: Token, *, folded: bool) -> str:
@@ -142,7 +156,7 @@ def texts_of(datatype: str, value: Any) -> Iterator[Any]:
 
 def has_words(parameter: SearchParameter) -> bool:
     """Whether values of the parameter can say in words what they code."""
-    return any(path.datatype in _WORDS for path in parameter.paths)
+    return not parameter.datatypes.isdisjoint(_WORDS)
 
 
 def has_codes(parameter: SearchParameter) -> bool:
@@ -161,7 +175,7 @@ def _typed_term(name: str, typed: Typed) -> str:
 
 
 def _is_exact(parameter: SearchParameter) -> bool:
-    return all(path.datatype in _EXACT for path in parameter.paths)
+    return parameter.datatypes <= _EXACT
 
 
 _Pairs = Iterator[tuple[str | None, Any]]

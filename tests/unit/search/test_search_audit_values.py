@@ -43,6 +43,7 @@ OTHERS: list[Resource] = [
     {"agent": [{"who": {"reference": "Organization/1", "display": "One"}}], "entity": []},
     {"entity": [{"what": {"reference": f"Task/{'x' * 300}"}}]},
     {"entity": [{"what": {"reference": each}} for each in ("Task/a..b", "Unknown/1", "Task/a b", "urn:x", "#y")]},
+    {"entity": [{"what": {"reference": f"Patient/7/_history/{each}"}} for each in ("1", "x", "1/2", "", "9" * 30)]},
     {"entity": [{"what": {"reference": "https://here.example/fhir/Task/1"}}, {"what": {"reference": "Task/1|2"}}]},
     {"source": {"observer": {"reference": "Device/1"}, "site": "here", "type": [{"code": "4"}]}},
 ]
