@@ -1,5 +1,6 @@
 """People and organisations are found by how their names sound, over HTTP."""
 
+import random
 import uuid
 from datetime import UTC, date, datetime
 from typing import Any
@@ -7,9 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
+from fhir_server.fhir.actor import OPERATE
 from tests.http.test_searching import ids, observation
 from tests.minimal import minimal
-from tests.world import Party, World
+from tests.world import EVERYTHING, Party, World
 
 
 @pytest.fixture
@@ -81,6 +83,19 @@ def test_organisations_and_practitioners_are_found_by_their_sound(world: World, 
     assert ids(hosp.get(f"Organization?_tag={tag}&phonetic=delinde")) == [f"o-{tag}"]
     assert ids(hosp.get(f"Practitioner?_tag={tag}&phonetic=Van den Brouck")) == [f"p-{tag}"]
     assert ids(hosp.get(f"Practitioner?_tag={tag}&phonetic=dr")) == []
+
+
+def test_an_index_finds_what_sounds_alike(world: World, tag: str) -> None:
+    operator = world.party(EVERYTHING, OPERATE)
+    family = "".join(random.choices("bfgklmnprt", k=9))
+    for name in (f"De {family}a", f"De{family}a", "De Smet"):
+        person(operator, tag, name)
+
+    told = operator.read(f"$explain?_type=Patient&phonetic=De {family}a")["parameter"]
+    values = {each["name"]: next(each[name] for name in each if name.startswith("value")) for each in told}
+
+    assert "COLLSCAN" not in values["plan"]
+    assert (values["returned"], values["keysExamined"] <= 6) == (2, True), values
 
 
 def test_nobody_hears_of_whom_they_may_not_read(world: World, hosp: Party, tag: str) -> None:
