@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from fhir_server.definitions.search_parameters import SearchParameter, shipped_parameters_of
 from fhir_server.search.extract import OF_THE_STORE
+from fhir_server.search.types.age import AGE, BORN, DIED
 
 FORM = 3
 """How values are kept. Whoever changes what `extract.py` and `types/` make of the same parameters counts it up."""
@@ -20,7 +21,10 @@ FORM = 3
 def rows_of(type_name: str) -> Mapping[str, str]:
     """A mark of each search parameter of a type that travels with the code."""
     shipped = shipped_parameters_of(type_name)
-    return MappingProxyType({code: _row(each) for code, each in shipped.items() if code not in OF_THE_STORE})
+    rows = {code: _row(each) for code, each in shipped.items() if code not in OF_THE_STORE}
+    if AGE in rows:  # found by the values of others, so it waits for them
+        rows[AGE] = _digest(rows[each] for each in (AGE, BORN, DIED))
+    return MappingProxyType(rows)
 
 
 def mark_of(type_name: str, own: Iterable[str]) -> str:

@@ -64,6 +64,21 @@ def test_nothing_waits_in_a_database_of_this_version(apart: World, hosp: Party, 
     assert CliRunner(env=environment).invoke(main, ["reindex"]).output == "nothing to index\n"
 
 
+def test_names_that_were_stored_before_are_heard_when_all_are_indexed(
+    apart: World, database: Database[dict[str, Any]], indexing: Reindexing, hosp: Party
+) -> None:
+    before = hosp.post(minimal("Patient", name=[{"family": "De Smet"}], birthDate="1960-04-05")).body["id"]
+    stored_before(database, "Patient", "phonetic", "age")
+    start(apart)
+
+    for asked in ("phonetic=desmedt", "age=ge60", "_sort=age", "age:missing=true"):
+        assert hosp.get(f"Patient?{asked}").status == 503, asked
+    assert ids(hosp.get("Patient?birthdate=1960-04-05")) == [before]
+    run(indexing, apart)
+
+    assert ids(hosp.get("Patient?phonetic=desmedt&age=ge60")) == [before]
+
+
 def test_a_parameter_that_a_later_version_ships_is_searched_by_when_all_is_indexed(
     apart: World,
     database: Database[dict[str, Any]],

@@ -126,3 +126,12 @@ def test_another_form_or_parameter_has_another_mark(fresh: None, monkeypatch: py
     assert {code for code, row in rows_of("Task").items() if rows[code] != row} == {"status"}
     assert other(more=shipped["status"]) != before
     assert mark_of("Task", ["b", "a"]) == mark_of("Task", ["a", "b"]) != mark_of("Task", ["a"])
+
+
+def test_an_age_waits_for_the_dates_that_it_is_counted_from(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped, rows = dict(shipped_parameters_of("Patient")), dict(rows_of("Patient"))
+    changed = {**shipped, "birthdate": replace(shipped["birthdate"], paths=shipped["death-date"].paths)}
+    monkeypatch.setattr(fingerprints, "shipped_parameters_of", lambda type_name: MappingProxyType(changed))
+    rows_of.cache_clear()
+
+    assert {code for code, row in rows_of("Patient").items() if rows[code] != row} == {"age", "birthdate"}
