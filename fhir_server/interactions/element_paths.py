@@ -11,13 +11,12 @@ from typing import Any
 from fhir_server.definitions.structures import RESOURCE, Element, load
 from fhir_server.fhir.errors import InvalidResource, MalformedRequest
 from fhir_server.fhir.json import Resource
+from fhir_server.interactions.criteria import may_be_asked
 
 MOST_CHARACTERS = 1000
 MOST_STEPS = 50
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|`[A-Za-z_][A-Za-z0-9_]*`")
-# Functions that print what they see, ask elsewhere, or can take for ever.
-_NOT_ASKED = re.compile(r"\b(?:trace|resolve|memberOf|matches|matchesFull|replaceMatches|repeat|aggregate)\b")
 _NUMBER = re.compile(r"\[\s*([0-9]{1,6})\s*\]")
 
 
@@ -185,7 +184,7 @@ def _where(places: list[Place], criterion: str) -> list[Place]:
 
 
 def _criterion(text: str) -> Callable[[Any], bool]:
-    if _NOT_ASKED.search(text):
+    if not may_be_asked(text):
         raise _NotFhirPath
     import fhirpathpy  # late: it takes a third of a second, and few requests need it
     from fhirpathpy.models import models

@@ -17,6 +17,9 @@ from fhir_server.fhir.json import Resource
 from fhir_server.interactions.element_paths import Place, Step, follow, root_of, steps_of
 
 MOST_OPERATIONS = 1000
+MOST_OF_CRITERIA = 20_000
+"""Characters of all that stands in `where` together: each is read as FHIRPath, which takes its time."""
+
 _NEEDS: Mapping[str, Mapping[str, str | None]] = {
     "add": {"path": "String", "name": "String", "value": None},
     "insert": {"path": "String", "index": "Integer", "value": None},
@@ -55,7 +58,12 @@ def read(parameters: Any) -> tuple[Operation, ...]:
     given = parameters.get("parameter") if isinstance(parameters, dict) else None
     if not isinstance(given, list) or not given or len(given) > MOST_OPERATIONS:
         raise MalformedRequest(f"A FHIRPath Patch is Parameters with 1 to {MOST_OPERATIONS} operations.", _PARAMETER)
-    return tuple(_read(operation, f"{_PARAMETER}[{position}]") for position, operation in enumerate(given))
+    operations = tuple(_read(operation, f"{_PARAMETER}[{position}]") for position, operation in enumerate(given))
+    criteria = sum(len(step.argument) for each in operations for step in each.steps if step.kind == "where")
+    if criteria > MOST_OF_CRITERIA:
+        told = f"The criteria of a patch have {MOST_OF_CRITERIA} characters at most, these {criteria}; send several."
+        raise MalformedRequest(told, _PARAMETER, "patch-path")
+    return operations
 
 
 def apply(operations: tuple[Operation, ...], resource: Resource) -> Resource:

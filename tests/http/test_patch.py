@@ -249,6 +249,63 @@ def test_a_fhirpath_patch_that_is_not_possible_is_refused(hosp: Party, operation
     assert hosp.read(place)["meta"]["versionId"] == "1"
 
 
+SELECTED = "(1|2|3|4)"
+for _ in range(12):
+    SELECTED = f"(1|2|3|4).select({SELECTED})"
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        f"{SELECTED}.exists()",
+        "(1|2|3)" + ".select((1|2|3))" * 40 + ".exists()",
+        "'x'" + ".replace('x', 'xxxxxxxxxx')" * 30 + ".length() > 0",
+        "'x'" + ".encode('hex')" * 60 + ".length() > 0",
+        "repeat(extension).exists()",
+        "descendants().exists()",
+        "name.where(given.where($this.where(true).exists()).exists()).exists()",
+        "name.exists(given.exists($this.exists(true)))",
+        "name /* ' */ .select(1) /* ' */ = 1",
+        "name.`select`(1) = 1",
+        "name.select (1) = 1",
+    ],
+)
+def test_a_criterion_that_may_go_on_for_ever_is_not_asked(hosp: Party, criterion: str) -> None:
+    place = f"Patient/{patient(hosp, gender='female', name=[{'family': 'Maes'}])['id']}"
+
+    reply = hosp.ask("PATCH", place, parameters(step("delete", f"Patient.where({criterion}).gender")))
+
+    assert (reply.status, hosp.read(place)["meta"]["versionId"]) == (422, "1"), reply.body
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        "gender = 'female'",
+        "name.where(family = 'Ma(e)s' or given.exists($this = 'Mia')).exists()",
+        "name.exists(family.startsWith('Ma') and (given.count() in (1 | 2)))",
+        "birthDate > today() or name.all(family.length() > 2)",
+        "name.family.first() = 'Ma\\'es' or iif(active.exists(), 'a', 'b') = 'b'",
+    ],
+)
+def test_a_criterion_may_say_what_comes_to_an_end(hosp: Party, criterion: str) -> None:
+    name = [{"family": "Maes", "given": ["Mia"]}]
+    place = f"Patient/{patient(hosp, gender='female', name=name)['id']}"
+
+    reply = hosp.ask("PATCH", place, parameters(step("delete", f"Patient.where({criterion}).gender")))
+
+    assert (reply.status, "gender" in reply.body) == (200, False), reply.body
+
+
+def test_the_criteria_of_a_patch_are_bounded(hosp: Party) -> None:
+    place = f"Patient/{patient(hosp)['id']}"
+    long = f"Patient.name.where(family = '{'x' * 900}')"
+
+    reply = hosp.ask("PATCH", place, parameters(*[step("delete", long)] * 22))
+
+    assert (reply.status, reply.rules) == (400, {"patch-path"})
+
+
 def test_copies_without_end_and_depths_without_bottom_are_refused(hosp: Party) -> None:
     place = f"Patient/{patient(hosp, name=[{'family': 'Maes'}])['id']}"
     double = op("copy", "/name/-", **{"from": "/name"})

@@ -138,11 +138,14 @@ def test_a_put_brings_back_what_was_deleted(hosp: Party) -> None:
     reference = f"Group/{group['id']}"
     assert hosp.ask("DELETE", reference).status == 204
 
+    assert [hosp.get(f"{reference}/_history/{version}").status for version in (1, 2, 3)] == [200, 410, 404]
+
     back = hosp.put({**group, "name": "again"}, If_Match='W/"2"')
 
     assert (back.status, back.headers["ETag"]) == (201, 'W/"3"')
     assert back.headers["Location"].endswith(f"/{reference}/_history/3")
     assert hosp.read(reference)["name"] == "again"
+    assert [hosp.get(f"{reference}/_history/{version}").status for version in (1, 2, 3)] == [200, 410, 200]
     methods = [entry["request"]["method"] for entry in hosp.get(f"{reference}/_history").body["entry"]]
     statuses = [entry["response"]["status"] for entry in hosp.get(f"{reference}/_history").body["entry"]]
     assert methods == ["PUT", "DELETE", "POST"]
