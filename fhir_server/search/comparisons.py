@@ -25,7 +25,7 @@ def compared(asking: Asking, parameter: SearchParameter, operator: str, value: s
     if operator not in served:
         allowed = [*served, *(["pr"] if may_be_missing(parameter) else ())]
         raise NotServed(
-            f"{parameter.code!r} is a {parameter.type} and has no {operator!r}; it has {', '.join(allowed)}"
+            f"{parameter.code!r} is a {parameter.declared_type} and has no {operator!r}; it has {', '.join(allowed)}"
         )
     return served[operator](asking, parameter, value)
 
@@ -57,7 +57,9 @@ def _unequal(same: Making) -> Making:
 def _prefixed(prefix: str) -> Making:
     def made(asking: Asking, parameter: SearchParameter, value: str) -> Condition:
         if value[:1].isalpha():  # a prefix of its own, or no number at all
-            raise MalformedRequest(f"{parameter.code!r} is a {parameter.type} and is not compared with {value!r}")
+            raise MalformedRequest(
+                f"{parameter.code!r} is a {parameter.declared_type} and is not compared with {value!r}"
+            )
         return Clause(parameter.code, parameter.type, (value_of(asking, parameter, f"{prefix}{value}"),))
 
     return made

@@ -117,6 +117,12 @@ def test_what_is_no_age_is_refused(name: str, value: str) -> None:
         parse("Patient", [(name, value)], base_url="", moment=TODAY)
 
 
+def test_a_filter_compares_ages_as_numbers() -> None:
+    assert found("_filter=age ge 65", "1960-08-01")
+    with pytest.raises(MalformedRequest, match="'age' is a number and has no 'po'"):
+        found("_filter=age po 65", "1960-08-01")
+
+
 def test_without_a_day_nobody_has_an_age() -> None:
     with pytest.raises(MalformedRequest, match="no day is known"):
         parse("Patient", [("age", "5")], base_url="")
