@@ -7,6 +7,7 @@ form.
 """
 
 import re
+import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,7 +38,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d\.\d{3}Z", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
-_ANY, _ANY_VERSION = b"an-id-that-stands-for-any", b"/_history/7070707070"
+_ANY, _ANY_VERSION = uuid.uuid4().hex.encode(), b"/_history/7070707070"  # unlike any id that there is
 _ANY_INSTANT, _ANY_TIME = b"2001-02-03T04:05:06.789Z", datetime(2001, 2, 3, 4, 5, 6, 789_000, tzinfo=UTC)
 _VARYING = frozenset({"_id", "body", "patient", "plans", "t"})
 
@@ -108,8 +109,7 @@ def formed(record: bytes) -> bytes | None:
     if not dated or not _is_plain(stamp):
         return None
     named, alike = _parts(event)
-    form = _form(alike, own_mark_of(AUDIT_EVENTS))
-    return _filled(form, event, body, stamp, named) if form else None
+    return _filled(_form(alike, own_mark_of(AUDIT_EVENTS)), event, body, stamp, named)
 
 
 def _is_plain(stamp: Stamp) -> bool:
@@ -166,8 +166,8 @@ def _as_kept(milliseconds: int) -> Sequence[bytes]:
 
 
 @lru_cache(maxsize=1024)
-def _form(alike: _Alike, mark: str | None) -> _Form | None:
-    """The form of such events; `mark` is that of the operator's own parameters. None when it is none after all."""
+def _form(alike: _Alike, mark: str | None) -> _Form:
+    """The form of such events, as long as the operator's own parameters have this `mark`."""
     kinds = {kind: _before(kind) for kind in alike.kinds}
     named = [b'{"what":{"reference":"%b"}}' % _any_of(kind) for kind in alike.kinds]
     sample = (
