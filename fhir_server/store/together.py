@@ -8,25 +8,31 @@ is never older than the question. A thread that finds nobody under way goes at o
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 Asked = TypeVar("Asked")
 Answered = TypeVar("Answered")
 
 
+def in_own_time(
+    send: Callable[[Sequence[Asked]], Sequence[Answered]],
+) -> Callable[[Sequence[Asked]], Sequence[Answered]]:
+    """`send` in a context of its own: a time limit of the thread that sends is not the others'."""
+    return lambda asked: Context().run(send, asked)
+
+
 class Together(Generic[Asked, Answered]):
     """Sends what is asked by `send`, `most` at once; it gives as many answers as it was asked, in their order.
 
     An error of `send` is everybody's whose question it took along. `send` must end by itself within bounded time, for
-    those who come meanwhile wait for it. `under_way` is how many may be sending at the same moment.
+    those who come meanwhile wait for it.
     """
 
-    def __init__(
-        self, send: Callable[[Sequence[Asked]], Sequence[Answered]], *, most: int = 50, under_way: int = 1
-    ) -> None:
+    def __init__(self, send: Callable[[Sequence[Asked]], Sequence[Answered]], *, most: int = 50) -> None:
         self._send = send
         self._most = most
-        self._free = under_way
+        self._under_way = False
         self._lock = threading.Lock()
         self._queue: deque[_Place[Asked, Answered]] = deque()
 
@@ -34,20 +40,34 @@ class Together(Generic[Asked, Answered]):
         """The answer, after one or two times of `send`. Raises whatever it raises."""
         own = _Place[Asked, Answered](asked)
         with self._lock:
-            goes = self._free > 0
-            if goes:
-                self._free -= 1
-                own.leads = [own]
-            else:
+            waits = self._under_way
+            if waits:
                 own.turn.acquire()  # let go of by the thread that answers, or that hands on the lead
                 self._queue.append(own)
-        if not goes:
-            own.turn.acquire()
+            else:
+                self._under_way = True
+                own.leads = [own]
+        if waits:
+            self._wait(own)
         if own.leads:
             self._lead(own, own.leads)
         if own.error is not None:
             raise own.error
         return own.answers[0]
+
+    def _wait(self, own: "_Place[Asked, Answered]") -> None:
+        """Return when it is answered or leads; whoever is interrupted leaves the others as if it had never come."""
+        try:
+            own.turn.acquire()
+        except BaseException:
+            with self._lock:
+                if own in self._queue:
+                    self._queue.remove(own)
+                others = [place for place in own.leads if place is not own]
+                self._queue.extendleft(reversed(others))
+            if own.leads:
+                self._hand_on()
+            raise
 
     def _lead(self, own: "_Place[Asked, Answered]", along: "Sequence[_Place[Asked, Answered]]") -> None:
         """Send for all of them; let the next go before these are told, for they have waited less."""
@@ -69,10 +89,10 @@ class Together(Generic[Asked, Answered]):
         """Let the first of those who wait go, with as many as may; or nobody."""
         with self._lock:
             following = [self._queue.popleft() for _ in range(min(self._most, len(self._queue)))]
-            self._free += not following
-        if following:
-            following[0].leads = following
-            following[0].turn.release()
+            self._under_way = bool(following)
+            if following:
+                following[0].leads = following
+                following[0].turn.release()
 
 
 class _Place(Generic[Asked, Answered]):

@@ -109,7 +109,7 @@ def in_one_question(parts: Parts, foreseen: Sequence[Foreseen]) -> list[Future[A
     parts._asked = held_up  # type: ignore[method-assign]
     with ThreadPoolExecutor(len(foreseen) + 1) as pool:
         pool.submit(read_ahead, parts, Foreseen(frozenset({"Patient/nobody"})))
-        until(lambda: parts._together._free == 0)
+        until(lambda: parts._together._under_way)
         found = [pool.submit(read_ahead, parts, each) for each in foreseen]
         until(lambda: len(parts._together._queue) == len(foreseen))
         parts._asked = ask  # type: ignore[method-assign]

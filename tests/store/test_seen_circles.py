@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from pymongo.database import Database
 
 from fhir_server.fhir.dates import now
 from fhir_server.fhir.errors import TooCostly
@@ -148,6 +149,19 @@ def test_who_is_too_slow_for_the_others_asks_again_alone(
     """The first command is given up by MongoDB, as when its time is over."""
     with failing_command("aggregate", None, times=1, appName=person.id, errorCode=50):
         assert ids(person.asked(other)) == ["-0", "-1", "-2"]
+
+
+def test_others_wait_for_half_a_second_at_most(
+    other: MongoStore, person: Person, database: Database[dict[str, Any]]
+) -> None:
+    database.command({"profile": 2})
+    try:
+        person.asked(other)
+    finally:
+        database.command({"profile": 0})
+
+    found = list(database["system.profile"].find({"appName": person.id, "command.aggregate": "Condition"}))
+    assert [each["command"]["maxTimeMS"] for each in found] == [500]
 
 
 def test_whose_own_time_is_over_is_refused(other: MongoStore, person: Person, failing_command: Any) -> None:

@@ -1,12 +1,14 @@
 """What is asked together: who goes with whom, and what becomes of errors."""
 
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 
 import pytest
 
-from fhir_server.store.together import Together
+from fhir_server.store.together import Together, in_own_time
 
 
 class _Slow:
@@ -74,17 +76,37 @@ def test_no_more_go_together_than_may() -> None:
     assert send.sent == [[1], [2, 3], [4]]
 
 
-def test_as_many_are_under_way_as_may() -> None:
+def test_a_time_limit_of_the_thread_that_sends_is_not_the_others() -> None:
+    limit: ContextVar[int | None] = ContextVar("limit", default=None)
+    together = Together[int, int | None](in_own_time(lambda asked: [limit.get() for _ in asked]))
+    limit.set(1)
+    assert together.ask(1) is None
+
+
+@pytest.mark.parametrize("first_in_line", [True, False])
+def test_who_is_interrupted_while_it_waits_leaves_the_others_unharmed(first_in_line: bool) -> None:
+    """Only the main thread can be interrupted where it waits; the tests run in it."""
     send = _Slow()
-    together = Together(send, under_way=2)
-    with ThreadPoolExecutor(8) as pool:
-        both = [pool.submit(together.ask, 1), pool.submit(together.ask, 2)]
-        assert send.begun.acquire(timeout=10)
-        assert send.begun.acquire(timeout=10)
-        third = _asked_one_by_one(pool, together, [3])
-        send.may_answer.release(3)
-        assert sorted(each.result(10) for each in [*both, *third]) == [2, 4, 6]
-    assert sorted(send.sent) == [[1], [2], [3]]
+    together = Together(send)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            first = pool.submit(together.ask, 1)
+            assert send.begun.acquire(timeout=10)
+            earlier = [] if first_in_line else _asked_one_by_one(pool, together, [2])
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(KeyboardInterrupt):
+                together.ask(3)
+            later = _asked_one_by_one(pool, together, [4])
+            send.may_answer.release(3)
+            assert [each.result(10) for each in [first, *earlier, *later]] == ([2, 8] if first_in_line else [2, 4, 8])
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert 3 not in [each for sent in send.sent for each in sent]
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3)])

@@ -8,7 +8,6 @@ Only what is unknown is unknown for all that went along.
 import threading
 import time
 from collections.abc import Sequence
-from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -22,7 +21,7 @@ from fhir_server.fhir.errors import Unavailable
 from fhir_server.store.mongo.committing import Unknown
 from fhir_server.store.mongo.connection import UNKNOWN, Connection
 from fhir_server.store.mongo.documents import Document
-from fhir_server.store.together import Together
+from fhir_server.store.together import Together, in_own_time
 
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_TOGETHER = 16
@@ -68,16 +67,12 @@ class NewDocuments:
         found = self._by_type.get(type_name)
         if found is None:
             with self._making:
-                send = partial(self._in_own_time, type_name)
-                made = Together(send, most=_MOST_TOGETHER)
+                made = Together(in_own_time(partial(self._send, type_name)), most=_MOST_TOGETHER)
                 found = self._by_type.setdefault(type_name, made)
         return found
 
-    def _in_own_time(self, type_name: str, asked: Sequence[_New]) -> list[Exception | None]:
-        """What became of each. The time limit of the one who sends must not be that of the others."""
-        return Context().run(self._send, type_name, asked)
-
     def _send(self, type_name: str, asked: Sequence[_New]) -> list[Exception | None]:
+        """What became of each."""
         now = time.monotonic()
         due = [new for new in asked if new.until > now]
         if not due:

@@ -6,7 +6,6 @@ the documents that its own values name, as if it had asked alone. The turns come
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextvars import Context
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,7 +13,7 @@ from fhir_server.store.mongo.connection import Connection, MoreToCome, Pipeline,
 from fhir_server.store.mongo.documents import CIRCLES, STORED_FIELDS, Document
 from fhir_server.store.mongo.ledger import LEDGER, key_of, moves_of, turn_id
 from fhir_server.store.mongo.logic import one_of
-from fhir_server.store.together import Together
+from fhir_server.store.together import Together, in_own_time
 
 TURN, MOVE = "turn", "move"
 """Kinds of part in the ledger; those of other collections are the fields by which they are found."""
@@ -42,7 +41,7 @@ class Parts:
     def __init__(self, connection: Connection, seconds: float) -> None:
         self._connection = connection
         self._seconds = seconds
-        self._together = Together(self._shared)
+        self._together = Together(in_own_time(self._shared))
 
     def read(self, parts: Sequence[Part]) -> list[Document]:
         """The documents of the parts, which other threads may hold as well. Raises MoreToCome when they are more than
@@ -51,11 +50,11 @@ class Parts:
         return found if found is not None else self._asked(parts)
 
     def _shared(self, asked: Sequence[Sequence[Part]]) -> list[list[Document] | None]:
-        """The answer of each; None where each is to ask by himself. The time limit of who asks is not the others'."""
+        """The answer of each; None where each is to ask by himself."""
         if len(asked) == 1:
-            return [Context().run(self._asked, asked[0])]
+            return [self._asked(asked[0])]
         try:
-            found = _by_place(Context().run(self._asked, _merged(asked)))
+            found = _by_place(self._asked(_merged(asked)))
         except MoreToCome:
             return [None] * len(asked)
         return [_own(parts, found) for parts in asked]

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
+import pymongo
 from pymongo.errors import OperationFailure
 
 from fhir_server.store.mongo.connection import Connection, MoreToCome, Pipeline, asking, union
 from fhir_server.store.mongo.documents import CIRCLES, Document
 from fhir_server.store.mongo.logic import one_of
-from fhir_server.store.together import Together
+from fhir_server.store.together import Together, in_own_time
 
 _MANY_CIRCLES = 500
 _ALONE: Document = {}
@@ -57,16 +58,17 @@ class Questions:
         self._search_ms = search_ms
         self._making = threading.Lock()
         self._by_type: dict[str, Together[str, Document | None]] = {}
-        self._of_people = Together(partial(self._circles, "patient"))
-        self._of_plans = Together(partial(self._circles, "_id"))
-        self._of_pages = Together(self._pages)
+        self._of_people = Together(in_own_time(partial(self._circles, "patient")))
+        self._of_plans = Together(in_own_time(partial(self._circles, "_id")))
+        self._of_pages = Together(in_own_time(self._pages))
 
     def with_circles(self, type_name: str, id: str) -> Document | None:
         """The current document of a resource with the `circles` of its plans; None when there never was one."""
         together = self._by_type.get(type_name)
         if together is None:
+            send = in_own_time(partial(self._with_circles, type_name))
             with self._making:
-                together = self._by_type.setdefault(type_name, Together(partial(self._with_circles, type_name)))
+                together = self._by_type.setdefault(type_name, Together(send))
         found = together.ask(id)
         return self._with_circles(type_name, [id])[0] if found is _ALONE else found
 
@@ -116,7 +118,8 @@ class Questions:
         return [None] * len(asked)
 
     def _pages(self, asked: Sequence[PageAsked]) -> Sequence[Found | None]:
-        with asking(self._seconds), suppress(MoreToCome, OperationFailure):
+        # MongoDB ends it; the driver's own limit would take the place of this one.
+        with asking(self._seconds), suppress(MoreToCome, OperationFailure), pymongo.timeout(None):
             return self._pages_within(asked, min(_SHARED_MS, self._search_ms))
         return [None] * len(asked)
 
