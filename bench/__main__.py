@@ -25,6 +25,7 @@ from fhir_server.demo.processes import NotStarted
 @click.option("--only", type=click.Choice(list(ROWS)), multiple=True, help="Only this row; may be repeated.")
 @click.option("--rounds", type=click.IntRange(1), help="Rounds of each side.")
 @click.option("--seconds", type=click.FloatRange(0.1), help="Length of a round.")
+@click.option("--connections", type=click.IntRange(1, 64), help="Connections that ask at the same time.")
 @click.option("--tasks", type=click.IntRange(100), help="Tasks of the large caseload.")
 @click.option(
     "--synthea",
@@ -51,6 +52,7 @@ def main(quick: bool, only: tuple[str, ...], data: Path, synthea: Path | None, *
       python -m bench --quick --only read
       python -m bench --only worklist --only organisation --tasks 300000
       python -m bench --only peer
+      python -m bench --only read --only create --connections 1
     """
     scale = replace(QUICK if quick else Scale(), **{_FIELDS[name]: value for name, value in asked.items() if value})
     console = Console(highlight=False)
@@ -75,7 +77,7 @@ def main(quick: bool, only: tuple[str, ...], data: Path, synthea: Path | None, *
         raise click.ClickException(f"not measured: {', '.join(missed)}")
 
 
-_FIELDS = {"rounds": "rounds", "seconds": "seconds", "tasks": "many_tasks"}
+_FIELDS = {"rounds": "rounds", "seconds": "seconds", "connections": "connections", "tasks": "many_tasks"}
 
 
 def _machine(ground: Ground) -> dict[str, str]:
