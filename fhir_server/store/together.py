@@ -22,11 +22,15 @@ def in_own_time(
     return lambda asked: Context().run(send, asked)
 
 
+class Interrupted(RuntimeError):
+    """Who asked for others was ended while it did; what became of what they asked, nobody knows."""
+
+
 class Together(Generic[Asked, Answered]):
     """Sends what is asked by `send`, `most` at once; it gives as many answers as it was asked, in their order.
 
-    An error of `send` is everybody's whose question it took along. `send` must end by itself within bounded time, for
-    those who come meanwhile wait for it.
+    An error of `send` is everybody's whose question it took along; what interrupts the thread that sends is Interrupted
+    to the others. `send` must end by itself within bounded time, for those who come meanwhile wait for it.
     """
 
     def __init__(self, send: Callable[[Sequence[Asked]], Sequence[Answered]], *, most: int = 50) -> None:
@@ -76,8 +80,9 @@ class Together(Generic[Asked, Answered]):
             for place, answer in zip(along, answers, strict=True):
                 place.answers.append(answer)
         except BaseException as error:  # the others must not wait for ever, whatever ended this one
+            told = error if isinstance(error, Exception) else Interrupted("the thread that asked for others ended")
             for place in along:
-                place.error = error
+                place.error = told
             raise
         finally:
             self._hand_on()
@@ -103,6 +108,6 @@ class _Place(Generic[Asked, Answered]):
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
         self.answers: list[Answered] = []
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         self.leads: Sequence[_Place[Asked, Answered]] = ()
         self.turn = threading.Lock()

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from fhir_server.store.together import Together, in_own_time
+from fhir_server.store.together import Interrupted, Together, in_own_time
 
 
 class _Slow:
@@ -109,24 +109,31 @@ def test_who_is_interrupted_while_it_waits_leaves_the_others_unharmed(first_in_l
     assert 3 not in [each for sent in send.sent for each in sent]
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3)])
-def test_an_error_is_that_of_all_who_went_along_and_of_nobody_else(error: BaseException) -> None:
+@pytest.mark.parametrize(("error", "told"), [(ValueError("no"), ValueError), (SystemExit(3), Interrupted)])
+def test_an_error_is_that_of_all_who_went_along_and_of_nobody_else(
+    error: BaseException, told: type[BaseException]
+) -> None:
     send = _Slow()
     together = Together(send)
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(together.ask, 1)
         assert send.begun.acquire(timeout=10)
-        others = _asked_one_by_one(pool, together, [2, 3])
+        leading, following = _asked_one_by_one(pool, together, [2, 3])
+        send.may_answer.release()
+        assert first.result(10) == 2
+        assert send.begun.acquire(timeout=10)
+        later = _asked_one_by_one(pool, together, [4])
         send.fails = error
         send.may_answer.release()
-        assert type(first.exception(10)) is type(error)
+        assert leading.exception(10) is error
+        assert type(following.exception(10)) is told
         assert send.begun.acquire(timeout=10)
         send.fails = None
         send.may_answer.release()
-        assert [each.result(10) for each in others] == [4, 6]
+        assert later[0].result(10) == 8
         send.may_answer.release()
         assert together.ask(5) == 10
-    assert send.sent == [[1], [2, 3], [5]]
+    assert send.sent == [[1], [2, 3], [4], [5]]
 
 
 def test_too_few_answers_are_an_error_for_all() -> None:

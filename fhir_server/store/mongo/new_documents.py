@@ -21,7 +21,7 @@ from fhir_server.fhir.errors import Unavailable
 from fhir_server.store.mongo.committing import Unknown
 from fhir_server.store.mongo.connection import UNKNOWN, Connection
 from fhir_server.store.mongo.documents import Document
-from fhir_server.store.together import Together, in_own_time
+from fhir_server.store.together import Interrupted, Together, in_own_time
 
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_TOGETHER = 16
@@ -58,7 +58,7 @@ class NewDocuments:
             raise DocumentTooLarge(f"A document has {len(encoded)} bytes.")
         try:
             error = self._together(type_name).ask(_New(RawBSONDocument(encoded), until))
-        except PyMongoError as failed:  # of the command, not of the document
+        except (PyMongoError, Interrupted) as failed:  # of the command, not of the document
             raise Unknown(UNKNOWN) from failed
         if error is not None:
             raise error
