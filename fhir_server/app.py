@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Request, Response, jsonify
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import MapAdapter
 
 from fhir_server.access.labels import JUDGED, label_of
 from fhir_server.access.types import PERSONS, TYPES
@@ -123,10 +124,22 @@ def create_app(settings: Settings | None = None) -> Flask:
     return web(parts)
 
 
+class _Web(Flask):
+    """Flask; what lies below FHIR's address is matched by its path alone, since nothing there is led elsewhere."""
+
+    fhir_path = ""
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """The adapter that matches the request's address."""
+        if request is None or not self.fhir_path or not request.path.startswith(self.fhir_path):
+            return super().create_url_adapter(request)
+        return MapAdapter(self.url_map, "", request.root_path, "", request.scheme, request.path, request.method)
+
+
 def web(parts: Parts) -> Flask:
     """The Flask application of `parts`."""
     settings = parts.settings
-    app = Flask("fhir_server", static_folder=None)
+    app = _Web("fhir_server", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # FHIR is answered where it was asked, not by a page that leads elsewhere
     # One byte more than is allowed, so that a chunked body over the limit is seen and not cut.
@@ -134,6 +147,7 @@ def web(parts: Parts) -> Flask:
     if settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]
     base_path = settings.public_url.removeprefix(settings.origin)
+    app.fhir_path = f"{base_path}/"
     app.register_blueprint(token_routes(parts.registry, parts.issuer))
     app.register_blueprint(
         fhir_routes(parts.services, parts.authenticator.authenticate, settings.max_body), url_prefix=base_path

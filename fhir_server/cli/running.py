@@ -141,6 +141,9 @@ def application() -> Any:
     threading.Thread(
         target=_end_with, args=(server.pid if server else os.getppid(),), name="parent", daemon=True
     ).start()
+    # No line of the log tells of a thread, a process or a place in the code: nothing of it is looked for.
+    logging._srcfile = None  # as the documentation of `logging` has it
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     built = pkgutil.resolve_name(FACTORY)()
     # What the definitions became stays for good: garbage is not looked for in it again and again.
     gc.collect()

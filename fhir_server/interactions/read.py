@@ -21,8 +21,12 @@ def read(interaction: Interaction, actor: Actor, services: Services) -> Answer:
         raise NotFound
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)
     found = sight.read(interaction.type, interaction.id)
-    part = glimpsed(found, sight, services) if found and sight.reason_to_read(found) is None else None
-    if part is not None:
+    try:
+        stored, reason = sight.readable(found)
+    except NotFound:
+        part = glimpsed(found, sight, services)
+        if part is None:
+            raise
         return Answer(
             "ok",
             part_of(part, interaction.parameters, services.base_url),
@@ -30,7 +34,6 @@ def read(interaction: Interaction, actor: Actor, services: Services) -> Answer:
             (part,),
             "asked to care for the person; sees what the programme names",
         )
-    stored, reason = sight.readable(found)
     if not_modified(interaction, stored):
         return Answer("not-modified", None, stored, (stored,), reason)
     return Answer("ok", part_of(stored, interaction.parameters, services.base_url), stored, (stored,), reason)

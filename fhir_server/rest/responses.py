@@ -1,7 +1,8 @@
 """Words to HTTP: status, ETag, Last-Modified, Location, body by preference."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from flask import Request, Response
@@ -48,10 +49,15 @@ def response_of(request: Request, wish: Wish, answer: Answer, returning: str | N
     if answer.stored is not None:
         stored = answer.stored
         response.headers["ETag"] = etag(stored.version)
-        response.headers["Last-Modified"] = format_datetime(stored.last_updated.astimezone(UTC), usegmt=True)
+        response.headers["Last-Modified"] = _http_date(stored.last_updated)
         if is_written(answer):
             response.headers["Location"] = f"{base_url}/{stored.reference}/_history/{stored.version}"
     return response
+
+
+@lru_cache(maxsize=4096)
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
 def refusal_of(request: Request, error: FhirError) -> Response:

@@ -56,8 +56,9 @@ def fhir_routes(services: Services, authenticate: Authenticate, max_body: int) -
     @blueprint.route("/<anything:path>", methods=methods(), provide_automatic_options=False)
     def answer(path: str) -> Response:
         started = time.perf_counter()
-        actor, response = _answer(request, f"/{path.strip('/')}", services, authenticate, max_body)
-        _log(path, actor, response, started)
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # looked up once, not for each word of it
+        actor, response = _answer(asked, f"/{path.strip('/')}", services, authenticate, max_body)
+        _log(asked, path, actor, response, started)
         return response
 
     return blueprint
@@ -107,11 +108,11 @@ def _refusal(asked: Request, error: FhirError, path: str) -> Response:
     return response
 
 
-def _log(path: str, actor: Actor | None, response: Response, started: float) -> None:
+def _log(asked: Request, path: str, actor: Actor | None, response: Response, started: float) -> None:
     """One line per request: no query and no names, for both may tell of a person."""
     log.info(
         "%s %s %s %s %.1fms",
-        request.method,
+        asked.method,
         "/".join(path.split("/")[:2]) if path.isprintable() else "(not printable)",
         response.status_code,
         (actor.client_id or actor.organization or actor.person) if actor else "-",

@@ -42,7 +42,7 @@ class Together(Generic[Asked, Answered]):
 
     def ask(self, asked: Asked) -> Answered:
         """The answer, after one or two times of `send`. Raises whatever it raises."""
-        own = _Place[Asked, Answered](asked)
+        own: _Place[Asked, Answered] = _Place(asked)
         with self._lock:
             waits = self._under_way
             if waits:

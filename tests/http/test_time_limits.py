@@ -17,6 +17,7 @@ from tests.minimal import minimal
 from tests.world import EVERYTHING, Party, World
 
 SECONDS = 12  # more than without the setting, and enough for a busy machine
+TOGETHER = 500  # what threads ask together ends soon; tests/store/test_seen_circles.py follows it on
 # What changes nothing of a search's own: transactions end, and audits are written.
 SEARCHES = [
     "Observation?patient={patient}&_sort=-date",
@@ -85,7 +86,8 @@ def test_every_question_of_a_search_carries_its_limit(
     assert questions
     for each in questions:
         assert 0 < each.get("maxTimeMS", 0) <= 1000 * SECONDS, each
-    assert max(each["maxTimeMS"] for each in questions) > 1000 * Settings.search_seconds, "what was set is kept to"
+    limits = {each["maxTimeMS"] for each in questions}
+    assert limits == {TOGETHER} or max(limits) > 1000 * Settings.search_seconds, "what was set is kept to"
 
 
 def test_what_takes_too_long_is_refused_with_a_hint_and_not_waited_for(
