@@ -19,8 +19,8 @@ from fhir_server.care.tasks import TASK_CODES
 from fhir_server.fhir.dates import instant, now
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.search.grant import Reader, Stamp
-from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.documents import Document, current_document
+from fhir_server.store.values import Stored
 
 NATIONAL = "Organization/bench-national"
 LARGE = "Organization/bench-large"

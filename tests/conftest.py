@@ -17,9 +17,9 @@ from pymongo.database import Database
 from fhir_server.fhir.dates import now
 from fhir_server.fhir.json import encode
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Stored
 from fhir_server.store.embedded import EmbeddedMongo, NoEmbeddedMongo
 from fhir_server.store.folder_lock import FolderLock
+from fhir_server.store.values import Stored
 
 if TYPE_CHECKING:
     from fhir_server.store.mongo.store import MongoStore

@@ -11,7 +11,7 @@ from fhir_server.interactions.matching import Condition, read_condition, said
 from fhir_server.interactions.own_parameters import definition_issues
 from fhir_server.interactions.patching import Patch
 from fhir_server.interactions.words import Services
-from fhir_server.store.contract import Stored
+from fhir_server.store.values import Stored
 from fhir_server.validation.findings import quoted
 
 

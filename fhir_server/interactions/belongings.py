@@ -15,8 +15,8 @@ from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference, references_in
 from fhir_server.interactions.references import local
 from fhir_server.interactions.words import Services
-from fhir_server.store.contract import Stored
 from fhir_server.store.purges import Purge
+from fhir_server.store.values import Stored
 
 WORKFLOW = tuple(sorted({"Patient", *(name for name, rule in TYPES.items() if rule.kind == COORDINATION)}))
 """The types that a purge takes away first, as one."""

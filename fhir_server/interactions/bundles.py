@@ -10,7 +10,7 @@ from fhir_server.fhir.dates import instant
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.fhir.outcome import Issue, operation_outcome
 from fhir_server.interactions.conditions import etag
-from fhir_server.store.contract import Page, Stored
+from fhir_server.store.values import Page, Stored
 
 _METHOD_STATUS = {"POST": "201 Created", "PUT": "200 OK", "PATCH": "200 OK", "DELETE": "204 No Content"}
 

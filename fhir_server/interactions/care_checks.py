@@ -16,7 +16,7 @@ from fhir_server.fhir.change import Change
 from fhir_server.fhir.errors import InvalidWorkflow
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Reader
-from fhir_server.store.contract import Circle
+from fhir_server.store.values import Circle
 
 
 @dataclass(frozen=True)

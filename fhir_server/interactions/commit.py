@@ -34,7 +34,8 @@ from fhir_server.interactions.settling import resolve
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import Pending, WorkingSet
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Stored, Transaction
+from fhir_server.store.contract import Transaction
+from fhir_server.store.values import Stored
 
 # What brings an earlier party back into a plan: it asks again, or records the person's consent anew.
 REJOINING = frozenset({"Task", "ServiceRequest", "Consent"})

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from fhir_server.fhir.errors import MalformedRequest, VersionConflict
 from fhir_server.interactions.words import Interaction
-from fhir_server.store.contract import Stored
+from fhir_server.store.values import Stored
 
 # Some clients send the number of a version without the quotes of an ETag.
 _ETAGS = re.compile(r'\s*(?:(?:W/)?"[\x21\x23-\x7e]*"|[0-9]+)\s*(?:,\s*(?:(?:W/)?"[\x21\x23-\x7e]*"|[0-9]+)\s*)*')

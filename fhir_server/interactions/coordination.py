@@ -14,7 +14,7 @@ from fhir_server.interactions.opening import Opening
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import Pending, WorkingSet
 from fhir_server.search.grant import Glimpse, Reader, Stamp
-from fhir_server.store.contract import Circle, Stored
+from fhir_server.store.values import Circle, Stored
 
 
 class Coordination:

@@ -23,7 +23,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.interactions.care_checks import Facts, check_change
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import Pending, WorkingSet
-from fhir_server.store.contract import Circle, Stored
+from fhir_server.store.values import Circle, Stored
 
 WORKFLOW = ("Task", "ServiceRequest", "Consent", "Goal")
 _SERVER = Actor(organization=SERVER)

@@ -6,7 +6,7 @@ from fhir_server.access.types import COORDINATION, TYPES
 from fhir_server.fhir.reference import parse_reference, targets_in
 from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.references import local
-from fhir_server.store.contract import Foreseen
+from fhir_server.store.values import Foreseen
 
 _MOST = 100
 # A role says for which organisation somebody acts.

@@ -15,7 +15,7 @@ from fhir_server.interactions.subsets import marked
 from fhir_server.interactions.words import Services
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Page, Stored
+from fhir_server.store.values import Page, Stored
 
 
 def grants_by_id(query: Query, sight: Sight) -> list[Grant]:

@@ -21,7 +21,7 @@ from fhir_server.interactions.history import at_of, check_parameters, count_of, 
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Grant
-from fhir_server.store.contract import Changed, Span, Stored
+from fhir_server.store.values import Changed, Span, Stored
 
 _KNOWN = frozenset({"_count", "_since", "_at", "_cursor", "_format", "_pretty"})
 _ROUNDS = 5

@@ -13,7 +13,7 @@ from fhir_server.fhir.errors import MalformedRequest, NotFound
 from fhir_server.interactions.bundles import history_page
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
-from fhir_server.store.contract import Stored
+from fhir_server.store.values import Stored
 
 _KNOWN = frozenset({"_count", "_since", "_at", "_before", "_format", "_pretty"})
 _NUMBERS = frozenset({"_count", "_before"})

@@ -14,7 +14,7 @@ from fhir_server.interactions.own_parameters import define
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import Pending, WorkingSet
 from fhir_server.search.grant import Reader, Stamp
-from fhir_server.store.contract import Stored
+from fhir_server.store.values import Stored
 
 ANNOUNCED = frozenset({"Task", "CarePlan", "CareTeam"})
 

@@ -17,7 +17,7 @@ from fhir_server.interactions.parameters import parameters_in
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.interactions.working_set import WorkingSet
 from fhir_server.search.parse import parse
-from fhir_server.store.contract import Stored
+from fhir_server.store.values import Stored
 
 Condition = tuple[tuple[str, str], ...]
 

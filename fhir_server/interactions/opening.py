@@ -19,7 +19,7 @@ from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import Pending, WorkingSet
 from fhir_server.search.grant import Reader
 from fhir_server.search.parse import parse
-from fhir_server.store.contract import Circle
+from fhir_server.store.values import Circle
 
 _TAKEN_UP = tuple(name for name in TYPES if is_circle_kind(name) and name not in {"Patient", "CarePlan", "CareTeam"})
 _MOST = 500

@@ -19,7 +19,7 @@ from fhir_server.fhir.errors import InvalidResource
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.interactions.working_set import WorkingSet
-from fhir_server.store.contract import OwnParameter
+from fhir_server.store.values import OwnParameter
 
 MOST = 200
 """How many parameters an operator may define."""

@@ -24,8 +24,9 @@ from fhir_server.interactions.cutting import cut, with_version
 from fhir_server.interactions.perform import record_refusal
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Stored, Transaction
+from fhir_server.store.contract import Transaction
 from fhir_server.store.purges import Purge
+from fhir_server.store.values import Stored
 
 MOST_NAMED = 20
 

@@ -16,7 +16,7 @@ from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.references import DELETED_BY_CLIENTS, turn_at
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import WorkingSet
-from fhir_server.store.contract import Deletion
+from fhir_server.store.values import Deletion
 
 MOST_NAMED = 10
 

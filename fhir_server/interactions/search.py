@@ -20,7 +20,7 @@ from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Grant
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Page
+from fhir_server.store.values import Page
 
 
 def search(interaction: Interaction, actor: Actor, services: Services) -> Answer:

@@ -30,7 +30,7 @@ from fhir_server.search.contained import (
 )
 from fhir_server.search.joins import conditions_of
 from fhir_server.search.query import AllOf, Query
-from fhir_server.store.contract import Page, Stored
+from fhir_server.store.values import Page, Stored
 
 
 def search_contained(

@@ -21,7 +21,7 @@ from fhir_server.interactions.subsets import subset_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.query import Query
 from fhir_server.search.several import parse_several
-from fhir_server.store.contract import Page
+from fhir_server.store.values import Page
 
 
 def search_several(interaction: Interaction, actor: Actor, services: Services) -> Answer:

@@ -20,7 +20,8 @@ from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.commit import Gate
 from fhir_server.interactions.referrers import REFERRING
 from fhir_server.interactions.words import Services
-from fhir_server.store.contract import Deletion, Transaction
+from fhir_server.store.contract import Transaction
+from fhir_server.store.values import Deletion
 
 log = logging.getLogger(__name__)
 

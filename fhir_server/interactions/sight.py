@@ -9,7 +9,8 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import Gone, NotFound, TooCostly
 from fhir_server.search.grant import Grant, first_that_admits
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Circle, Page, Reading, Stored
+from fhir_server.store.contract import Reading
+from fhir_server.store.values import Circle, Page, Stored
 
 _TOO_MANY = "You care for too many people for one such search; name the person with patient=Patient/[id]."
 

@@ -14,7 +14,7 @@ from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.parameters import SUBSETTING
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Page, Stored
+from fhir_server.store.values import Page, Stored
 
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 

@@ -14,7 +14,7 @@ from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Stored
+from fhir_server.store.values import Stored
 
 _NO_PLAN = ""
 _PLACE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]{1,63}/[A-Za-z0-9.-]{1,64})(?:[/?].*)?")

@@ -9,7 +9,8 @@ from fhir_server.care.programmes import Programme
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
-from fhir_server.store.contract import Reading, Store, Stored
+from fhir_server.store.contract import Reading, Store
+from fhir_server.store.values import Stored
 from fhir_server.validation.validator import Validator
 
 

@@ -10,7 +10,8 @@ from fhir_server.fhir.change import Change
 from fhir_server.fhir.json import Resource, same
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.interactions.sight import Sight
-from fhir_server.store.contract import Circle, Stored, Transaction
+from fhir_server.store.contract import Transaction
+from fhir_server.store.values import Circle, Stored
 
 
 @dataclass(frozen=True)

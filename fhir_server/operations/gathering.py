@@ -19,7 +19,7 @@ from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.operations.care_dates import CareTime
 from fhir_server.operations.inputs import one, texts, whole_number
-from fhir_server.store.contract import Page, Stored
+from fhir_server.store.values import Page, Stored
 
 Fetched = tuple[Sequence[Stored], str | None]
 Fetch = Callable[[str, str | None, int], Fetched]

@@ -17,7 +17,7 @@ from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.parse import parse
-from fhir_server.store.contract import Stored
+from fhir_server.store.values import Stored
 
 MOST = 1_000
 """How many labelled resources are read at most."""

@@ -19,7 +19,8 @@ from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.operations.inputs import parameters_of, texts
 from fhir_server.operations.meta_in_use import meta_in_use
-from fhir_server.store.contract import Stored, Transaction
+from fhir_server.store.contract import Transaction
+from fhir_server.store.values import Stored
 
 Merge = Callable[[list[Any], list[Any]], list[Any]]
 

@@ -19,7 +19,8 @@ from fhir_server.interactions.commit import Gate
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.update import check_id
 from fhir_server.interactions.words import Answer, Interaction, Services
-from fhir_server.store.contract import Stored, Transaction
+from fhir_server.store.contract import Transaction
+from fhir_server.store.values import Stored
 from fhir_server.validation.findings import quoted
 
 MODES = ("create", "update", "delete", "profile")

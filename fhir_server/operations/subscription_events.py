@@ -13,7 +13,7 @@ from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.operations.inputs import one, texts, whole_number
 from fhir_server.operations.subscription_status import own_subscription
-from fhir_server.store.contract import NumberedEvent, Stored
+from fhir_server.store.values import NumberedEvent, Stored
 from fhir_server.subscriptions.channel import content_of
 from fhir_server.subscriptions.payload import QUERY_EVENT, Event, notification
 from fhir_server.subscriptions.topics import CONTENTS

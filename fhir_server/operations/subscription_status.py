@@ -9,7 +9,7 @@ from fhir_server.fhir.json import encode
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.operations.inputs import texts
-from fhir_server.store.contract import Stored
+from fhir_server.store.values import Stored
 from fhir_server.subscriptions.payload import QUERY_STATUS, subscription_status
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Stored
+from fhir_server.store.values import Stored
 
 
 @dataclass(frozen=True)

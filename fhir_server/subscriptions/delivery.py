@@ -13,8 +13,9 @@ from typing import Protocol
 
 from fhir_server.fhir.dates import now
 from fhir_server.fhir.json import Resource, encode
-from fhir_server.store.contract import Store, Stored
+from fhir_server.store.contract import Store
 from fhir_server.store.mongo.deliveries import Claim, Deliveries
+from fhir_server.store.values import Stored
 from fhir_server.subscriptions.channel import Channel, channel_of, has_ended
 from fhir_server.subscriptions.payload import EVENT, HANDSHAKE, HEARTBEAT, Event, notification
 from fhir_server.subscriptions.rest_hook import Answer, Post

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from fhir_server.fhir.dates import instant
 from fhir_server.fhir.json import Resource, encode
-from fhir_server.store.contract import Store, Stored, Transaction
+from fhir_server.store.contract import Store, Transaction
+from fhir_server.store.values import Stored
 
 
 def settle(

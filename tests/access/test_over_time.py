@@ -11,7 +11,7 @@ from fhir_server.demo.referral import consent
 from fhir_server.fhir import dates
 from fhir_server.fhir.json import encode
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Stored
+from fhir_server.store.values import Stored
 from tests.access.actors import MEMBER
 from tests.access.asking import constant, marked
 from tests.access.circle import TO_THE_END, Matrix, asked, made, walk

@@ -13,10 +13,10 @@ from pymongo.database import Database
 from fhir_server.fhir.dates import now
 from fhir_server.fhir.json import encode
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.deliveries import Deliveries
 from fhir_server.store.mongo.outbox import Outbox
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.values import Stored
 from fhir_server.subscriptions.delivery import Delivery, MayRead
 from fhir_server.subscriptions.payload import STATUS_PROFILE
 from fhir_server.subscriptions.rest_hook import rest_hook

@@ -7,7 +7,7 @@ import pytest
 
 from fhir_server.fhir.actor import IMPORT, OPERATE
 from fhir_server.interactions.second_looks import REASON, SecondLooks
-from fhir_server.store.contract import Deletion
+from fhir_server.store.values import Deletion
 from tests.access.circle import made
 from tests.faults.test_interleavings import IN_ITS_TURN, stopped
 from tests.minimal import minimal

@@ -19,7 +19,8 @@ from fhir_server.demo.referral import Parties, referral
 from fhir_server.fhir.dates import now
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import rewrite_references
-from fhir_server.store.contract import Foreseen, Transaction
+from fhir_server.store.contract import Transaction
+from fhir_server.store.values import Foreseen
 from tests.access.circle import asked, made, walk
 from tests.world import Case, Party, Reply, World
 

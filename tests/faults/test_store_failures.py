@@ -16,9 +16,10 @@ from pymongo.database import Database
 
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Stored, Transaction
+from fhir_server.store.contract import Transaction
 from fhir_server.store.embedded import EmbeddedMongo
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.values import Stored
 
 Failing = Callable[..., AbstractContextManager[None]]
 Versions = Callable[..., Stored]
@@ -31,7 +32,7 @@ DISK_FULL = 14031
 WRITER = """
 import sys
 from datetime import UTC, datetime
-from fhir_server.store.contract import Stored
+from fhir_server.store.values import Stored
 from fhir_server.store.embedded import EmbeddedMongo
 from fhir_server.store.mongo.store import MongoStore
 

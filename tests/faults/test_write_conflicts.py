@@ -10,8 +10,9 @@ from contextlib import suppress
 import pytest
 
 from fhir_server.fhir.errors import VersionConflict
-from fhir_server.store.contract import Stored, Transaction
+from fhir_server.store.contract import Transaction
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.values import Stored
 
 Versions = Callable[..., Stored]
 WAIT = 10.0

@@ -8,8 +8,9 @@ import pytest
 
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Reader
-from fhir_server.store.contract import Circle, Reading, Transaction
+from fhir_server.store.contract import Reading, Transaction
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.values import Circle
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

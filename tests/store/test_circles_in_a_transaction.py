@@ -5,8 +5,9 @@ import uuid
 from dataclasses import replace
 
 from fhir_server.search.grant import Reader
-from fhir_server.store.contract import Circle, Transaction
+from fhir_server.store.contract import Transaction
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.values import Circle
 from tests.store.test_circles_and_moves import HOUR, NOON, circle_of, keep
 
 PERIODS = ((NOON - HOUR, NOON + HOUR), (NOON, NOON + HOUR), (NOON - HOUR, NOON), (NOON + HOUR, NOON + 2 * HOUR))

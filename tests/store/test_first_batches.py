@@ -12,9 +12,10 @@ from pymongo.database import Database
 from fhir_server.fhir.dates import now
 from fhir_server.search.grant import Grant, Reader
 from fhir_server.search.parse import parse
-from fhir_server.store.contract import Circle, Stored, Transaction
+from fhir_server.store.contract import Transaction
 from fhir_server.store.mongo.connection import Connection, MoreToCome
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.values import Circle, Stored
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from fhir_server.fhir.dates import now
 from fhir_server.search.grant import Reader
-from fhir_server.store.contract import Circle, Transaction
+from fhir_server.store.contract import Transaction
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.values import Circle
 
 NOW, HOUR = now(), timedelta(hours=1)
 KEEPER, OTHER = "Organization/keeper", "Organization/other"

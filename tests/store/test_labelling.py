@@ -8,9 +8,9 @@ from pymongo import MongoClient
 
 from fhir_server.access.labels import JUDGED, label_of
 from fhir_server.search.grant import RESTRICTED, VERY_RESTRICTED
-from fhir_server.store.contract import Foreseen
 from fhir_server.store.mongo.documents import Document
 from fhir_server.store.mongo.ledger import beginning
+from fhir_server.store.values import Foreseen
 from tests.access.circle import made, walk
 from tests.access.test_labels import RESTRICTED as R
 from tests.access.test_labels import VERY_RESTRICTED as V

@@ -10,9 +10,9 @@ import pytest
 from fhir_server.fhir.dates import now
 from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant, Reader
-from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.queries import both, grant_filter
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.values import Stored
 
 ANY = 1000
 HOSP, HOME = "Organization/hosp", "Organization/home"

@@ -8,8 +8,9 @@ import pytest
 
 from fhir_server.fhir.errors import VersionConflict
 from fhir_server.search.grant import Reader, Stamp
-from fhir_server.store.contract import Circle, Foreseen, Stored, Transaction
+from fhir_server.store.contract import Transaction
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.values import Circle, Foreseen, Stored
 
 Versions = Callable[..., Stored]
 

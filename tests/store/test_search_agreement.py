@@ -19,9 +19,9 @@ from fhir_server.search.grant import Grant, Reader, Stamp, admits
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Clause, Query, Text
-from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.documents import current_document
 from fhir_server.store.mongo.queries import grant_filter, query_filter
+from fhir_server.store.values import Stored
 
 BASE_URL = "https://here.example/fhir"
 MOMENT = datetime(2026, 5, 1, 12, tzinfo=UTC)

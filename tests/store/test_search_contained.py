@@ -18,9 +18,9 @@ from fhir_server.search.joins import conditions_of, joined
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import AllOf, Query
-from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.queries import query_filter
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.values import Stored
 from tests.store.test_search_agreement import BASE_URL, MOMENT, QUESTIONS, documents, often, tasks
 
 EVERYONE = [Grant("open", everyone=True)]

@@ -17,10 +17,10 @@ from fhir_server.fhir.json import encode
 from fhir_server.search.grant import Grant, Reader, Stamp
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo.documents import current_document
 from fhir_server.store.mongo.indexes import ensure_indexes
 from fhir_server.store.mongo.searching import linked, search
+from fhir_server.store.values import Page, Stored
 
 SECRET = b"a secret of these tests"
 MOMENT = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -26,10 +26,10 @@ from fhir_server.search.keys import LONGEST, has_key, key_of, missing_key, sorta
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Near
 from fhir_server.search.types import near, token
-from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo.documents import current_document
 from fhir_server.store.mongo.indexes import ensure_indexes
 from fhir_server.store.mongo.searching import search
+from fhir_server.store.values import Page, Stored
 from tests.store.test_search_agreement import BASE_URL, MOMENT, QUESTIONS, often
 
 UCUM = "http://unitsofmeasure.org"

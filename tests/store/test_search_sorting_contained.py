@@ -16,9 +16,9 @@ from fhir_server.fhir.json import Resource
 from fhir_server.search.carried import is_the_match, matches_inside
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Page
 from fhir_server.store.mongo.contained import mark_empty
 from fhir_server.store.mongo.several import search_several
+from fhir_server.store.values import Page
 from tests.store.test_search_agreement import BASE_URL, MOMENT, often
 from tests.store.test_search_contained import contained_query
 from tests.store.test_search_sorting import EVERYONE, SECRET, UCUM, coded, document, sort_value

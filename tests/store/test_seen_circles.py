@@ -14,10 +14,11 @@ from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant, Reader
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Circle, Page, Reading
+from fhir_server.store.contract import Reading
 from fhir_server.store.mongo.seen_circles import MOST_OF_ONE, SeenCircles
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
+from fhir_server.store.values import Circle, Page
 
 
 class Person:

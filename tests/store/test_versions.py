@@ -11,10 +11,11 @@ from pymongo.database import Database
 
 from fhir_server.fhir.errors import TooLarge, VersionConflict
 from fhir_server.search.grant import Grant, Reader, Stamp
-from fhir_server.store.contract import Changed, Span, Stored, Transaction
+from fhir_server.store.contract import Transaction
 from fhir_server.store.mongo.changing import changes
 from fhir_server.store.mongo.ledger import LEDGER
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.values import Changed, Span, Stored
 
 Versions = Callable[..., Stored]
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference
-from fhir_server.store.contract import Circle, Foreseen, Stored
 from fhir_server.store.mongo.documents import CIRCLES, Document, circle_from, stored_from
 from fhir_server.store.mongo.ledger import LEDGER, key_of
 from fhir_server.store.mongo.parts import MOVE, TURN, Part, Parts
+from fhir_server.store.values import Circle, Foreseen, Stored
 
 
 @dataclass

@@ -12,10 +12,10 @@ from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import TooLarge, Unavailable
 from fhir_server.fhir.json import Resource, decode, encode
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.audit_forms import formed
 from fhir_server.store.mongo.connection import DURABLE, Connection, asking
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document, current_document
+from fhir_server.store.values import Stored
 
 # Far below what MongoDB takes as one document, since what searches need comes beside it.
 MOST_BYTES = 4 * 1024 * 1024

@@ -21,8 +21,8 @@ import msgspec
 from fhir_server.definitions.search_parameters import own_mark_of
 from fhir_server.search.audit_values import terms_of_named
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document, current_document
+from fhir_server.store.values import Stored
 
 _Kind: TypeAlias = tuple[bytes, bool]
 """The type of what is named, and whether a version of it is."""

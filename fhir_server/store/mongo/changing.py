@@ -16,7 +16,6 @@ from pymongo.collection import Collection
 
 from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant
-from fhir_server.store.contract import Changed, Span, Stored
 from fhir_server.store.mongo.documents import (
     STORED_FIELDS,
     Document,
@@ -28,6 +27,7 @@ from fhir_server.store.mongo.documents import (
 from fhir_server.store.mongo.ledger import LEDGER
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, given_up
+from fhir_server.store.values import Changed, Span, Stored
 
 Collections = Callable[[str], Collection[Document]]
 GrantsFor = Callable[[str], Sequence[Grant]]

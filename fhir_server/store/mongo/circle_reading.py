@@ -6,10 +6,10 @@ from datetime import datetime
 
 from pymongo import ASCENDING
 
-from fhir_server.store.contract import Circle
 from fhir_server.store.mongo.answering import Answering
 from fhir_server.store.mongo.connection import MoreToCome, asking
 from fhir_server.store.mongo.documents import CIRCLES, Document, admitted, circle_from, keeping
+from fhir_server.store.values import Circle
 
 _FEW = 50
 

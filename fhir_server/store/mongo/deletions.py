@@ -8,9 +8,9 @@ from pymongo import ASCENDING
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
-from fhir_server.store.contract import Deletion
 from fhir_server.store.mongo.documents import Document
 from fhir_server.store.mongo.ledger import beginning
+from fhir_server.store.values import Deletion
 
 DELETIONS: Document = {"_id": beginning("deletion")}
 """The condition of those that were not looked at again yet."""

@@ -21,9 +21,9 @@ from fhir_server.search.audit_values import audit_values
 from fhir_server.search.extract import search_values
 from fhir_server.search.fingerprints import shipped_mark_of
 from fhir_server.search.grant import Glimpse, Grant, Reader, Stamp
-from fhir_server.store.contract import Circle, Stored
 from fhir_server.store.mongo.contained import contained_terms, contained_values
 from fhir_server.store.mongo.wording import NO_WORDING, WORDING, kept_wording
+from fhir_server.store.values import Circle, Stored
 
 Document: TypeAlias = dict[str, Any]
 

@@ -9,11 +9,11 @@ from pymongo.database import Database
 
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Explained
 from fhir_server.store.mongo.documents import Document
 from fhir_server.store.mongo.queries import both, grant_filter, query_filter
 from fhir_server.store.mongo.sorting import order_of, pipeline
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, costly
+from fhir_server.store.values import Explained
 
 
 def explained(

@@ -21,10 +21,10 @@ from fhir_server.search.extract import search_values
 from fhir_server.search.grant import Grant, first_that_admits
 from fhir_server.search.query import Include, Query
 from fhir_server.search.types.term import term
-from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stamp_from, stored_from
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
 from fhir_server.store.mongo.time_limit import Within
+from fhir_server.store.values import Stored
 
 GrantsFor: TypeAlias = Callable[[str], Sequence[Grant]]
 Found: TypeAlias = dict[str, tuple[str, Document]]

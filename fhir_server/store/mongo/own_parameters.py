@@ -18,10 +18,10 @@ from pymongo.client_session import ClientSession
 
 from fhir_server.definitions.search_parameters import Own, SearchParameter, parameter_from, shipped_parameters_of
 from fhir_server.search import fingerprints
-from fhir_server.store.contract import OwnParameter
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import Document
 from fhir_server.store.mongo.indexed_by import NOTHING_KNOWN, Indexed, agree, indexed_in
+from fhir_server.store.values import OwnParameter
 
 DEFINITIONS = "definitions"
 REINDEXING = "reindexing"

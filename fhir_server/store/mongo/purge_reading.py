@@ -11,7 +11,6 @@ from typing import TypeVar
 from pymongo import ASCENDING
 from pymongo.collection import Collection
 
-from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import (
     AUDIT_EVENTS,
@@ -21,6 +20,7 @@ from fhir_server.store.mongo.documents import (
     stored_from,
 )
 from fhir_server.store.mongo.ledger import LEDGER, beginning, version_of
+from fhir_server.store.values import Stored
 
 PURGES = "purges"
 PURGED = "purged"

@@ -19,7 +19,6 @@ from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Stored
 from fhir_server.store.mongo.audit_events import audit_document
 from fhir_server.store.mongo.connection import DURABLE, Connection, asking, refusal
 from fhir_server.store.mongo.deletions import DELETIONS
@@ -33,6 +32,7 @@ from fhir_server.store.mongo.ledger import ENTRIES, LEDGER, beginning, moves_of,
 from fhir_server.store.mongo.purge_reading import ENDED, PURGED, PURGES, SECONDS, PurgeReading, batches, noted_of
 from fhir_server.store.mongo.waiting import rescue
 from fhir_server.store.purges import Purge
+from fhir_server.store.values import Stored
 
 _COMMIT_SECONDS = 60.0
 _TURNS = 20

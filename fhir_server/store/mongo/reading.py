@@ -10,7 +10,6 @@ from pymongo.read_concern import ReadConcern
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.search.grant import Grant
-from fhir_server.store.contract import Changed, Circle, NumberedEvent, Span, Stored
 from fhir_server.store.mongo import changing
 from fhir_server.store.mongo.circle_reading import CircleReading
 from fhir_server.store.mongo.connection import asking, union
@@ -25,6 +24,7 @@ from fhir_server.store.mongo.documents import (
 )
 from fhir_server.store.mongo.ledger import LEDGER, moves_of, version_id
 from fhir_server.store.mongo.search_reading import SearchReading
+from fhir_server.store.values import Changed, Circle, NumberedEvent, Span, Stored
 
 
 class MongoReading(CircleReading, SearchReading):

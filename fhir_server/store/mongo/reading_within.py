@@ -8,7 +8,6 @@ from pymongo.client_session import ClientSession
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Changed, Circle, Page, Span, Stored
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.documents import Document
@@ -16,6 +15,7 @@ from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.sending import Save
 from fhir_server.store.mongo.settled import Settled
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
+from fhir_server.store.values import Changed, Circle, Page, Span, Stored
 
 
 class ReadingWithin(MongoReading):

@@ -21,13 +21,13 @@ from pymongo.errors import DuplicateKeyError
 from fhir_server.definitions.search_parameters import using
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import FhirError
-from fhir_server.store.contract import OwnParameter
 from fhir_server.store.mongo import own_parameters
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import SEARCH_VALUES, Document, found_by, stored_from
 from fhir_server.store.mongo.indexed_by import agree, finish
 from fhir_server.store.mongo.own_parameters import AGE, REINDEXING, SETTLED, mark_of, own
 from fhir_server.store.mongo.wording import WORDING
+from fhir_server.store.values import OwnParameter
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Circle, Stored
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.sending import Save
+from fhir_server.store.values import Circle, Stored
 
 _SECONDS = 60.0
 _MOST_PLANS = 100

@@ -5,12 +5,12 @@ from datetime import datetime
 
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Circle, Page, Stored
 from fhir_server.store.mongo import searching, several
 from fhir_server.store.mongo.answering import Answering
 from fhir_server.store.mongo.connection import asking
 from fhir_server.store.mongo.contained import is_contained
 from fhir_server.store.mongo.documents import circle_from
+from fhir_server.store.values import Circle, Page, Stored
 
 
 class SearchReading(Answering):

@@ -18,7 +18,6 @@ from pymongo.errors import OperationFailure
 from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Page, Stored
 from fhir_server.store.mongo import cursors
 from fhir_server.store.mongo.connection import MoreToCome, Pipeline, first_batch
 from fhir_server.store.mongo.cursors import Cursor
@@ -29,6 +28,7 @@ from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_fi
 from fhir_server.store.mongo.questions import PageAsked, Questions
 from fhir_server.store.mongo.sorting import LAST_UPDATED, MADE, Order, SortKeys, after, order_of, pipeline
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, TIME_IS_UP, Within, costly, too_costly
+from fhir_server.store.values import Page, Stored
 
 ESTIMATE_MS = 500
 

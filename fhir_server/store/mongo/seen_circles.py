@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 
-from fhir_server.store.contract import Circle
+from fhir_server.store.values import Circle
 
 MOST_PEOPLE = 2000
 MOST_OF_ONE = 20

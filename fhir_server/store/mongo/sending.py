@@ -10,7 +10,6 @@ from pymongo.database import Database
 
 from fhir_server.fhir.errors import VersionConflict
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Circle, Stored
 from fhir_server.store.mongo.commands import Write, insert, send
 from fhir_server.store.mongo.documents import (
     CIRCLES,
@@ -20,6 +19,7 @@ from fhir_server.store.mongo.documents import (
     current_document,
     stamp_fields,
 )
+from fhir_server.store.values import Circle, Stored
 
 Key: TypeAlias = tuple[str, str]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fhir_server.store.contract import Circle
+from fhir_server.store.values import Circle
 
 
 class Settled:

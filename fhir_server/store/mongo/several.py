@@ -16,7 +16,6 @@ from pymongo.database import Database
 
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Page
 from fhir_server.store.mongo import cursors
 from fhir_server.store.mongo.contained import check_contained
 from fhir_server.store.mongo.cursors import Cursor
@@ -27,6 +26,7 @@ from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter,
 from fhir_server.store.mongo.searching import ESTIMATE_MS, ordered, times_at, total_of, values_at, ways
 from fhir_server.store.mongo.sorting import Order, after, order_of
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, Within, costly
+from fhir_server.store.values import Page
 
 Asked: TypeAlias = Sequence[tuple[Query, Sequence[Grant]]]
 

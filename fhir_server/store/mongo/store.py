@@ -18,7 +18,7 @@ from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
-from fhir_server.store.contract import Deletion, Explained, Foreseen, Result, Transaction
+from fhir_server.store.contract import Result, Transaction
 from fhir_server.store.leftovers import Leftovers
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.arrivals import Arrivals
@@ -47,6 +47,7 @@ from fhir_server.store.mongo.transacting import Transacting
 from fhir_server.store.mongo.transaction import MongoTransaction
 from fhir_server.store.mongo.waiting import Waiting
 from fhir_server.store.purges import Forgetting
+from fhir_server.store.values import Deletion, Explained, Foreseen
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 
 from fhir_server.fhir.errors import FhirError, Unavailable, VersionConflict
-from fhir_server.store.contract import Foreseen, Result, Transaction
+from fhir_server.store.contract import Result, Transaction
 from fhir_server.store.mongo.ahead import Ahead, plans_of, read_ahead
 from fhir_server.store.mongo.committing import SHORTEST, Committing, Unknown, abort, commit
 from fhir_server.store.mongo.connection import (
@@ -25,6 +25,7 @@ from fhir_server.store.mongo.parts import Parts
 from fhir_server.store.mongo.remembered import Remembered
 from fhir_server.store.mongo.transaction import MongoTransaction
 from fhir_server.store.mongo.unit import StartAgain, Unit
+from fhir_server.store.values import Foreseen
 
 _MOST_ATTEMPTS = 1_000
 # WriteConflict; NoSuchTransaction, which follows it when the first one was not heeded; LockTimeout.

@@ -15,7 +15,6 @@ from pymongo.errors import DuplicateKeyError
 from fhir_server.fhir.errors import TooLarge, VersionConflict
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Circle, Deletion, OwnParameter, Stored
 from fhir_server.store.mongo import own_parameters
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.audit_events import audit_document
@@ -31,6 +30,7 @@ from fhir_server.store.mongo.sending import Save, conflict
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
 from fhir_server.store.mongo.unit import StartAgain, Unit, write
 from fhir_server.store.mongo.waiting import waiting_fields, waiting_id
+from fhir_server.store.values import Circle, Deletion, OwnParameter, Stored
 
 MAX_BODY = 12 * 1024 * 1024
 # At most so many AuditEvents wait to be put with the others.

@@ -9,10 +9,10 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from fhir_server.search.grant import Stamp
-from fhir_server.store.contract import Circle
 from fhir_server.store.mongo import commands, ledger, sending
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
 from fhir_server.store.mongo.sending import Save
+from fhir_server.store.values import Circle
 
 Key: TypeAlias = tuple[str, str]
 
