@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 
-from flask import Flask, Request, Response, jsonify
+from flask import Flask, Response, jsonify
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import MapAdapter
 
 from fhir_server.access.labels import JUDGED, label_of
 from fhir_server.access.types import PERSONS, TYPES
@@ -32,6 +31,7 @@ from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Services
 from fhir_server.operations.table import PERFORMERS
 from fhir_server.rest.routes import fhir_routes
+from fhir_server.rest.web import Web
 from fhir_server.settings import Settings
 from fhir_server.shipped import programme_packs
 from fhir_server.store.mongo.connection import Connection
@@ -124,22 +124,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     return web(parts)
 
 
-class _Web(Flask):
-    """Flask; what lies below FHIR's address is matched by its path alone, since nothing there is led elsewhere."""
-
-    fhir_path = ""
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """The adapter that matches the request's address."""
-        if request is None or not self.fhir_path or not request.path.startswith(self.fhir_path):
-            return super().create_url_adapter(request)
-        return MapAdapter(self.url_map, "", request.root_path, "", request.scheme, request.path, request.method)
-
-
 def web(parts: Parts) -> Flask:
     """The Flask application of `parts`."""
     settings = parts.settings
-    app = _Web("fhir_server", static_folder=None)
+    app = Web("fhir_server", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # FHIR is answered where it was asked, not by a page that leads elsewhere
     # One byte more than is allowed, so that a chunked body over the limit is seen and not cut.

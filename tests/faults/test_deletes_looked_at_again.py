@@ -35,9 +35,11 @@ class Looking:
 
 
 def place(world: World) -> str:
-    """A new Location that the operator may delete."""
+    """A new Location that the operator may delete; nothing waits in its document that would be taken out meanwhile."""
     resource = minimal("Location", name=f"Ward {uuid4().hex[:8]}")
-    return made(world.operator, resource)
+    reference = made(world.operator, resource)
+    world.parts.store.settle_audit()
+    return reference
 
 
 def refers_to(reference: str) -> Callable[[Party], str]:
