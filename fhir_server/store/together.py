@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context
+from functools import partial
 from typing import Generic, TypeVar
 
 Asked = TypeVar("Asked")
@@ -98,6 +99,29 @@ class Together(Generic[Asked, Answered]):
             if following:
                 following[0].leads = following
                 following[0].turn.release()
+
+
+class TogetherByKind(Generic[Asked, Answered]):
+    """Sends together what is asked of the same kind, each time in a context of its own; no kind waits for another.
+
+    `send` is told the kind; else it is as that of Together.
+    """
+
+    def __init__(self, send: Callable[[str, Sequence[Asked]], Sequence[Answered]], *, most: int = 50) -> None:
+        self._send = send
+        self._most = most
+        self._making = threading.Lock()
+        self.by_kind: dict[str, Together[Asked, Answered]] = {}
+        """Those that were asked so far."""
+
+    def ask(self, kind: str, asked: Asked) -> Answered:
+        """The answer, as Together gives it."""
+        together = self.by_kind.get(kind)
+        if together is None:
+            made = Together(in_own_time(partial(self._send, kind)), most=self._most)
+            with self._making:
+                together = self.by_kind.setdefault(kind, made)
+        return together.ask(asked)
 
 
 class _Place(Generic[Asked, Answered]):

@@ -76,9 +76,9 @@ def in_one_command(store: MongoStore, version_of: Versions, id: str, stored: Seq
     new._insert = held_up  # type: ignore[method-assign]
     with ThreadPoolExecutor(len(stored) + 1) as pool:
         pool.submit(create, store, version_of("Observation", f"{id}-filler"))
-        until(lambda: "Observation" in new._by_type and new._by_type["Observation"]._under_way)
+        until(lambda: "Observation" in new._together.by_kind and new._together.by_kind["Observation"]._under_way)
         created = [pool.submit(create, store, each) for each in stored]
-        until(lambda: len(new._by_type["Observation"]._queue) == len(stored))
+        until(lambda: len(new._together.by_kind["Observation"]._queue) == len(stored))
         new._insert = insert  # type: ignore[method-assign]
         free.set()
     return created

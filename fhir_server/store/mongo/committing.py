@@ -34,7 +34,7 @@ class Unknown(Unavailable):
     """Nobody knows whether it was kept: it must not be done again."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Ending:
     """What somebody has to write, and until when, by the monotonic clock."""
 

@@ -5,11 +5,9 @@ Each learns what became of its own: an id that is taken or a document that is to
 Only what is unknown is unknown for all that went along.
 """
 
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import cast
 
 import bson
@@ -21,7 +19,7 @@ from fhir_server.fhir.errors import Unavailable
 from fhir_server.store.mongo.committing import Unknown
 from fhir_server.store.mongo.connection import UNKNOWN, Connection
 from fhir_server.store.mongo.documents import Document
-from fhir_server.store.together import Interrupted, Together, in_own_time
+from fhir_server.store.together import Interrupted, TogetherByKind
 
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_TOGETHER = 16
@@ -44,8 +42,7 @@ class NewDocuments:
         self._connection = connection
         self._seconds = seconds
         self._grace = grace
-        self._making = threading.Lock()
-        self._by_type: dict[str, Together[_New, Exception | None]] = {}
+        self._together = TogetherByKind(self._send, most=_MOST_TOGETHER)
 
     def insert(self, type_name: str, document: Document, until: float) -> None:
         """Keep a document, durably, when that can begin before the moment `until` of the monotonic clock.
@@ -57,19 +54,11 @@ class NewDocuments:
         if len(encoded) > _MOST_BYTES:
             raise DocumentTooLarge(f"A document has {len(encoded)} bytes.")
         try:
-            error = self._together(type_name).ask(_New(RawBSONDocument(encoded), until))
+            error = self._together.ask(type_name, _New(RawBSONDocument(encoded), until))
         except (PyMongoError, Interrupted) as failed:  # of the command, not of the document
             raise Unknown(UNKNOWN) from failed
         if error is not None:
             raise error
-
-    def _together(self, type_name: str) -> Together[_New, Exception | None]:
-        found = self._by_type.get(type_name)
-        if found is None:
-            with self._making:
-                made = Together(in_own_time(partial(self._send, type_name)), most=_MOST_TOGETHER)
-                found = self._by_type.setdefault(type_name, made)
-        return found
 
     def _send(self, type_name: str, asked: Sequence[_New]) -> list[Exception | None]:
         """What became of each."""

@@ -3,7 +3,6 @@
 What does not fit into one answer, or takes long, everybody asks again alone.
 """
 
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pymongo.errors import OperationFailure
 from fhir_server.store.mongo.connection import Connection, MoreToCome, Pipeline, asking, union
 from fhir_server.store.mongo.documents import CIRCLES, Document
 from fhir_server.store.mongo.logic import one_of
-from fhir_server.store.together import Together, in_own_time
+from fhir_server.store.together import Together, TogetherByKind, in_own_time
 
 _MANY_CIRCLES = 500
 _ALONE: Document = {}
@@ -56,20 +55,14 @@ class Questions:
         self._connection = connection
         self._seconds = seconds
         self._search_ms = search_ms
-        self._making = threading.Lock()
-        self._by_type: dict[str, Together[str, Document | None]] = {}
+        self._of_types = TogetherByKind(self._with_circles)
         self._of_people = Together(in_own_time(partial(self._circles, "patient")))
         self._of_plans = Together(in_own_time(partial(self._circles, "_id")))
         self._of_pages = Together(in_own_time(self._pages))
 
     def with_circles(self, type_name: str, id: str) -> Document | None:
         """The current document of a resource with the `circles` of its plans; None when there never was one."""
-        together = self._by_type.get(type_name)
-        if together is None:
-            send = in_own_time(partial(self._with_circles, type_name))
-            with self._making:
-                together = self._by_type.setdefault(type_name, Together(send))
-        found = together.ask(id)
+        found = self._of_types.ask(type_name, id)
         return self._with_circles(type_name, [id])[0] if found is _ALONE else found
 
     def circles_about(self, patient: str) -> list[Document] | None:

@@ -126,10 +126,11 @@ class Transacting:
 
     def _end(self, session: ClientSession, transaction: MongoTransaction, rest: Unit | None, deadline: float) -> None:
         """Keep what is left to be written: in its session when anything was asked or sent there, else with others."""
-        if session.operation_time is None or rest is None:
+        if rest is None or session.operation_time is None:
             abort(session)
-            with transaction.proving():
-                self._committing.keep(rest or Unit(), deadline)
+            if rest is not None:
+                with transaction.proving():
+                    self._committing.keep(rest, deadline)
             return
         with pymongo.timeout(max(deadline - time.monotonic(), SHORTEST)):
             transaction.send(rest)
