@@ -32,6 +32,12 @@ OWN: tuple[dict[str, Any], ...] = (
         "base": ["CarePlan", "Task"],
         "expression": "CarePlan.subject.identifier | Task.for.identifier",
     },
+    {
+        "code": "do-not-perform",
+        "type": "token",
+        "base": ["MedicationRequest"],
+        "expression": "MedicationRequest.doNotPerform",
+    },
     {"code": "parent", "type": "reference", "base": ["Device"], "target": ["Device"], "expression": "Device.parent"},
 )
 """Parameters of this server beside R4's."""

@@ -4,7 +4,8 @@ https://hl7.org/fhir/R4/search.html#list, https://hl7.org/fhir/R4/lifecycle.html
 
 R4 leaves it to the server how it knows what is on `$current-problems` and its like. Here it is what the resources say
 of themselves, so that a list is the same for all who may read these, and what somebody has just recorded is on it at
-once. What does not say that it is over, or that it never was, is current.
+once. What does not say that it is over, or that it never was, is current: a list that leaves out what somebody may have
+or take does harm. So does one that holds what must not be given.
 """
 
 import re
@@ -12,31 +13,37 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from fhir_server.search.clauses import Asking, NotServed, clause
-from fhir_server.search.query import AllOf, Clause, Condition, Join, Query, Token
+from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Join, Query, Token
 
 LIST = "_list"
 
-_Asked: TypeAlias = tuple[tuple[str, str], ...]
+_Asked: TypeAlias = tuple[tuple[tuple[str, str], ...], ...]
 _ALLERGIES: _Asked = (
-    ("clinical-status:not", "inactive,resolved"),
-    ("verification-status:not", "refuted,entered-in-error"),
+    (("clinical-status:not", "inactive,resolved"),),
+    (("verification-status:not", "refuted,entered-in-error"),),
 )
 
 FUNCTIONS: Mapping[str, Mapping[str, _Asked]] = {
     "$current-problems": {
         "Condition": (
-            ("clinical-status:not", "inactive,remission,resolved"),
-            ("verification-status:not", "refuted,entered-in-error"),
+            (("clinical-status:not", "inactive,remission,resolved"),),
+            (("verification-status:not", "refuted,entered-in-error"),),
         ),
     },
     "$current-medications": {
-        "MedicationRequest": (("status", "active"), ("intent:not", "proposal,option")),
-        "MedicationStatement": (("status", "active"),),
+        "MedicationRequest": (
+            (("status", "active,unknown"),),
+            (("intent:not", "proposal,option"),),
+            (("do-not-perform:not", "true"),),
+        ),
+        "MedicationStatement": ((("status", "active,unknown"),),),
     },
     "$current-allergies": {"AllergyIntolerance": _ALLERGIES},
-    "$current-drug-allergies": {"AllergyIntolerance": (*_ALLERGIES, ("category", "medication,biologic"))},
+    "$current-drug-allergies": {
+        "AllergyIntolerance": (*_ALLERGIES, (("category", "medication,biologic"), ("category:missing", "true")))
+    },
 }
-"""Each function with the types that its list holds, and the searches that find what is on it."""
+"""Each function with the types that its list holds, and what is on it: what one of each row's searches finds."""
 
 _OF_A_PERSON = frozenset({"patient", "subject"})
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
@@ -62,7 +69,8 @@ def current_list(asking: Asking, text: str) -> Condition:
     held = FUNCTIONS[text]
     if asking.type not in held:
         raise NotServed(f"The list {text!r} holds {' and '.join(held)}, not {asking.type}.")
-    return AllOf(tuple(clause(asking, name, value) for name, value in held[asking.type]))
+    rows = ([clause(asking, name, value) for name, value in row] for row in held[asking.type])
+    return AllOf(tuple(row[0] if len(row) == 1 else AnyOf(tuple(row)) for row in rows))
 
 
 def held_by_all(type_names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> list[str]:

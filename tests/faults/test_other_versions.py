@@ -115,6 +115,30 @@ def test_a_parameter_that_a_later_version_ships_is_searched_by_when_all_is_index
     assert not indexing.waiting()
 
 
+def test_a_list_does_not_answer_while_orders_not_to_give_are_not_told_apart(
+    apart: World, database: Database[dict[str, Any]], indexing: Reindexing, hosp: Party, patient: str
+) -> None:
+    ordered = minimal("MedicationRequest", references={"Patient": patient}, status="active", intent="order")
+    ordered |= {"subject": {"reference": patient}}
+    given = [hosp.post({**ordered, **more}).body["id"] for more in ({}, {"doNotPerform": False})]
+    assert hosp.post({**ordered, "doNotPerform": True}).status == 201
+    stored_before(database, "MedicationRequest", "do-not-perform")
+    start(apart)
+
+    waiting = (
+        f"MedicationRequest?patient={patient}&_list=$current-medications",
+        f"{patient}/*?_list=$current-medications",
+        f"Patient?_id={patient.partition('/')[2]}&_has:MedicationRequest:patient:_list=$current-medications",
+    )
+    for asked in waiting:
+        reply = hosp.get(asked)
+        assert (reply.status, reply.rules) == (503, {"not-yet-indexed"}), (asked, reply.body)
+    assert hosp.get(f"MedicationStatement?patient={patient}&_list=$current-medications").status == 200
+    run(indexing, apart)
+
+    assert sorted(ids(hosp.get(waiting[0]))) == sorted(given)
+
+
 def declared(party: Party, type_name: str) -> set[str]:
     """The search parameters that /metadata declares for a type."""
     [told] = [each for each in party.get("metadata").body["rest"][0]["resource"] if each["type"] == type_name]

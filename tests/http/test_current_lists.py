@@ -35,23 +35,44 @@ CHART: dict[str, tuple[str, dict[str, Any]]] = {
     "unstated": ("Condition", status("condition", None)),
     "over": ("Condition", status("condition", "resolved")),
     "quiet": ("Condition", status("condition", "remission")),
+    "asleep": ("Condition", status("condition", "inactive")),
+    "not this person's": ("Condition", status("condition", None, "entered-in-error")),
     "never": ("Condition", status("condition", "active", "refuted")),
     "taken": ("MedicationStatement", {"status": "active", **medicine("riluzole")}),
     "stopped": ("MedicationStatement", {"status": "stopped", **medicine("riluzole")}),
     "ordered": ("MedicationRequest", {"status": "active", "intent": "order", **medicine("baclofen")}),
+    "unsure": ("MedicationStatement", {"status": "unknown", **medicine("riluzole")}),
+    "refused": ("MedicationStatement", {"status": "not-taken", **medicine("riluzole")}),
+    "allowed": (
+        "MedicationRequest",
+        {"status": "active", "intent": "order", "doNotPerform": False, **medicine("baclofen")},
+    ),
+    "forbidden": (
+        "MedicationRequest",
+        {"status": "active", "intent": "order", "doNotPerform": True, **medicine("morphine")},
+    ),
+    "unclear": ("MedicationRequest", {"status": "unknown", "intent": "order", **medicine("baclofen")}),
+    "paused": ("MedicationRequest", {"status": "on-hold", "intent": "order", **medicine("baclofen")}),
+    "mistaken": ("MedicationRequest", {"status": "entered-in-error", "intent": "order", **medicine("baclofen")}),
     "proposed": ("MedicationRequest", {"status": "active", "intent": "proposal", **medicine("baclofen")}),
     "ended": ("MedicationRequest", {"status": "completed", "intent": "order", **medicine("baclofen")}),
     "nuts": ("AllergyIntolerance", {**status(ALLERGY, "active"), "category": ["food"]}),
     "penicillin": ("AllergyIntolerance", {**status(ALLERGY, "active", "unconfirmed"), "category": ["medication"]}),
     "insulin": ("AllergyIntolerance", {**status(ALLERGY, "active"), "category": ["food", "biologic"]}),
     "outgrown": ("AllergyIntolerance", {**status(ALLERGY, "resolved"), "category": ["medication"]}),
+    "unsorted": ("AllergyIntolerance", status(ALLERGY, "active")),
+    "asleep too": ("AllergyIntolerance", {**status(ALLERGY, "inactive"), "category": ["medication"]}),
+    "somebody else's": ("AllergyIntolerance", status(ALLERGY, None, "entered-in-error")),
     "unfounded": ("AllergyIntolerance", {**status(ALLERGY, "active", "refuted"), "category": ["medication"]}),
 }
 LISTS = {
     "$current-problems": {"Condition": {"als", "again", "unstated"}},
-    "$current-medications": {"MedicationStatement": {"taken"}, "MedicationRequest": {"ordered"}},
-    "$current-allergies": {"AllergyIntolerance": {"nuts", "penicillin", "insulin"}},
-    "$current-drug-allergies": {"AllergyIntolerance": {"penicillin", "insulin"}},
+    "$current-medications": {
+        "MedicationStatement": {"taken", "unsure"},
+        "MedicationRequest": {"ordered", "allowed", "unclear"},
+    },
+    "$current-allergies": {"AllergyIntolerance": {"nuts", "penicillin", "insulin", "unsorted"}},
+    "$current-drug-allergies": {"AllergyIntolerance": {"penicillin", "insulin", "unsorted"}},
 }
 OF_TYPES = [(function, name) for function, types in LISTS.items() for name in types]
 
@@ -127,9 +148,33 @@ def test_a_list_narrows_what_else_is_asked_and_is_narrowed_by_it(chart: Chart) -
     unconfirmed = f"AllergyIntolerance?patient={patient}&_list=$current-allergies&verification-status=unconfirmed"
     assert names(chart, unconfirmed) == {"penicillin"}
     both = f"AllergyIntolerance?patient={patient}&_list=$current-drug-allergies&_list=$current-allergies"
-    assert names(chart, both) == {"penicillin", "insulin"}
+    assert names(chart, both) == {"penicillin", "insulin", "unsorted"}
     listed = chart[0].post(minimal("List", subject={"reference": patient})).body["id"]
     assert names(chart, f"AllergyIntolerance?patient={patient}&_list=$current-allergies&_list={listed}") == set()
+
+
+def test_orders_not_to_give_are_found_by_themselves(chart: Chart) -> None:
+    _, patient, _ = chart
+    asked = f"MedicationRequest?patient={patient}&status=active&intent=order"
+    assert names(chart, f"{asked}&do-not-perform=true") == {"forbidden"}
+    assert names(chart, f"{asked}&do-not-perform=false") == {"allowed"}
+    assert names(chart, f"{asked}&do-not-perform:missing=true") == {"ordered"}
+    assert names(chart, f"{asked}&do-not-perform:not=true") == {"ordered", "allowed"}
+
+
+def test_an_order_leaves_the_list_when_it_becomes_one_not_to_give(chart: Chart) -> None:
+    hosp, patient, _ = chart
+    about = {"subject": {"reference": patient}, "status": "active", "intent": "order"}
+    order = minimal("MedicationRequest", references={"Patient": patient}, **about, note=[{"text": "changing"}])
+    made = hosp.post(order).body["id"]
+    asked = f"MedicationRequest?patient={patient}&_id={made}&_list=$current-medications"
+
+    seen = []
+    for do_not_perform in (None, True, False, True):
+        hosp.change(f"MedicationRequest/{made}", doNotPerform=do_not_perform, note=None)
+        seen.append(bool(hosp.get(asked).entries))
+
+    assert seen == [True, False, True, False]
 
 
 def test_who_may_not_read_the_chart_finds_nothing_on_a_list(chart: Chart, world: World) -> None:
@@ -170,5 +215,5 @@ def test_a_lenient_search_leaves_out_a_list_that_there_is_not(chart: Chart) -> N
     hosp, patient, _ = chart
     reply = hosp.get(f"Condition?patient={patient}&_list=$current-tasks", Prefer="handling=lenient")
     assert reply.status == 200, reply.body
-    assert [entry["search"]["mode"] for entry in reply.body["entry"]].count("match") == 6
+    assert [entry["search"]["mode"] for entry in reply.body["entry"]].count("match") == 8
     assert "_list" not in reply.body["link"][0]["url"]
