@@ -28,6 +28,7 @@ from fhir_server.search.contained import (
     possible_containers,
     way_inside,
 )
+from fhir_server.search.grant import Grant
 from fhir_server.search.joins import conditions_of
 from fhir_server.search.query import AllOf, Query
 from fhir_server.store.values import Page, Stored
@@ -41,10 +42,8 @@ def search_contained(
     The queries are those of one search, of a type each, not answered yet; `patient` is the id of the person whose
     compartment is searched. Raises MalformedRequest for what contained resources cannot be asked.
     """
-    for query in queries:
-        check_contained_query(query)
-    asked = {query.type: query for query in _container_queries(queries, sight, patient)}
-    seen = [(query, grants_of(query, sight)) for query in asked.values()]
+    seen = seen_containers(queries, sight, patient)
+    asked = {query.type: query for query, _ in seen}
     found = sight.reading.search_several(seen, sight.moment, grants_to_bring(list(asked.values()), sight))
     page = cut_included(found, sight, services)
     disclosed = page.matches + page.included
@@ -52,6 +51,15 @@ def search_contained(
         return page, disclosed
     parts = tuple(part for stored in page.matches for part in _parts(stored, asked[stored.type]))
     return replace(page, matches=parts), disclosed
+
+
+def seen_containers(
+    queries: Sequence[Query], sight: Sight, patient: str | None = None
+) -> list[tuple[Query, list[Grant]]]:
+    """What is asked of each type that may contain a match, and the grants for it; raises as `search_contained`."""
+    for query in queries:
+        check_contained_query(query)
+    return [(query, grants_of(query, sight)) for query in _container_queries(queries, sight, patient)]
 
 
 def _container_queries(queries: Sequence[Query], sight: Sight, patient: str | None) -> Iterator[Query]:

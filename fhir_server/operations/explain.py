@@ -4,18 +4,27 @@ It is the operator's own search, under the operator's own grants: so it tells of
 could not find by searching.
 """
 
+from collections.abc import Sequence
+
 from fhir_server.fhir.actor import OPERATE, Actor
 from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import Forbidden, MalformedRequest
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.joining import answered, patient_asked
+from fhir_server.interactions.search_contained import seen_containers
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.search.grant import Grant
 from fhir_server.search.parse import parse
+from fhir_server.search.query import Query
+from fhir_server.store.values import Explained
 
 
 def explain(interaction: Interaction, actor: Actor, services: Services) -> Answer:
-    """A Parameters resource: the Query, the grants, the filter, the sort, the winning plan, and what it examined."""
+    """A Parameters resource: the Query, the grants, the filter, the sort, the winning plan, and what it examined.
+
+    With `_contained` all but the Query stands in a `container` for each type that may contain a match.
+    """
     if OPERATE not in actor.scopes:
         raise Forbidden(f"Only the operator explains searches; it needs the scope {OPERATE}.", rule="scope")
     if services.within is not None:
@@ -30,16 +39,32 @@ def explain(interaction: Interaction, actor: Actor, services: Services) -> Answe
         full_text=services.full_text,
         moment=beginning_of_day(services.clock()),
     )
-    if query.contained:
-        raise MalformedRequest("$explain is of one type; leave _contained out.", rule="parameter-value")
     if query.cursor is not None:
         raise MalformedRequest("$explain is of the first page; leave _cursor out.", rule="parameter-value")
     sight = Sight(actor, services.store, services.clock(), services.max_circles)
-    asked = answered(query, sight)
-    grants = sight.grants(query.type, patient_asked(asked))
-    told = services.store.explain(asked, grants, sight.moment)
-    parameters: list[Resource] = [
-        {"name": "query", "valueString": repr(query)},
+    asked = seen_containers([query], sight) if query.contained else [_seen(query, sight)]
+    told = services.store.explain(asked, sight.moment)
+    found = [_told(grants, each) for (_, grants), each in zip(asked, told, strict=True)]
+    parameters: list[Resource] = [{"name": "query", "valueString": repr(query)}]
+    if query.contained:
+        parameters += [
+            {"name": "container", "part": [{"name": "type", "valueCode": each.type}, *parts]}
+            for (each, _), parts in zip(asked, found, strict=True)
+        ]
+    else:
+        parameters += found[0]
+    body = encode({"resourceType": "Parameters", "parameter": parameters})
+    told_of = "&".join(f"{name}={value}" for name, value in interaction.parameters)
+    return Answer("ok", body, reason=f"scope {OPERATE}", query=told_of)
+
+
+def _seen(query: Query, sight: Sight) -> tuple[Query, list[Grant]]:
+    plain = answered(query, sight)
+    return plain, sight.grants(plain.type, patient_asked(plain))
+
+
+def _told(grants: Sequence[Grant], told: Explained) -> list[Resource]:
+    return [
         *({"name": "grant", "valueString": repr(grant)} for grant in grants),
         {"name": "filter", "valueString": told.filter},
         {"name": "sort", "valueString": told.sort},
@@ -48,9 +73,6 @@ def explain(interaction: Interaction, actor: Actor, services: Services) -> Answe
         {"name": "documentsExamined", "valueInteger": told.documents},
         {"name": "returned", "valueInteger": told.returned},
     ]
-    body = encode({"resourceType": "Parameters", "parameter": parameters})
-    told_of = "&".join(f"{name}={value}" for name, value in interaction.parameters)
-    return Answer("ok", body, reason=f"scope {OPERATE}", query=told_of)
 
 
 def _type(interaction: Interaction) -> str:

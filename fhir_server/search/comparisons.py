@@ -12,6 +12,7 @@ from fhir_server.search.clauses import Asking, NotServed, may_be_missing, parame
 from fhir_server.search.extract import OF_THE_STORE
 from fhir_server.search.joins import join
 from fhir_server.search.query import AllOf, Clause, Condition, Not
+from fhir_server.search.words import words_condition
 
 Making = Callable[[Asking, SearchParameter, str], Condition]
 
@@ -28,6 +29,13 @@ def compared(asking: Asking, parameter: SearchParameter, operator: str, value: s
             f"{parameter.code!r} is a {parameter.declared_type} and has no {operator!r}; it has {', '.join(allowed)}"
         )
     return served[operator](asking, parameter, value)
+
+
+def said(asking: Asking, parameter: str, operator: str, value: str) -> Condition:
+    """What `_text co value` says, or `_content`: the words as these parameters take them. Raises as `compared`."""
+    if operator != "co":
+        raise NotServed(f"{parameter!r} asks for words and has no {operator!r}; it has co")
+    return words_condition(parameter, asking, value)
 
 
 def _present(parameter: SearchParameter, value: str) -> Condition:

@@ -163,5 +163,7 @@ def _unknown(parameter: str) -> MalformedRequest:
     if parameter in OF_THE_STORE:
         return MalformedRequest(f"{told} within '_filter': it is said of what contains it. Give it beside '_filter'.")
     if parameter.startswith("_"):
-        return MalformedRequest(f"{told}: the words of what contains it are kept together. Leave it out.")
+        return MalformedRequest(
+            f"{told}: its words are kept as those of what contains it. Ask that by {parameter!r}, without '_contained'."
+        )
     return MalformedRequest(f"{told}, which is no parameter that travels with this server. Leave it out.")

@@ -19,9 +19,10 @@ from typing import NoReturn
 
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.search.clauses import Asking, NotServed, parameter_for
-from fhir_server.search.comparisons import OPERATORS, compared
+from fhir_server.search.comparisons import OPERATORS, compared, said
 from fhir_server.search.joins import MOST_LINKS, types_of_chain
 from fhir_server.search.query import AllOf, AnyOf, Condition, Join, Not, Query
+from fhir_server.search.words import IN_WORDS
 
 MOST_TESTS = 64
 MOST_NESTED = 16
@@ -204,16 +205,18 @@ class _Reader:
 def _condition(asking: Asking, path: Sequence[_Link], operator: str, value: str, links: int = 0) -> Condition:
     """What one comparison says of the asked type, or through a chain of what its path leads to."""
     link, *rest = path
+    if link.code in IN_WORDS and not rest:
+        return said(asking, link.code, operator, value)
     parameter = parameter_for(asking, link.code)
     if not rest:
         return compared(asking, parameter, operator, value)
     if links == MOST_LINKS:
         raise MalformedRequest(f"a path goes through at most {MOST_LINKS} resources")
+    told = ".".join(each.code for each in path)
     if parameter.type != "reference":
-        told = ".".join(each.code for each in path)
         raise NotServed(f"{asking.type}.{parameter.code} is no reference, so {told!r} leads nowhere")
     queries = []
-    for each in types_of_chain(parameter, link.type, rest[0].code, ".".join(each.code for each in path)):
+    for each in types_of_chain(parameter, link.type, rest[0].code, told, asking.full_text):
         there = replace(asking, type=each)
         filtered = (link.filtered(there),) if link.filtered else ()
         queries.append(Query(each, filters=(*filtered, _condition(there, rest, operator, value, links + 1))))

@@ -239,8 +239,8 @@ class Store(Reading, Protocol):
     def deletions(self) -> list[Deletion]:
         """The deletes that are to be looked at again."""
 
-    def explain(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Explained:
-        """How the first page of the query is found. Raises TooCostly, like the search itself."""
+    def explain(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> list[Explained]:
+        """How the first page of each query is found. Raises TooCostly, like the search itself."""
 
     def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
         """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""

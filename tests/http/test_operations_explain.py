@@ -1,12 +1,14 @@
 """$explain, and what is asked of /metadata beside the statement itself."""
 
 import json
+import uuid
 
 import pytest
 
 from fhir_server.fhir.actor import OPERATE
 from fhir_server.fhir.json import Resource
 from fhir_server.validation.validator import Validator
+from tests.minimal import minimal
 from tests.world import EVERYTHING, Party, World
 
 
@@ -66,6 +68,45 @@ def test_a_chain_is_explained_under_the_operators_own_grants(world: World, opera
     assert case.patient not in json.dumps(told)
 
 
+def containers(party: Party, asked: str) -> dict[str, dict[str, str]]:
+    """By type, what is told of each that may contain a match; the answer must be valid."""
+    reply = party.get(f"$explain?{asked}")
+    assert reply.status == 200, reply.body
+    assert Validator().check(reply.body) == []
+    parts = [each["part"] for each in reply.body["parameter"] if each["name"] == "container"]
+    told = [{p["name"]: next(v for n, v in p.items() if n.startswith("value")) for p in part} for part in parts]
+    return {each["type"]: each for each in told}
+
+
+def test_what_is_contained_is_explained_of_each_type_that_may_contain_it(operator: Party) -> None:
+    unique = uuid.uuid4().hex
+    device = {"resourceType": "Device", "id": "d", "identifier": [{"value": unique}]}
+    holder = minimal("Device", contained=[device], parent={"reference": "#d"})
+    asked = f"_contained=true&identifier={unique}"
+    assert operator.post(holder).status == 201
+    assert len(operator.get(f"Device?{asked}").entries) == 1
+
+    told = containers(operator, f"_type=Device&{asked}")
+
+    assert {"Device", "Observation", "Procedure", "Provenance"} <= told.keys()
+    assert "AuditEvent" not in told
+    assert {name: each["returned"] for name, each in told.items() if each["returned"]} == {"Device": 1}
+    assert unique in told["Device"]["filter"]
+    assert unique in told["Observation"]["filter"]
+    assert all("COLLSCAN" not in each["plan"] for each in told.values())
+    assert told["Device"]["keysExamined"] >= 1
+
+
+def test_a_contained_search_is_explained_where_its_container_is_named(operator: Party) -> None:
+    asked = "_contained=true&_has:Observation:device:status=final&_sort=-identifier&_count=3"
+
+    told = containers(operator, f"_type=Device&{asked}")
+
+    searched = {name for name, each in told.items() if "final" in each["filter"]}
+    assert searched == {"Observation"}
+    assert "made" in json.loads(told["Observation"]["sort"])
+
+
 def test_only_the_operators_scope_explains(world: World) -> None:
     for party in (world.hospital(), world.party("system/*.cruds", "samen/import"), world.custodian):
         refused = party.get("$explain?_type=Task")
@@ -80,6 +121,9 @@ def test_only_the_operators_scope_explains(world: World) -> None:
         ("_type=Nothing", 404),
         ("_type=Task&no-such=1", 400),
         ("_type=Task&_cursor=abc", 400),
+        ("_type=Device&_contained=true&_cursor=abc", 400),
+        ("_type=Device&_contained=true&_text=ramp", 400),
+        ("_type=Device&_contained=sometimes", 400),
     ],
 )
 def test_what_a_search_would_refuse_is_refused(operator: Party, asked: str, status: int) -> None:

@@ -305,6 +305,48 @@ def test_phrases_are_found_where_their_words_stand_in_a_row(hosp: Party, patient
     assert (refused.status, "a quote is not closed" in refused.issues[0]["diagnostics"]) == (400, True)
 
 
+def test_words_are_a_condition_of_a_filter_like_any_other(hosp: Party, patient: str, world: World) -> None:
+    word = f"w{uuid.uuid4().hex}"
+    about = {"references": {"Patient": patient}, "subject": {"reference": patient}}
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{word} ramp</p></div>'
+    narrated = hosp.post(minimal("Procedure", **about, text={"status": "generated", "div": div})).body["id"]
+    noted = hosp.post(minimal("Procedure", **about, note=[{"text": f"ramp, {word}"}])).body["id"]
+    follows = hosp.post(minimal("Procedure", **about, partOf=[{"reference": f"Procedure/{noted}"}])).body["id"]
+
+    def found(expression: str, party: Party = hosp) -> set[str]:
+        return set(ids(party.get(f"Procedure?patient={patient}&_filter={quote(expression)}")))
+
+    assert found(f"_text co {word}") == {narrated}
+    assert found(f'_content co "ramp {word[:30]}"') == {narrated, noted}
+    assert found(f'_content co "\\"{word} ramp\\""') == {narrated}
+    assert found(f"_content co {word} and not (_text co {word})") == {noted}
+    assert found(f"_text co {word} or part-of:Procedure._content co {word}") == {narrated, follows}
+    assert found(f"part-of._text co {word}") == set()
+    assert found(f"part-of:Procedure[_content co {word}].status pr true") == {follows}
+    assert found(f"_text co {word} or part-of:Procedure._content co {word}", world.party()) == set()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("Procedure?_filter=_text eq ramp", "at character 1: '_text' asks for words and has no 'eq'; it has co"),
+        ("Procedure?_filter=_content pr true", "at character 1: '_content' asks for words and has no 'pr'"),
+        ('Procedure?_filter=_text co "ramp OR"', "a word should stand on each side"),
+        (
+            "Observation?_filter=status eq final or _content co ramp",
+            "at character 24: '_content': this server keeps no",
+        ),
+        ("?_type=Procedure,Observation&_filter=_text co ramp", "keeps no words of Observation"),
+        ("Procedure?_filter=_text.status eq ramp", "no search parameter '_text'"),
+        ("Procedure?_filter=_text[status eq done].status eq ramp", "no search parameter '_text'"),
+    ],
+)
+def test_a_filter_refuses_words_that_are_not_kept_or_asked_otherwise(hosp: Party, asked: str, told: str) -> None:
+    reply = hosp.get(asked)
+    assert reply.status == 400, reply.body
+    assert told in reply.issues[0]["diagnostics"]
+
+
 def test_words_that_are_hidden_find_nothing(hosp: Party, patient: str, world: World) -> None:
     word = f"w{uuid.uuid4().hex}"
     about = {"references": {"Patient": patient}, "subject": {"reference": patient}}

@@ -302,12 +302,26 @@ def test_a_member_of_the_circle_finds_what_is_contained_and_who_is_only_asked_do
     assert (urls(world.party().get(asked)), world.party().get(asked).body["total"]) == ([], 0)
 
 
+def test_words_of_contained_resources_are_asked_of_what_contains_them(hosp: Party, held: dict[str, str]) -> None:
+    word = f"w{uuid.uuid4().hex}"
+    noted = {**drug(word), "note": [{"text": f"{word} ramp"}]}
+    holder = made(hosp, "Procedure", held["patient"], usedReference=[{"reference": "#drug"}], contained=[noted])
+
+    refused = hosp.get(f"Procedure?_contained=true&_content={word}")
+
+    assert refused.status == 400
+    assert "Ask that by '_content', without '_contained'" in refused.issues[0]["diagnostics"]
+    assert urls(hosp.get(f'Procedure?_content="{word} ramp"')) == [holder]
+
+
 @pytest.mark.parametrize(
     "asked",
     [
         "Device?_contained=maybe",
         "Device?_containedType=both",
         "Device?_contained=true&_filter=_id%20eq%201",
+        "Procedure?_contained=both&_content=ramp",
+        "Procedure?_contained=true&_filter=_content%20co%20ramp",
         "Device?_contained=true&_list=1&_has:Observation:device:code=1",
         "?_contained=true",
         "Patient/1/*?_contained=both",

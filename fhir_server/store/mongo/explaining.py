@@ -9,22 +9,36 @@ from pymongo.database import Database
 
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
+from fhir_server.store.mongo.contained import check_contained
 from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.full_text import check_words
 from fhir_server.store.mongo.queries import both, grant_filter, query_filter
 from fhir_server.store.mongo.sorting import order_of, pipeline
-from fhir_server.store.mongo.time_limit import MAX_TIME_MS, costly
+from fhir_server.store.mongo.time_limit import MAX_TIME_MS, Within, costly
 from fhir_server.store.values import Explained
 
 
 def explained(
     database: Database[Document],
-    query: Query,
-    grants: Sequence[Grant],
+    asked: Sequence[tuple[Query, Sequence[Grant]]],
     moment: datetime,
     *,
     max_time_ms: int = MAX_TIME_MS,
+) -> list[Explained]:
+    """The first page of each query as the database sees it.
+
+    Raises TooCostly when they take longer than a search may, Unavailable while what they ask for is being gathered.
+    """
+    for query, _ in asked:
+        check_words(database, query)
+        check_contained(database, query)
+    within = Within(None, max_time_ms, ",".join(query.type for query, _ in asked))
+    return [_explained(database, query, grants, moment, within.left()) for query, grants in asked]
+
+
+def _explained(
+    database: Database[Document], query: Query, grants: Sequence[Grant], moment: datetime, max_time_ms: int
 ) -> Explained:
-    """The first page of the query as the database sees it. Raises TooCostly when it takes longer than a search may."""
     condition, order = both(query_filter(query), grant_filter(grants, moment)), order_of(query)
     sort, limit = dict(order.keys), query.count + 1
     asked: dict[str, Any] = {"find": query.type, "filter": condition, "sort": sort, "limit": limit}

@@ -243,11 +243,11 @@ class MongoStore(MongoReading):
         with asking(self._seconds):
             return deletions_in(self._collection(LEDGER))
 
-    def explain(self, query: Query, grants: Sequence[Grant], moment: datetime) -> Explained:
-        """How the first page of the query is found. Raises TooCostly, like the search itself."""
-        self._before_asking(query.type)
+    def explain(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> list[Explained]:
+        """How the first page of each query is found. Raises TooCostly, like the search itself."""
+        self._before_asking(*(query.type for query, _ in asked))
         with asking(self._seconds):
-            return explained(self._database, query, grants, moment, max_time_ms=self._search_ms)
+            return explained(self._database, asked, moment, max_time_ms=self._search_ms)
 
     def _begun(self, session: ClientSession, ahead: Ahead | None) -> MongoTransaction:
         """A transaction in a session that has begun one."""
