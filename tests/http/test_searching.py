@@ -334,7 +334,7 @@ def test_words_are_a_condition_of_a_filter_like_any_other(hosp: Party, patient: 
         ('Procedure?_filter=_text co "ramp OR"', "a word should stand on each side"),
         (
             "Observation?_filter=status eq final or _content co ramp",
-            "at character 24: '_content': this server keeps no",
+            "at character 20: '_content': this server keeps no",
         ),
         ("?_type=Procedure,Observation&_filter=_text co ramp", "keeps no words of Observation"),
         ("Procedure?_filter=_text.status eq ramp", "no search parameter '_text'"),
