@@ -21,6 +21,8 @@ FhirError
 An error carries issues; the one table of statuses is `interactions/statuses.py`.
 """
 
+from collections.abc import Iterable
+
 from fhir_server.fhir.outcome import Issue
 
 
@@ -77,9 +79,9 @@ class UnknownType(NotFound):
 
     code = "not-supported"
 
-    def __init__(self, type_name: str = "", *, issues: list[Issue] | None = None) -> None:
-        stated = issues or [Issue("not-supported", f"This server stores no resources of the type {type_name!r}.")]
-        super().__init__(issues=stated)
+    def __init__(self, type_name: str = "", known: Iterable[str] = (), *, issues: list[Issue] | None = None) -> None:
+        told = f"This server stores no resources of the type {type_name!r}; it stores {', '.join(sorted(known))}."
+        super().__init__(issues=issues or [Issue("not-supported", told)])
 
 
 class Gone(FhirError):

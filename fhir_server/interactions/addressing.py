@@ -125,7 +125,7 @@ def resolve(method: str, path: str) -> Place:
         named = match.groupdict()
         for name in (named.get("type"), named.get("member")):
             if name and name not in TYPES:
-                raise UnknownType(name)
+                raise UnknownType(name, TYPES)
         if address.method == asked and address.is_of(named.get("type")):
             searched = named.get("member") or named.get("type")
             return Place(address.interaction, searched, named.get("id"), named.get("version"))

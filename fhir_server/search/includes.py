@@ -46,7 +46,8 @@ def revinclude(searched: Sequence[str], text: str, *, iterate: bool) -> list[Inc
         return [each for name in EVERY_TYPE for each in revinclude(searched, f"{name}:{WILDCARD}", iterate=iterate)]
     type_name, parameter, target = _parts(text)
     if type_name not in RESOURCE_TYPES:
-        raise NotServed(f"'_revinclude' takes TYPE:REFERENCE, such as Provenance:target, not {text!r}.")
+        told = f"'_revinclude' takes TYPE:REFERENCE, such as Provenance:target, not {text!r}"
+        raise NotServed(f"{told}; the type can be {', '.join(EVERY_TYPE)}.")
     targets = [target] if target else sorted(RESOURCE_TYPES) if iterate else searched
     served = {
         code: each

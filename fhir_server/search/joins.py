@@ -194,8 +194,10 @@ def _has(asking: Asking, name: str, text: str, links: int) -> Join:
         )
     other, code = match["type"], match["parameter"]
     if other not in RESOURCE_TYPES:
-        raise NotServed(f"{name!r}: there is no type {other!r} here.")
-    referring = [each.code for each in parameters_of(other).values() if _refers(each, asking.type)]
+        others = [each for each in sorted(RESOURCE_TYPES) if _referring_codes(each, asking.type)]
+        told = f"{name!r}: there is no type {other!r} here; {', '.join(others) or 'none'} refer to {asking.type}."
+        raise NotServed(told)
+    referring = _referring_codes(other, asking.type)
     if code not in referring:
         raise NotServed(
             f"{name!r}: no parameter {code!r} of {other} refers to {asking.type}; {', '.join(referring) or 'none'} do."
@@ -223,19 +225,22 @@ def types_of_chain(
 
     What follows may be words, of the types in `full_text`.
     """
+    possible = [each for each in sorted(RESOURCE_TYPES) if _refers(parameter, each)]
+    refers = f"it refers to {', '.join(possible) or 'nothing that is stored here'}"
     if stated is not None:
-        if stated not in RESOURCE_TYPES or not _refers(parameter, stated):
-            raise NotServed(f"{name!r}: {parameter.code!r} does not refer to {stated!r} here.")
+        if stated not in possible:
+            raise NotServed(f"{name!r}: {parameter.code!r} does not refer to {stated!r} here; {refers}.")
         return [stated]
     code = re.split(r"[.:]", rest, maxsplit=1)[0]
-    possible = [each for each in sorted(RESOURCE_TYPES) if _refers(parameter, each)]
     having = [
         each
         for each in possible
         if code in parameters_of(each) or code in _OF_ANY or (code in IN_WORDS and each in full_text)
     ]
     if not having:
-        raise NotServed(f"{name!r}: nothing that {parameter.code!r} refers to has a search parameter {code!r}.")
+        raise NotServed(
+            f"{name!r}: nothing that {parameter.code!r} refers to has a search parameter {code!r}; {refers}."
+        )
     if len(having) > MOST_TYPES:
         raise MalformedRequest(
             f"{name!r} leads to {len(having)} types; name the one you mean, as in {parameter.code}:{having[0]}.{rest}."
@@ -252,6 +257,11 @@ def _asked(asking: Asking, name: str, text: str, links: int) -> Query:
     if asks_through(asking.type, name):
         return Query(asking.type, joins=(join(asking, name, text, links + 1),))
     return Query(asking.type, (clause(asking, name, text),))
+
+
+def _referring_codes(other: str, type_name: str) -> list[str]:
+    """The parameters of the other type that refer to this one."""
+    return [each.code for each in parameters_of(other).values() if _refers(each, type_name)]
 
 
 def _refers(parameter: SearchParameter, type_name: str) -> bool:

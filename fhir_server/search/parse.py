@@ -60,7 +60,7 @@ def parse(
     be read is refused all the same.
     """
     if type_name not in RESOURCE_TYPES:
-        raise UnknownType(type_name)
+        raise UnknownType(type_name, RESOURCE_TYPES)
     query, issues = Query(type_name, count=min(default_count, max_count)), list[Issue]()
     if patient is not None:
         elsewhere = ("_contained", "true") in pairs and type_name not in patient_compartment()
@@ -196,7 +196,8 @@ def _elements(query: Query, text: str) -> Query:
     named = tuple(each.removesuffix("[x]") for each in text.split(","))
     unknown = [each for each in named if each not in known]
     if unknown:
-        raise NotServed(f"'_elements' takes elements of {query.type} itself, not {', '.join(map(repr, unknown))}.")
+        told = f"'_elements' takes elements of {query.type} itself, not {', '.join(map(repr, unknown))}"
+        raise NotServed(f"{told}; it has {', '.join(sorted(known))}.")
     return replace(query, elements=named)
 
 

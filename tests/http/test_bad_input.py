@@ -216,6 +216,33 @@ def test_nesting_beyond_reason_is_refused(hosp: Party) -> None:
     assert (reply.status, stored(hosp)) == (422, 0)
 
 
+IN_XML = b'<Patient xmlns="http://hl7.org/fhir">%s<valueCode value="x"/>%s</Patient>'
+NESTED: dict[str, tuple[str, str, bytes, str]] = {
+    "lists": ("POST", "Patient", b'{"resourceType": "Patient", "name": %s}' % (b"[" * 500 + b"]" * 500), JSON),
+    "objects": ("POST", "Patient", b'{"resourceType":"Patient","a":%s}' % (b'{"a":' * 500 + b"1" + b"}" * 500), JSON),
+    "to validate": ("POST", "Patient/$validate", b'{"extension":[' * 250 + b"1" + b"]}" * 250, JSON),
+    "in a Bundle": ("POST", "", b'{"resourceType":"Bundle","type":"transaction","entry":%s}' % (
+        b"[" * 500 + b"]" * 500), JSON),
+    "XML": ("POST", "Patient", IN_XML % (b'<extension url="u">' * 500, b"</extension>" * 500), "application/fhir+xml"),
+    "a patch": ("PATCH", "{patient}", b'[{"op":"add","path":"/a","value":%s}]' % (b"[" * 500 + b"]" * 500),
+                "application/json-patch+json"),
+    "a FHIRPath patch": ("PATCH", "{patient}", b'{"resourceType":"Parameters","parameter":%s}' % (
+        b'[{"part":' * 250 + b"1" + b"}]" * 250), JSON),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", NESTED)
+def test_five_hundred_levels_are_refused_however_they_come(hosp: Party, patient: str, how: str) -> None:
+    method, place, body, content_type = NESTED[how]
+    before = stored(hosp)
+
+    reply = hosp.ask(method, place.format(patient=patient), body, Content_Type=content_type)
+
+    assert reply.status in {400, 422} or (reply.status == 200 and how == "to validate"), reply.body
+    assert any(issue["severity"] == "error" and issue["diagnostics"] for issue in reply.issues)
+    assert (stored(hosp), hosp.read(patient)["meta"]["versionId"]) == (before, "1")
+
+
 @pytest.mark.parametrize(
     ("method", "place", "allowed"),
     [

@@ -125,6 +125,43 @@ def test_addresses_and_narrative_are_rewritten_and_texts_are_not(hosp: Party) ->
     assert stored["identifier"][0]["value"] == subject
 
 
+def test_addresses_are_rewritten_however_deep_and_of_whatever_type_they_are(hosp: Party) -> None:
+    form, device, person = (f"urn:uuid:{uuid.uuid4()}" for _ in range(3))
+    elsewhere = "https://elsewhere.example/fhir"
+    url = f"https://forms.example/{uuid.uuid4().hex}"
+    inside = {"resourceType": "Device", "id": "d", "patient": {"reference": person}, "parent": {"reference": device}}
+    nested = {"url": "https://samen.example/who", "valueReference": {"reference": f"{elsewhere}/Patient/7"}}
+    answers = minimal(
+        "QuestionnaireResponse",
+        contained=[inside],
+        questionnaire=form,
+        subject={"reference": person, "_reference": {"extension": [nested]}},
+        item=[{"linkId": "1", "item": [{"linkId": "2", "answer": [{"valueReference": {"reference": "#d"}}]}]}],
+        extension=[{"url": "https://samen.example/deep", "extension": [nested]}],
+    )
+    relative = minimal("Flag", subject={"reference": "Patient/7"}, author={"reference": "Device/8"})
+    entries = [
+        post(relative, f"{elsewhere}/Flag/1"),
+        post(answers, f"{elsewhere}/QuestionnaireResponse/1"),
+        post(minimal("Patient"), f"{elsewhere}/Patient/7"),
+        post(minimal("Device"), f"{elsewhere}/Device/8"),
+        post(minimal("Patient"), person),
+        post(minimal("Device"), device),
+        post(minimal("Questionnaire", url=url, status="active"), form),
+    ]
+
+    made = places(transact(hosp, *entries))
+
+    flagged, stored = hosp.read(made[0]), hosp.read(made[1])
+    assert (flagged["subject"]["reference"], flagged["author"]["reference"]) == (made[2], made[3])
+    assert stored["contained"][0]["patient"]["reference"] == stored["subject"]["reference"] == made[4]
+    assert stored["contained"][0]["parent"]["reference"] == made[5]
+    assert stored["questionnaire"] == made[6]
+    for deep in (stored["extension"][0]["extension"][0], stored["subject"]["_reference"]["extension"][0]):
+        assert deep["valueReference"]["reference"] == made[2]
+    assert stored["item"][0]["item"][0]["answer"][0]["valueReference"]["reference"] == "#d"
+
+
 def test_what_is_deleted_beside_it_is_not_referred_to(world: World, hosp: Party) -> None:
     gone = f"Group/{hosp.post(minimal('Group')).body['id']}"
     delete = {"request": {"method": "DELETE", "url": gone}}

@@ -143,6 +143,51 @@ def test_reads_and_searches_see_the_writes_whatever_their_order(hosp: Party) -> 
     assert "resource" not in entries[5]
 
 
+def test_every_kind_of_entry_is_answered_in_its_place_whatever_is_done_first(hosp: Party) -> None:
+    """Given in the order opposite to that in which they are done."""
+    value, name = uuid.uuid4().hex, urn()
+
+    def group(told: str) -> Resource:
+        return minimal("Group", identifier=[{"system": "urn:b", "value": f"{told}-{value}"}])
+
+    gone, put_there, patched, by_condition = (hosp.post(group(each)).body for each in ("old", "put", "patch", "by"))
+    steps = [{"name": "type", "valueCode": "add"}, {"name": "path", "valueString": "Group"}]
+    steps += [{"name": "name", "valueString": "quantity"}, {"name": "value", "valueUnsignedInt": 3}]
+    patch = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": steps}]}
+    entries: list[Resource] = [
+        {"request": {"method": "HEAD", "url": f"Group/{put_there['id']}"}},
+        get(f"Group?identifier=urn:b|new-{value}"),
+        get(f"Group/{patched['id']}"),
+        {"resource": patch, "request": {"method": "PATCH", "url": f"Group/{patched['id']}"}},
+        put({**put_there, "member": [{"entity": {"reference": name}}]}),
+        {
+            "resource": {**group("by"), "quantity": 5},
+            "request": {"method": "PUT", "url": f"Group?identifier=urn:b|by-{value}"},
+        },
+        {"resource": group("new"), "fullUrl": name, "request": {"method": "POST", "url": "Group"}},
+        {
+            "resource": group("old"),
+            "request": {"method": "POST", "url": "Group", "ifNoneExist": f"identifier=urn:b|old-{value}"},
+        },
+        {"request": {"method": "DELETE", "url": f"Group/{gone['id']}"}},
+    ]
+
+    reply = hosp.transact(bundle(*entries))
+
+    assert reply.status == 200, reply.body
+    assert statuses(reply) == ["200", "200", "200", "200", "200", "200", "201", "201", "204"]
+    told = reply.body["entry"]
+    assert told[0]["response"]["etag"] == 'W/"2"'
+    [found] = told[1]["resource"]["entry"]
+    assert (told[2]["resource"]["id"], told[2]["resource"]["quantity"]) == (patched["id"], 3)
+    written = ["/".join(entry["response"]["location"].split("/")[-4:-2]) for entry in told[3:8]]
+    assert written[:3] == [f"Group/{each['id']}" for each in (patched, put_there, by_condition)]
+    assert hosp.read(written[1])["member"][0]["entity"]["reference"] == written[3]
+    assert found["resource"]["id"] == written[3].partition("/")[2]
+    assert (hosp.read(written[2])["quantity"], hosp.get(f"Group/{gone['id']}").status) == (5, 410)
+    assert [each["id"] for each in hosp.get(f"Group?identifier=urn:b|old-{value}").entries] == [written[4][6:]]
+
+
 @pytest.mark.parametrize("kind", ["batch", "transaction"])
 def test_an_entry_may_ask_for_headers_alone_or_for_what_is_new(hosp: Party, kind: str) -> None:
     made = hosp.post(minimal("Patient")).body

@@ -104,6 +104,31 @@ def test_pages_lose_and_repeat_nothing_within_one_moment(hosp: Party, count: int
         assert {entry[2] for entry in found[:7]} == {"2"}
 
 
+@pytest.mark.parametrize("of", ["instance", "type", "system"])
+def test_pages_lose_and_repeat_nothing_while_others_write(hosp: Party, of: str) -> None:
+    one, two = changed(hosp)
+    three = group(hosp)
+    for quantity in range(1, 5):
+        assert hosp.change(three, quantity=quantity).status == 200
+    place: str | None = {"instance": f"{three}/_history", "type": "Group/_history", "system": "_history"}[of]
+    before = {three: 5} if of == "instance" else {one: 4, two: 2, three: 5}
+    expected = {(name, str(version)) for name, last in before.items() for version in range(1, last + 1)}
+
+    found: list[tuple[str, str]] = []
+    since = hosp.read(f"{one}/_history/1")["meta"]["lastUpdated"]
+    place = f"{place}?_count=2&_since={since}"
+    while place:
+        reply = hosp.get(place)
+        found += [(name, version) for _, name, version in told(reply)]
+        assert hosp.change(three, quantity=len(found) + 10).status == 200
+        group(hosp)
+        following = [link["url"] for link in reply.body["link"] if link["relation"] == "next"]
+        place = following[0].split("/fhir/", 1)[1] if following else None
+
+    assert len(found) == len(set(found))
+    assert set(found) == expected
+
+
 def test_a_cursor_belongs_to_its_question(hosp: Party) -> None:
     changed(hosp)
     [following] = [
@@ -195,6 +220,32 @@ def test_if_modified_since(hosp: Party) -> None:
     assert hosp.get(place, If_Modified_Since=current.headers["Last-Modified"], If_None_Match='W/"7"').status == 200
     assert hosp.ask("HEAD", place, If_Modified_Since=current.headers["Last-Modified"]).status == 304
     assert hosp.ask("HEAD", "Group/_history").status == 200
+
+
+def test_head_answers_every_address_like_get(hosp: Party) -> None:
+    patient = f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+    seen = hosp.post(minimal("Observation", subject={"reference": patient})).body["id"]
+    places = (
+        patient,
+        f"{patient}/_history/1",
+        f"{patient}/_history",
+        "Patient/_history",
+        "_history",
+        f"Observation?_id={seen}&_include=Observation:subject",
+        f"{patient}/Observation",
+        f"{patient}/*",
+        f"?_type=Patient,Observation&_id={seen}",
+        "metadata",
+        f"{patient}/$everything",
+        f"{patient}/$meta",
+        "$versions",
+    )
+
+    for place in places:
+        head, got = hosp.ask("HEAD", place), hosp.get(place)
+        assert (head.status, head.raw, bool(got.raw)) == (200, b"", True), place
+        assert head.headers == got.headers, place
+    assert [hosp.ask("HEAD", place).status for place in ("Colour", "Patient?colour=1", "Patient/x")] == [404, 400, 404]
 
 
 def test_no_history_scans_a_collection(

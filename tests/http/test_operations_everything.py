@@ -90,6 +90,30 @@ def test_a_plan_shows_what_lies_in_it_alone(world: World, roles: Roles) -> None:
     assert not set(told) & {other.plan, other.task, other.patient, other.condition}
 
 
+def test_goals_and_the_outputs_of_tasks_are_part_of_a_plan(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    for status in ("accepted", "in-progress"):
+        assert home.move(case.task, status).status == 200
+    about = {"subject": {"reference": case.patient}}
+
+    def made(party: Party, type_name: str, **elements: Any) -> str:
+        reply = party.post(minimal(type_name, references={"Patient": case.patient}, **{**about, **elements}))
+        assert reply.status == 201, reply.body
+        return f"{type_name}/{reply.body['id']}"
+
+    goal = made(home, "Goal", description={"text": "walk"}, lifecycleStatus="active")
+    seen, report = made(home, "Observation"), made(home, "DiagnosticReport")
+    answered = made(home, "QuestionnaireResponse")
+    document = made(home, "DocumentReference")
+    output = [{"type": {"text": "result"}, "valueReference": {"reference": each}} for each in (seen, report, answered)]
+    assert home.move(case.task, "completed", output=output).status == 200
+
+    for place in (case.plan, case.patient):
+        told = set(named(pages(hosp, f"{place}/$everything?_count=4")))
+        assert {goal, seen, report, answered, document, case.task, case.order, case.team, case.plan} <= told
+
+
 def test_only_the_asked_types_and_only_what_is_new(roles: Roles) -> None:
     hosp, home, case, made = roles
     for place in (f"{case.patient}/$everything", f"{case.plan}/$everything"):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.json import Resource, encode
+from fhir_server.rest.xml.encode import encode as in_xml
 from tests.minimal import minimal
 from tests.world import Case, Party, Reply, World
 
@@ -326,6 +327,33 @@ def test_a_patch_is_sent_as_a_patch(hosp: Party) -> None:
     assert hosp.ask("PATCH", place, b"x", Content_Type="text/plain").status == 415
     assert json_patch(hosp, f"Patient/{uuid.uuid4()}", op("remove", "/name")).status == 404
     assert json_patch(hosp, place, op("add", "/active", True), If_Match='W/"7"').status == 412
+
+
+@pytest.mark.parametrize("kind", ["JSON Patch", "FHIRPath Patch", "FHIRPath Patch in XML"])
+def test_each_kind_of_patch_finds_its_one_by_a_condition_and_heeds_its_version(hosp: Party, kind: str) -> None:
+    value = uuid.uuid4().hex
+    condition = f"Patient?identifier=urn:patch|{value}"
+    made = patient(hosp, identifier=[{"system": "urn:patch", "value": value}])
+    steps = parameters(step("add", "Patient", name="active", value={"valueBoolean": True}))
+    body, sent_as = {
+        "JSON Patch": (encode([op("add", "/active", True)]), JSON_PATCH),
+        "FHIRPath Patch": (encode(steps), "application/fhir+json"),
+        "FHIRPath Patch in XML": (in_xml(steps), "application/fhir+xml"),
+    }[kind]
+
+    def patched(place: str, **headers: str) -> Reply:
+        return hosp.ask("PATCH", place, body, Content_Type=sent_as, **headers)
+
+    by_id = patched(f"Patient/{made['id']}", If_Match='W/"7"')
+    stale = patched(condition, If_Match='W/"7"')
+    none = patched(f"{condition}-none")
+    assert (by_id.rules, stale.rules, none.status) == ({"version-stale"}, {"version-stale"}, 404)
+    assert hosp.read(f"Patient/{made['id']}") == made
+
+    done = patched(condition, If_Match='W/"1"')
+    assert (done.status, done.body["id"], done.body["active"]) == (200, made["id"], True)
+    patient(hosp, identifier=[{"system": "urn:patch", "value": value}])
+    assert patched(condition).status == 412
 
 
 def test_a_patch_that_changes_nothing_makes_no_version(hosp: Party) -> None:

@@ -51,6 +51,20 @@ def test_a_version_is_known_by_any_etag_of_a_list(hosp: Party) -> None:
         assert hosp.get(place, If_None_Match=stated).status == 200, stated
 
 
+def test_a_past_version_is_not_sent_again_to_who_has_it(hosp: Party) -> None:
+    made = hosp.post(minimal("Patient"))
+    place = f"Patient/{made.body['id']}"
+    assert hosp.change(place, active=True).status == 200
+
+    for method in ("GET", "HEAD"):
+        by_version = hosp.ask(method, f"{place}/_history/1", If_None_Match='W/"1"')
+        by_time = hosp.ask(method, f"{place}/_history/1", If_Modified_Since=made.headers["Last-Modified"])
+        for reply in (by_version, by_time):
+            assert (reply.status, reply.raw, reply.headers["ETag"]) == (304, b"", 'W/"1"')
+        assert hosp.ask(method, f"{place}/_history/1", If_None_Match='W/"2"').status == 200
+        assert hosp.ask(method, f"{place}/_history/2", If_None_Match='W/"1"').status == 200
+
+
 @pytest.mark.parametrize("stated", ['W/"1"', '"1"', "1", '"9", W/"1"', "*", ' W/"1" '])
 def test_a_change_may_name_its_version_in_every_form(hosp: Party, stated: str) -> None:
     patient = hosp.post(minimal("Patient")).body

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
+from fhir_server.access.types import TYPES
 from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir import dates
 from fhir_server.fhir.json import Resource
@@ -54,11 +55,25 @@ def finds(party: Party, resource: Resource, name: str, text: str) -> bool:
         ("_include=Observation:colour", "'Observation:colour'", ["Observation:subject", "Observation:encounter"]),
         ("_include=Observation:subject:Colour", "'Colour'", ["Patient", "Group"]),
         ("_revinclude=Provenance:colour", "'Provenance:colour'", ["Provenance:target"]),
-        ("_has:Colour:patient:code=1", "'Colour'", []),
+        ("_revinclude=Colour:target", "'Colour:target'", ["Provenance", "Task"]),
+        ("_include=Colour:subject", "'Colour:subject'", ["Observation:subject", "Observation:encounter"]),
+        ("_has:Colour:patient:code=1", "'Colour'", ["Observation", "Provenance"]),
+        ("_has:Observation:colour:code=1", "'colour'", ["derived-from", "has-member"]),
+        ("_has:Observation:derived-from:colour=1", "'colour'", ["code", "date"]),
+        ("subject.colour=1", "'colour'", ["Device", "Group", "Location", "Patient"]),
+        ("subject:Colour.name=1", "'Colour'", ["Device", "Group", "Location", "Patient"]),
+        ("subject:Patient.colour=1", "'colour'", ["birthdate", "identifier"]),
+        ("colour.name=1", "'colour.name'", ["subject", "encounter"]),
+        ("_filter=colour eq 1", "'colour'", ["code", "date"]),
+        ("_filter=date co 2026", "'co'", ["eq", "ge", "po"]),
+        ("date=about2026", "'about2026'", ["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]),
+        ("_contained=some", "'some'", ["true", "false", "both"]),
+        ("_containedType=some", "'some'", ["container", "contained"]),
+        ("_list=$some", "'$some'", ["$current-problems", "$current-medications"]),
         ("_sort=colour", "'colour'", ["date", "status"]),
         ("_total=some", "'some'", ["none", "estimate", "accurate"]),
         ("_summary=short", "'short'", ["true", "text", "data", "count", "false"]),
-        ("_elements=colour", "'colour'", []),
+        ("_elements=colour", "'colour'", ["code", "component", "value"]),
     ],
 )
 def test_what_is_unknown_is_refused_by_name_with_what_exists(
@@ -76,6 +91,15 @@ def test_an_unknown_type_among_several_is_refused_by_name(hosp: Party) -> None:
     reply = hosp.get("?_type=Task,Colour")
 
     assert (reply.status, "'Colour'" in reply.issues[0]["diagnostics"]) == (400, True)
+    assert [each for each in TYPES if each not in reply.issues[0]["diagnostics"]] == []
+
+
+@pytest.mark.parametrize("place", ["Colour?date=2026", "Colour/1", "Colour/_history", "Patient/1/Colour"])
+def test_an_unknown_type_in_an_address_is_named_beside_those_that_there_are(hosp: Party, place: str) -> None:
+    reply = hosp.get(place)
+
+    told = reply.issues[0]["diagnostics"]
+    assert (reply.status, "'Colour'" in told, [each for each in TYPES if each not in told]) == (404, True, [])
 
 
 def test_every_parameter_of_the_type_is_listed_when_one_is_unknown(hosp: Party) -> None:

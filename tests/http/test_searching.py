@@ -104,6 +104,29 @@ def test_pages_lose_and_repeat_nothing_while_others_write(hosp: Party, patient: 
     assert len(found) == len(set(found))
 
 
+@pytest.mark.parametrize("sort", ["", "&_sort=date", "&_sort=-date"])
+def test_pages_hold_what_stays_though_others_change_and_delete(hosp: Party, patient: str, sort: str) -> None:
+    made = [
+        hosp.post(minimal("List", subject={"reference": patient}, date=f"2026-03-{1 + n % 4:02}")).body["id"]
+        for n in range(9)
+    ]
+    reply: Reply | None = hosp.get(f"List?patient={patient}&_count=2{sort}")
+    found: list[str] = []
+    deleted: list[str] = []
+    while reply is not None:
+        found += ids(reply)
+        unseen = [each for each in made if each not in found + deleted]
+        assert hosp.change(f"List/{found[0]}", title=f"changed {len(found)}").status == 200
+        if len(unseen) > 2:
+            assert hosp.change(f"List/{unseen[0]}", title="changed before it was seen").status == 200
+            assert hosp.ask("DELETE", f"List/{unseen[1]}").status == 204
+            deleted.append(unseen[1])
+        reply = following(hosp, reply)
+
+    assert deleted
+    assert sorted(found) == sorted(set(made) - set(deleted))
+
+
 def test_sorted_as_asked(hosp: Party, patient: str) -> None:
     dates = ["2026-02-01", "2026-01-01", "2026-03-01"]
     made = {day: hosp.post(observation(patient, effectiveDateTime=day)).body["id"] for day in dates}
