@@ -1,6 +1,9 @@
 """What one entry of a Bundle says of another becomes what that other is called on this server.
 
 References; addresses in elements of the types uri, url, canonical, oid and uuid; links and images in the narrative.
+A `urn:` is nothing but a name for an entry, wherever it stands. `https://elsewhere.example/CodeSystem/1` may be what
+somebody calls a code system, so it is taken for the address of an entry only where nothing but an address stands: in
+a url, a link, an image.
 
 https://hl7.org/fhir/R4/http.html#trules
 """
@@ -12,24 +15,33 @@ from typing import Any
 from fhir_server.definitions.structures import RESOURCE, load
 from fhir_server.fhir.json import Resource, encode
 
-Named = Callable[[str], str]
+Named = Callable[[str, str], str]
+"""What an address is called here, in an element of that datatype."""
 
 _ADDRESSES = frozenset({"uri", "url", "canonical", "oid", "uuid"})
+_URL = "url"
 _URN = re.compile(rb"urn:(?:uuid|oid):")
+_PLACED = re.compile(rb"(?:href|src)\s*=|url\"\s*:", re.IGNORECASE)
 _LINK = re.compile(r"""(?P<before>\b(?:href|src)\s*=\s*)(?P<quote>["'])(?P<address>[^"']*)(?P=quote)""")
 
 
-def named_anew(resource: Resource, targets: Mapping[str, str]) -> Resource:
-    """The resource with every `urn:uuid:` and `urn:oid:` address among `targets` replaced; what a resource calls
+def named_anew(resource: Resource, targets: Mapping[str, str], outside: str) -> Resource:
+    """The resource with every `urn:uuid:` and `urn:oid:` address among `targets` replaced, and in a url, a link or an
 
+    image other addresses, relative ones as they are meant at `outside`, the base of the resource. What a resource calls
     itself (`url` of a definition) and plain texts, such as the value of an identifier, stay.
     """
     urns = {name: target for name, target in targets.items() if name.startswith("urn:")}
-    if not urns or not _URN.search(encode(resource)):
+    places = {name: target for name, target in targets.items() if "://" in name and "?" not in name}
+    if not (urns or places):
+        return resource
+    sent = encode(resource)
+    if not (urns and _URN.search(sent)) and not (places and _PLACED.search(sent)):
         return resource
 
-    def named(address: str) -> str:
-        found = urns.get(address)
+    def named(address: str, datatype: str) -> str:
+        placed = places.get(address) or places.get(f"{outside}/{address}") if datatype == _URL else None
+        found = placed or urns.get(address)
         if found is not None:
             return found
         plain, mark, version = address.partition("|")
@@ -49,7 +61,7 @@ def _value(value: Any, datatype: str, named: Named) -> Any:
         return [_value(item, datatype, named) for item in value]
     if isinstance(value, str):
         if datatype in _ADDRESSES:
-            return named(value)
+            return named(value, datatype)
         return _LINK.sub(lambda link: _link(link, named), value) if datatype == "xhtml" else value
     if isinstance(value, dict):
         of_resource = datatype == RESOURCE
@@ -58,7 +70,7 @@ def _value(value: Any, datatype: str, named: Named) -> Any:
 
 
 def _link(link: re.Match[str], named: Named) -> str:
-    return f"{link['before']}{link['quote']}{named(link['address'])}{link['quote']}"
+    return f"{link['before']}{link['quote']}{named(link['address'], _URL)}{link['quote']}"
 
 
 def _types(path: str) -> Mapping[str, str]:

@@ -163,7 +163,7 @@ def _rewritten(ask: Ask, targets: Mapping[str, str], versions: Mapping[str, int]
         return f"{found}{_VERSION}{versions.get(found, stated)}" if found else local(reference, base_url)
 
     resource: Resource = rewrite_references(ask.resource, target_of)
-    return replace(ask, resource=named_anew(resource, targets) if ask.place else resource)
+    return replace(ask, resource=named_anew(resource, targets, outside) if ask.place else resource)
 
 
 def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:

@@ -162,6 +162,40 @@ def test_addresses_are_rewritten_however_deep_and_of_whatever_type_they_are(hosp
     assert stored["item"][0]["item"][0]["answer"][0]["valueReference"]["reference"] == "#d"
 
 
+def test_links_to_entries_that_come_from_elsewhere_lead_here_and_what_is_a_name_stays(world: World) -> None:
+    elsewhere = f"https://elsewhere.example/{uuid.uuid4().hex}"
+    other = "https://another.example/fhir/Binary/8"
+    system = f"{elsewhere}/CodeSystem/2"
+    div = '<div xmlns="http://www.w3.org/1999/xhtml">%s</div>'
+    links = '<a href="%s">her</a> <img src="%s" alt="Binary/8"/> <a href="%s">there</a> <a href="#b">below</a>'
+    about = {
+        "subject": {"reference": "Patient/7"},
+        "text": {"status": "generated", "div": div % links % ("Patient/7", f"{elsewhere}/Binary/8", other)},
+        "extension": [{"url": f"{elsewhere}/StructureDefinition/x", "valueUri": f"{elsewhere}/Patient/7"}],
+        "category": [{"coding": [{"system": system, "code": "a"}]}],
+        "content": [{"attachment": {"url": each}} for each in ("Binary/8", f"{elsewhere}/Binary/8", other)],
+    }
+    binary = {"resourceType": "Binary", "contentType": "text/plain", "data": "SGFsbG8="}
+    entries = [
+        post(minimal("DocumentReference", **about), f"{elsewhere}/DocumentReference/1"),
+        post(minimal("DocumentReference", **{**about, "subject": None}), f"urn:uuid:{uuid.uuid4()}"),
+        post(minimal("Patient"), f"{elsewhere}/Patient/7"),
+        post(binary, f"{elsewhere}/Binary/8"),
+        post(minimal("CodeSystem", url=system), system),
+    ]
+
+    made = places(transact(world.operator, *entries))
+
+    stored, beside = (world.operator.read(place) for place in made[:2])
+    assert stored["subject"]["reference"] == made[2]
+    assert stored["text"]["div"] == div % links % (made[2], made[3], other)
+    assert [each["attachment"]["url"] for each in stored["content"]] == [made[3], made[3], other]
+    assert (stored["extension"], stored["category"]) == (about["extension"], about["category"])
+    assert world.operator.read(made[4])["url"] == system
+    assert [each["attachment"]["url"] for each in beside["content"]] == ["Binary/8", made[3], other]
+    assert beside["text"]["div"] == div % links % ("Patient/7", made[3], other)
+
+
 def test_what_is_deleted_beside_it_is_not_referred_to(world: World, hosp: Party) -> None:
     gone = f"Group/{hosp.post(minimal('Group')).body['id']}"
     delete = {"request": {"method": "DELETE", "url": gone}}
