@@ -14,7 +14,9 @@ from tests.world import World
 PASSWORD = "vier woorden en een uil"
 
 
-def new_user(world: World, organization: str = CASEMANAGER.reference, language: str = "en") -> str:
+def new_user(
+    world: World, organization: str = CASEMANAGER.reference, language: str = "en", name: str = "Lotte Peeters"
+) -> str:
     """The user name of a new user of an organisation, whose password is PASSWORD."""
     username = f"user-{uuid.uuid4().hex[:10]}"
     register_user(
@@ -23,7 +25,7 @@ def new_user(world: World, organization: str = CASEMANAGER.reference, language: 
         password=PASSWORD,
         organization=organization,
         person=None,
-        name="Lotte Peeters",
+        name=name,
         language=language,
         now=dates.now(),
     )

@@ -2,6 +2,7 @@
 
 from fhir_server.demo.client import FhirClient
 from fhir_server.demo.referral import Person, referral
+from fhir_server.demo.wording import with_translations
 from fhir_server.fhir.dates import instant, now
 
 HEROINES = (
@@ -18,13 +19,18 @@ NO_CONSENT = Person("Greta", "Schmitz", "female", 66, "Eupen", "4700", "de", ser
 
 def add_cases(hosp: FhirClient, home: FhirClient) -> int:
     """Refer four more people; how many."""
-    late = hosp.transact(referral(now(), LATE, due_in_days=-3))
+    late = _refer(hosp, LATE, due_in_days=-3)
     _move(home, late["Task"], "received", "accepted")
-    hosp.transact(referral(now(), WAITING, due_in_days=5))
-    under_way = hosp.transact(referral(now(), UNDER_WAY, due_in_days=14))
+    _refer(hosp, WAITING, due_in_days=5)
+    under_way = _refer(hosp, UNDER_WAY, due_in_days=14)
     _move(home, under_way["Task"], "received", "accepted", "in-progress")
-    hosp.transact(referral(now(), NO_CONSENT, with_consent=False))
+    _refer(hosp, NO_CONSENT, with_consent=False)
     return 4
+
+
+def _refer(hosp: FhirClient, person: Person, *, due_in_days: int = 7, with_consent: bool = True) -> dict[str, str]:
+    asked = referral(now(), person, with_consent=with_consent, due_in_days=due_in_days)
+    return hosp.transact(with_translations(asked))
 
 
 def _move(client: FhirClient, task: str, *statuses: str) -> None:

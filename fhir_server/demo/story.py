@@ -7,6 +7,7 @@ from datetime import timedelta
 from fhir_server.demo.client import FhirClient, Refused
 from fhir_server.demo.directory import CASEMANAGER, HOME, HOSP, OUT
 from fhir_server.demo.referral import MIA, NURSING, Person, referral
+from fhir_server.demo.wording import with_translations
 from fhir_server.fhir.dates import instant, now
 from fhir_server.fhir.json import Resource
 
@@ -18,6 +19,8 @@ _WORDS = {
     "Patient": "the person",
     "Condition": "the chart",
 }
+
+BODY_WEIGHT = {"system": "http://loinc.org", "code": "29463-7", "display": "Body weight"}
 
 Say = Callable[[str], None]
 Hear = Callable[[str, str, int], list[Resource]]
@@ -46,7 +49,7 @@ def tell(cast: Cast, say: Say, person: Person = MIA) -> dict[str, str]:
 
 def _refer(cast: Cast, say: Say, person: Person) -> dict[str, str]:
     say(f"1  {HOSP.name} refers {person.given} {person.family}: person, diagnosis, consent, order and Task, as one.")
-    made = cast.hosp.transact(referral(now(), person))
+    made = cast.hosp.transact(with_translations(referral(now(), person)))
     made["CarePlan"] = cast.hosp.read(made["Task"])["basedOn"][0]["reference"]
     plan = cast.hosp.read(made["CarePlan"])
     made["CareTeam"] = plan["careTeam"][0]["reference"]
@@ -81,34 +84,40 @@ def _move(client: FhirClient, task: str, status: str, **elements: object) -> Non
 
 def _record_visit(home: FhirClient, made: dict[str, str]) -> str:
     moment = now()
-    procedure = home.create(
+    procedure = _record(
+        home,
         {
             "resourceType": "Procedure",
             "basedOn": [{"reference": made["ServiceRequest"]}],
             "status": "completed",
-            "code": {"coding": [NURSING]},
+            "code": {"coding": [NURSING], "text": "Thuisverpleging"},
             "subject": {"reference": made["Patient"]},
             "performedPeriod": {"start": instant(moment - timedelta(minutes=40)), "end": instant(moment)},
             "performer": [{"actor": {"reference": HOME.reference}}],
-        }
+        },
     )
-    home.create(
+    _record(
+        home,
         {
             "resourceType": "Observation",
             "basedOn": [{"reference": made["ServiceRequest"]}],
             "status": "final",
-            "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7", "display": "Body weight"}]},
+            "code": {"coding": [BODY_WEIGHT], "text": "Lichaamsgewicht"},
             "subject": {"reference": made["Patient"]},
             "effectiveDateTime": instant(moment),
             "performer": [{"reference": HOME.reference}],
             "valueQuantity": {"value": 61.50, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"},
-        }
+        },
     )
     return f"Procedure/{procedure['id']}"
 
 
+def _record(home: FhirClient, resource: Resource) -> Resource:
+    return home.create(with_translations(resource))
+
+
 def _output(procedure: str) -> list[Resource]:
-    return [{"type": {"text": "Verrichte zorg"}, "valueReference": {"reference": procedure}}]
+    return [with_translations({"type": {"text": "Verrichte zorg"}, "valueReference": {"reference": procedure}})]
 
 
 def _refusals(cast: Cast, made: dict[str, str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.viewer.plans import plan_title
 from fhir_server.viewer.questions import Questions
 from fhir_server.viewer.task_rows import Reading
-from fhir_server.viewer.texts import age_on, sorted_name
+from fhir_server.viewer.texts import age_on, has_died, sorted_name
 from fhir_server.viewer.words import PLAN_STATUSES, Word, word
 
 
@@ -71,7 +71,7 @@ def _row(
         birth_date=person.get("birthDate", ""),
         age=age_on(person.get("birthDate", ""), reading.today),
         city=next((address["city"] for address in person.get("address", []) if address.get("city")), ""),
-        died="deceasedDateTime" in person or person.get("deceasedBoolean") is True,
+        died=has_died(person),
         plans=tuple(
             (plan_title(plan, programmes, reading.language), word(PLAN_STATUSES, plan["status"]))
             for plan in plans.get(f"Patient/{person['id']}", [])

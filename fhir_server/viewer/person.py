@@ -15,6 +15,7 @@ from fhir_server.fhir.reference import reference_to
 from fhir_server.viewer.care_teams import ConsentShown, TeamShown, consent_shown, team_shown
 from fhir_server.viewer.doubles import Double, doubles
 from fhir_server.viewer.due_dates import OPEN_STATUSES
+from fhir_server.viewer.notes import Note, notes_shown
 from fhir_server.viewer.plans import Parts, PlanShown, by_reference, plan_shown
 from fhir_server.viewer.questions import Questions, Version
 from fhir_server.viewer.task_moves import HISTORY_SHOWN, TaskMove, Writers, task_moves, writers
@@ -55,9 +56,10 @@ class Identity:
 
 @dataclass(frozen=True)
 class TaskShown:
-    """A Task with its history, newest first."""
+    """A Task with what was noted on it, oldest first, and its history, newest first."""
 
     row: TaskRow
+    notes: tuple[Note, ...]
     moves: tuple[TaskMove, ...]
 
 
@@ -137,7 +139,7 @@ class _Chart:
         """A Task with its moves."""
         versions: list[Version] = self.questions.history("Task", task["id"], HISTORY_SHOWN)
         moves = task_moves(reference_to(task), versions, written_by, self.questions, self.reading.language)
-        return TaskShown(self.rows[task["id"]], tuple(moves))
+        return TaskShown(self.rows[task["id"]], notes_shown(task, self.questions, self.about), tuple(moves))
 
 
 def _plans(

@@ -10,7 +10,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import reference_to
 from fhir_server.viewer.care_teams import TeamShown
 from fhir_server.viewer.task_rows import Party, TaskRow
-from fhir_server.viewer.texts import concept_text, name_of, quantity_text, text_of
+from fhir_server.viewer.texts import concept_text, name_of, text_of, value_text
 from fhir_server.viewer.words import (
     ACTIVITY_STATUSES,
     GOAL_STATUSES,
@@ -110,16 +110,14 @@ def _goal(goal: Resource, language: str) -> GoalShown:
     return GoalShown(
         description=concept_text(goal["description"], language),
         status=word(GOAL_STATUSES, goal["lifecycleStatus"]),
-        achievement=achievement(goal),
+        achievement=achievement(goal, language),
         target=_target(target, language),
         target_date=target.get("dueDate", ""),
     )
 
 
 def _target(target: Resource, language: str) -> str:
-    quantity = target.get("detailQuantity")
-    detail = quantity_text(quantity) if quantity else str(target.get("detailString", ""))
-    detail = detail or concept_text(target.get("detailCodeableConcept"), language)
+    detail = value_text({name.replace("detail", "value"): value for name, value in target.items()}, language)
     return " – ".join(part for part in (concept_text(target.get("measure"), language), detail) if part)
 
 

@@ -36,7 +36,6 @@ PAGE_ROWS = 50
 
 _STATIC = Path(__file__).parent / "static"
 _LARGEST_FORM = 16 * 1024
-_WITHOUT_SIGN_IN = frozenset({"sign_in_form", "sign_in", "sign_out", "choose_language", "static"})
 
 
 class SignInFirst(Exception):
@@ -163,7 +162,7 @@ def _add_refusals(pages: Blueprint, visits: Visits) -> None:
     @pages.errorhandler(Exception)
     def failed(error: Exception) -> AnyResponse:
         if isinstance(error, HTTPException):
-            return error.get_response()
+            return _refusal("failed", HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR))
         log.error("a page failed", exc_info=error)
         return _refusal("failed", HTTPStatus.INTERNAL_SERVER_ERROR)
 

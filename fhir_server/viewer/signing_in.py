@@ -30,7 +30,9 @@ def add_signing_in(pages: Blueprint, services: Services, sessions: Sessions, vis
         try:
             visits.check_proof()
         except ForeignForm:
-            return make_response(_form(_("This page was open for too long. Please sign in again.")), 403)
+            return make_response(
+                _form(_("This page was open for too long, or the browser keeps no cookies. Please sign in again.")), 403
+            )
         try:
             session_id = sessions.sign_in(
                 request.form.get("username", ""), request.form.get("password", ""), request.remote_addr or ""
@@ -43,6 +45,12 @@ def add_signing_in(pages: Blueprint, services: Services, sessions: Sessions, vis
         answer = redirect(local_path(request.form.get("next")))
         visits.open_session(answer, session_id)  # type: ignore[arg-type]
         return answer
+
+    @pages.get("/sign-out")
+    @pages.get("/language")
+    def address_of_a_form() -> AnyResponse:
+        # Where a form's answer stays in the address bar: whoever loads it again asks for a page, and changes nothing.
+        return redirect(SIGN_IN_PATH)
 
     @pages.post("/sign-out")
     def sign_out() -> AnyResponse:

@@ -10,8 +10,8 @@ from fhir_server.care.tasks import focus
 from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.json import Resource
 from fhir_server.viewer.questions import Found, Questions
-from fhir_server.viewer.texts import age_on, concept_text, is_partial, name_of, place_of, reason_of
-from fhir_server.viewer.words import PRIORITIES, TASK_STATUSES, Word, word
+from fhir_server.viewer.texts import age_on, concept_text, has_died, is_partial, name_of, place_of, reason_of, text_of
+from fhir_server.viewer.words import PRIORITIES, TASK_STATUSES, Word, stage_of, word
 
 INCLUDES = (("_include", "Task:patient"), ("_include", "Task:focus:ServiceRequest"))
 
@@ -28,7 +28,8 @@ class Party:
 class TaskRow:
     """A Task as a page shows it; `due` is a local date, `days` counts from today and is negative when it has passed.
 
-    `person_hidden`: the reader may know some things of the person, such as the `place`, but not the name.
+    `person_hidden`: the reader may know some things of the person, such as the `place`, but not the name. `stage` is
+    how far the work is within its status, in the words of its parties or ours.
     """
 
     id: str
@@ -49,6 +50,8 @@ class TaskRow:
     reason: str
     person_hidden: bool = False
     place: str = ""
+    died: bool = False
+    stage: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def party_shown(
 def task_title(task: Resource, order: Resource | None, language: str) -> str:
     """What is asked: the order's code, else the Task's own words; empty when it says nothing."""
     own_code = concept_text(task.get("code"), language) if (task.get("code") or {}).get("text") else ""
-    return concept_text((order or {}).get("code"), language) or own_code or str(task.get("description", ""))
+    return concept_text((order or {}).get("code"), language) or own_code or text_of(task, "description", language)
 
 
 def _row(task: Resource, known: dict[str, Resource], own: Iterable[str], reading: Reading) -> TaskRow:
@@ -89,7 +92,7 @@ def _row(task: Resource, known: dict[str, Resource], own: Iterable[str], reading
     waiting_for = waits_for(task)
     due = due_date(task, reading.zone)
     what = task_title(task, known.get(focus(task)), reading.language)
-    description = str(task.get("description", ""))
+    description = text_of(task, "description", reading.language)
     return TaskRow(
         id=task["id"],
         what=what,
@@ -109,6 +112,8 @@ def _row(task: Resource, known: dict[str, Resource], own: Iterable[str], reading
         reason=reason_of(task, reading.language),
         person_hidden=bool(person and is_partial(person)),
         place=place_of(person) if person and is_partial(person) else "",
+        died=bool(person and has_died(person)),
+        stage=stage_of(task, reading.language),
     )
 
 

@@ -7,9 +7,12 @@ from datetime import date
 from typing import Any
 
 from babel import Locale, UnknownLocaleError
+from babel.dates import format_skeleton
 from babel.numbers import get_decimal_symbol
 from flask_babel import format_date, get_locale
+from flask_babel import gettext as _
 
+from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.subsets import SUBSETTED
 
@@ -57,14 +60,17 @@ def name_of(resource: Resource, language: str = "") -> str:
 
 
 def concept_text(concept: Resource | None, language: str = "") -> str:
-    """What a CodeableConcept says, in `language` where the resource carries a translation; empty for nothing."""
+    """What a CodeableConcept says, in `language` where the resource carries a translation; empty for nothing.
+
+    A concept without any words is called by its code, and said to be one.
+    """
     if not concept:
         return ""
     if concept.get("text"):
         return text_of(concept, "text", language)
     shown = [text_of(coding, "display", language) for coding in concept.get("coding", [])]
-    codes = [str(coding.get("code", "")) for coding in concept.get("coding", [])]
-    return next((text for text in [*shown, *codes] if text), "")
+    codes = [_("code %(code)s", code=coding["code"]) for coding in concept.get("coding", []) if coding.get("code")]
+    return next((str(text) for text in [*shown, *codes] if text), "")
 
 
 def text_of(holder: Resource, element: str, language: str) -> str:
@@ -102,6 +108,21 @@ def quantity_text(quantity: Resource) -> str:
     return f"{quantity.get('comparator', '')}{number} {unit}".strip()
 
 
+def range_text(span: Resource) -> str:
+    """A Range, its unit once; open at the side that is not stated."""
+    low, high = span.get("low"), span.get("high")
+    if not low or not high:
+        return f"≥ {quantity_text(low)}" if low else f"≤ {quantity_text(high)}" if high else ""
+    if low.get("unit") == high.get("unit"):
+        low = {"value": low.get("value", "")}
+    return f"{quantity_text(low)}–{quantity_text(high)}"
+
+
+def has_died(person: Resource) -> bool:
+    """Whether the person is known to have died."""
+    return "deceasedDateTime" in person or person.get("deceasedBoolean") is True
+
+
 def age_on(birth_date: str, today: date) -> int | None:
     """Whole years on `today`; None when the date of birth is not known to the day."""
     try:
@@ -112,11 +133,15 @@ def age_on(birth_date: str, today: date) -> int | None:
 
 
 def day_shown(stated: str) -> str:
-    """A FHIR date in the reader's way of writing; a year or a month alone as it was stated."""
+    """A FHIR date in the reader's way of writing: day, month or year; of a point in time the day in her own zone."""
     try:
-        return str(format_date(date.fromisoformat(stated[:10]), "long"))
+        start, _end = time_range(stated)
     except ValueError:
         return stated
+    if "T" in stated:
+        return str(format_date(start, "long"))
+    written = {4: "y", 7: "yMMMM"}.get(len(stated))
+    return format_skeleton(written, start, locale=get_locale()) if written else str(format_date(start.date(), "long"))
 
 
 def language_name(concept: Resource, shown_in: Locale) -> str:
@@ -138,4 +163,10 @@ def _value(name: str, value: Any, language: str) -> str:
         return quantity_text(value)
     if name == "valueCodeableConcept":
         return concept_text(value, language)
+    if name == "valueRange":
+        return range_text(value)
+    if name == "valueBoolean":
+        return str(_("yes") if value else _("no"))
+    if name == "valueDateTime":
+        return day_shown(value)
     return str(value) if name in {"valueString", "valueInteger"} else ""

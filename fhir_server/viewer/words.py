@@ -99,6 +99,9 @@ PRIORITIES: Mapping[str, Word] = {
     "asap": Word(lazy_pgettext("priority", "As soon as possible"), "bad"),
     "stat": Word(lazy_pgettext("priority", "At once"), "bad"),
 }
+STAGES: Mapping[str, Word] = {
+    "awaiting-information": Word(lazy_pgettext("stage of a task", "Waiting for information")),
+}
 ROLES: Mapping[str, Word] = {
     SUBJECT: Word(lazy_pgettext("role in a care team", "The person")),
     CUSTODIAN: Word(lazy_pgettext("role in a care team", "Case management")),
@@ -113,14 +116,21 @@ def word(words: Mapping[str, Word], code: str | None) -> Word | None:
     return words.get(code, Word(code)) if code else None
 
 
-def achievement(goal: Resource) -> Word | None:
+def achievement(goal: Resource, language: str) -> Word | None:
     """How far a goal is, in words."""
     concept = goal.get("achievementStatus", {})
     known = [ACHIEVEMENTS[code] for coding in concept.get("coding", []) if (code := coding.get("code")) in ACHIEVEMENTS]
     if known:
         return known[0]
-    text = concept_text(concept)
+    text = concept_text(concept, language)
     return Word(text) if text else None
+
+
+def stage_of(task: Resource, language: str) -> str:
+    """How far the work is within its status (`businessStatus`), as it is written, else in our words; or empty."""
+    concept = task.get("businessStatus", {})
+    known = [STAGES[code] for coding in concept.get("coding", []) if (code := coding.get("code")) in STAGES]
+    return str(known[0]) if known and not concept.get("text") else concept_text(concept, language)
 
 
 def roles_of(participant: Resource, programmes: Sequence[Programme], language: str) -> list[str]:

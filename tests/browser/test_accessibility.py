@@ -72,6 +72,21 @@ def test_nothing_runs_out_of_the_page_sideways(case_manager: Callable[..., Page]
         assert page.evaluate("document.documentElement.scrollWidth") <= width, address
 
 
+@pytest.mark.parametrize("language", ["nl", "fr"])
+def test_on_a_phone_the_head_of_the_page_is_two_lines(visitor: Callable[..., Page], ward: Ward, language: str) -> None:
+    page = visitor(language, 360)
+    sign_in(page, new_user(ward.world, language=language, name="Marie-Christine Vandenbroucke-Van den Eynde"))
+    page.locator(".sign-out").wait_for()
+
+    tops = {
+        part: page.locator(part).bounding_box() for part in (".brand", ".main-nav", ".user-name", ".sign-out button")
+    }
+
+    middles = {part: box["y"] + box["height"] / 2 for part, box in tops.items() if box}
+    assert abs(middles[".brand"] - middles[".main-nav"]) < 8, middles
+    assert abs(middles[".user-name"] - middles[".sign-out button"]) < 24, middles
+
+
 def test_on_a_phone_each_value_carries_its_label(case_manager: Callable[..., Page]) -> None:
     page = case_manager("en", 390)
     row = page.locator("#overdue tbody tr").first

@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from fhir_server.demo.directory import OUT
 from tests.browser.conftest import MARKUP, Ward, sign_in
-from tests.viewer_visitor import new_user
+from tests.viewer_visitor import PASSWORD, new_user
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -101,20 +101,44 @@ def test_she_reads_in_another_language_after_one_click(case_manager: Callable[..
     expect(page.locator("#overdue")).to_contain_text("3 dagen te laat")
 
 
-def test_she_works_by_keyboard_alone(visitor: Callable[..., Page], ward: Ward) -> None:
+def test_she_follows_a_whole_case_by_keyboard_alone(visitor: Callable[..., Page], ward: Ward) -> None:
+    """Signs in, sees what is late, opens the Task and its person, reads the plan and the history, signs out."""
     page = visitor("en")
     page.goto("/sign-in")
-    page.locator("#username").focus()
 
     page.keyboard.type(new_user(ward.world))
     page.keyboard.press("Tab")
-    page.keyboard.type("vier woorden en een uil")
+    page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     expect(page).to_have_title("Caseload · Samen")
-    page.locator("#overdue tbody a").first.focus()
+    _go_to(page, page.get_by_role("link", name="2 Overdue"))
+    _go_to(page, page.locator("#overdue").get_by_role("link", name="Thuisverpleging").first)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Jef Aerts")
+    task = page.locator(f"#task-{ward.tasks['Aerts'].removeprefix('Task/')}")
+    expect(task.locator("h3")).to_be_in_viewport()
+    _go_to(page, task.locator("summary"))
+    expect(task.locator(".moves")).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(task.locator(".moves")).to_be_visible()
+    _go_to(page, page.locator(".sections").get_by_role("link", name="Care plan"), backwards=True)
+    expect(page.locator("#plan h2")).to_be_in_viewport()
+    _go_to(page, page.locator("#plan").get_by_role("link", name="Task Thuisverpleging"))
+    expect(task.locator("h3")).to_be_in_viewport()
+    _go_to(page, page.get_by_role("button", name="Sign out"), backwards=True)
+
+    expect(page.locator("[role=status]")).to_have_text("You have signed out.")
+    expect(page.locator("#username")).to_be_focused()
+
+
+def test_after_a_wrong_password_she_types_it_again_at_once(visitor: Callable[..., Page], ward: Ward) -> None:
+    page = visitor("en")
+    sign_in(page, new_user(ward.world), "not the password")
+
+    expect(page.locator("#password")).to_be_focused()
+    page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
 
-    expect(page.get_by_role("heading", level=1)).to_have_text("Jef Aerts")
+    expect(page).to_have_title("Caseload · Samen")
 
 
 def test_after_signing_out_the_back_button_shows_nothing(case_manager: Callable[..., Page], ward: Ward) -> None:
@@ -170,3 +194,14 @@ def test_on_paper_there_is_the_person_and_no_navigation(case_manager: Callable[.
 
 def _everybody() -> list[str]:
     return ["Aerts", "Claes", "Dewulf", "El Idrissi", "Lambert", "Maes", "Wouters"]
+
+
+def _go_to(page: Page, control: Locator, *, backwards: bool = False) -> None:
+    """Press Tab until the control has the focus, which must be seen, then Enter."""
+    for _ in range(60):
+        page.keyboard.press("Shift+Tab" if backwards else "Tab")
+        if control.evaluate("it => it === document.activeElement"):
+            break
+    expect(control).to_be_focused()
+    expect(control).to_be_in_viewport()
+    page.keyboard.press("Enter")

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from fhir_server.auth.users import SIGNED_IN_SCOPES
 from fhir_server.demo.referral import MIA, Parties, Person, referral
+from fhir_server.demo.wording import with_translations
 from fhir_server.fhir import dates
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import NotFound
@@ -127,6 +128,86 @@ def test_who_left_the_team_is_shown_as_a_former_member(world: World) -> None:
 
     _, _, former = team.partition("Former members")
     assert world.operator.read(home.reference)["name"] in former
+
+
+def test_one_day_in_the_team_is_written_once(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    _move(home, case.task, "received", "accepted", "in-progress", "completed")
+
+    _, _, former = _text(_section(signed_in(world).get(_address(case)), "team")).partition("Former members")
+
+    assert re.search(r"Carries out a task, \d+ \w+ \d{4}$", former), former
+
+
+def test_whoever_died_is_said_to_have_died_wherever_her_name_stands(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    reader = signed_in(world, hosp.reference)
+    assert "Mia Claes 58 years old" in _text(_section(reader.get("/"), "waiting"))
+
+    assert hosp.change(case.patient, deceasedDateTime="2026-11").status == 200
+
+    assert "Mia Claes Died" in _text(_section(reader.get("/"), "waiting"))
+    assert "Died November 2026" in _text(reader.get(_address(case)).text)
+    assert "years old" not in _text(reader.get("/").text) + _text(reader.get(_address(case)).text)
+
+
+def test_what_the_parties_noted_on_a_task_is_read_with_who_and_when(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    _move(home, case.task, "received", "accepted")
+    notes = [
+        {
+            "authorReference": {"reference": home.reference},
+            "time": "2026-11-20T10:00:00+01:00",
+            "text": "Liefst <b>na</b> tien uur.",
+        },
+        {"authorString": "De dochter", "text": "De sleutel ligt bij de buren."},
+    ]
+    asking = {"coding": [{"code": "awaiting-information"}]}
+    assert home.change(case.task, note=notes, businessStatus=asking).status == 200
+
+    reader = signed_in(world)
+    told = _text(_section(reader.get(_address(case)), "tasks"))
+
+    name = world.operator.read(home.reference)["name"]
+    assert f"Notes Liefst <b>na</b> tien uur. {name}, 20 November 2026" in told
+    assert "De sleutel ligt bij de buren. De dochter History" in told
+    assert "Waiting for information" in told
+    row = _text(_section(signed_in(world, hosp.reference).get("/"), "in-progress"))
+    assert row.endswith("Accepted Waiting for information"), row
+
+
+def test_a_goal_shows_what_is_to_be_reached(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    weight = {"low": {"value": 60, "unit": "kg"}, "high": {"value": 65, "unit": "kg"}}
+    goal = hosp.post(
+        {
+            "resourceType": "Goal",
+            "lifecycleStatus": "active",
+            "description": {"text": "Gewicht houden"},
+            "subject": {"reference": case.patient},
+            "target": [{"measure": {"coding": [{"code": "29463-7"}]}, "detailRange": weight, "dueDate": "2027-03"}],
+        }
+    )
+    assert goal.status == 201, goal.body
+    assert world.custodian.change(case.plan, goal=[{"reference": f"Goal/{goal.body['id']}"}]).status == 200
+
+    plan = _text(_section(signed_in(world).get(_address(case)), "plan"))
+
+    assert "Gewicht houden Being worked on code 29463-7 – 60–65 kg, by March 2027" in plan
+
+
+def test_what_parties_wrote_is_shown_in_the_readers_language_where_they_translated_it(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    bundle = with_translations(referral(dates.now(), MIA, Parties(hosp.reference, home.reference)))
+    assert hosp.transact(bundle).status == 200
+
+    waiting = _text(_section(signed_in(world, hosp.reference, "fr").get("/"), "waiting"))
+
+    assert "Soins infirmiers à domicile Soins infirmiers à domicile : aide aux AVJ, deux fois par semaine" in waiting
 
 
 def test_a_consent_that_is_withdrawn_is_no_longer_in_force(world: World) -> None:

@@ -120,7 +120,7 @@ def test_signing_out_needs_a_form(world: World) -> None:
     client = world.app.test_client()
     sign_in(client, new_user(world))
 
-    assert client.get("/sign-out").status_code == 405
+    assert client.get("/sign-out").location == "/sign-in"
     assert client.get("/").status_code == 200
 
 
@@ -178,9 +178,24 @@ def test_signing_in_its_refusal_and_signing_out_are_in_the_audit_trail(
 def test_a_form_larger_than_any_of_ours_is_refused(world: World) -> None:
     client = world.app.test_client()
 
-    answer = client.post("/sign-in", data={"username": "a" * 100_000, "proof": proof_in(client.get("/sign-in"))})
+    answer = client.post(
+        "/sign-in",
+        data={"username": "a" * 100_000, "proof": proof_in(client.get("/sign-in"))},
+        headers={"Accept-Language": "fr"},
+    )
 
     assert answer.status_code == 413
+    assert "Rien n’a été modifié." in answer.text
+
+
+@pytest.mark.parametrize("address", ["/sign-out", "/language"])
+def test_the_address_of_a_form_loaded_again_leads_to_a_page(world: World, address: str) -> None:
+    client = world.app.test_client()
+
+    answer = client.get(address, follow_redirects=True, headers={"Accept-Language": "en"})
+
+    assert answer.status_code == 200
+    assert "<h1>Sign in</h1>" in answer.text
 
 
 def _app(world: World, *, secure_cookies: bool = False, sessions: Sessions | None = None) -> Flask:

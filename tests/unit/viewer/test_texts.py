@@ -1,0 +1,82 @@
+"""FHIR datatypes as a person reads them, each in the language and the zone of the reader."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from fhir_server.demo.wording import with_translations
+from fhir_server.fhir.json import Resource
+from fhir_server.viewer.languages import speak
+from fhir_server.viewer.texts import concept_text, day_shown, value_text
+
+
+@contextmanager
+def reading(language: str) -> Iterator[None]:
+    app = Flask("reading", static_folder=None)
+    speak(app, lambda: language, "Europe/Brussels")
+    with app.test_request_context():
+        yield
+
+
+@pytest.mark.parametrize(
+    ("language", "stated", "shown"),
+    [
+        ("nl", "2026-11-22", "22 november 2026"),
+        ("fr", "2026-11", "novembre 2026"),
+        ("de", "2026-11", "November 2026"),
+        ("en", "2026", "2026"),
+        ("nl", "2026-11-22T23:30:00Z", "23 november 2026"),
+        ("nl", "2026-11-22T23:30:00+01:00", "22 november 2026"),
+        ("nl", "", ""),
+    ],
+)
+def test_a_date_is_written_as_precisely_as_it_was_stated(language: str, stated: str, shown: str) -> None:
+    with reading(language):
+        assert day_shown(stated) == shown
+
+
+@pytest.mark.parametrize(
+    ("concept", "shown"),
+    [
+        ({"text": "Gewicht", "coding": [{"code": "29463-7", "display": "Body weight"}]}, "Gewicht"),
+        ({"coding": [{"code": "29463-7", "display": "Body weight"}]}, "Body weight"),
+        ({"coding": [{"code": "29463-7"}]}, "code 29463-7"),
+        ({"coding": [{"system": "http://loinc.org"}]}, ""),
+        (None, ""),
+    ],
+)
+def test_a_concept_without_words_is_said_to_be_a_code(concept: Resource | None, shown: str) -> None:
+    with reading("nl"):
+        assert concept_text(concept, "nl") == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"valueQuantity": {"value": 61.5, "unit": "kg"}}, "61,5 kg"),
+        ({"valueRange": {"low": {"value": 60, "unit": "kg"}, "high": {"value": 65.5, "unit": "kg"}}}, "60–65,5 kg"),
+        ({"valueRange": {"low": {"value": 2, "unit": "h"}, "high": {"value": 1, "unit": "d"}}}, "2 h–1 d"),
+        ({"valueRange": {"low": {"value": 60, "unit": "kg"}}}, "≥ 60 kg"),
+        ({"valueRange": {"high": {"value": 65, "unit": "kg"}}}, "≤ 65 kg"),
+        ({"valueBoolean": False}, "nee"),
+        ({"valueDateTime": "2026-11"}, "november 2026"),
+        ({"valueCodeableConcept": {"text": "stabiel"}}, "stabiel"),
+        ({"valuePeriod": {"start": "2026-11"}}, ""),
+    ],
+)
+def test_a_value_stands_on_one_line(value: dict[str, Any], shown: str) -> None:
+    with reading("nl"):
+        assert value_text(value, "nl") == shown
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"),
+    [("nl", "Lichaamsgewicht"), ("fr", "Poids corporel"), ("de", "Körpergewicht"), ("en", "Body weight")],
+)
+def test_the_demo_speaks_every_language(language: str, shown: str) -> None:
+    observation = with_translations({"resourceType": "Observation", "code": {"text": "Lichaamsgewicht"}})
+
+    assert concept_text(observation["code"], language) == shown
