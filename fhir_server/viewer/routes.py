@@ -23,6 +23,7 @@ from fhir_server.viewer.people import people
 from fhir_server.viewer.person import person_shown
 from fhir_server.viewer.protection import protect
 from fhir_server.viewer.questions import Questions
+from fhir_server.viewer.sealing import seal, unseal
 from fhir_server.viewer.signing_in import SIGN_IN_PATH, add_signing_in
 from fhir_server.viewer.task_rows import Reading
 from fhir_server.viewer.texts import day_shown
@@ -36,6 +37,7 @@ PAGE_ROWS = 50
 
 _STATIC = Path(__file__).parent / "static"
 _LARGEST_FORM = 16 * 1024
+_LONGEST_NAME = 100
 
 
 class SignInFirst(Exception):
@@ -113,20 +115,25 @@ def _add_pages(pages: Blueprint, services: Services, visits: Visits, zone: ZoneI
         return render_template("viewer/tasks.html", group=shown, start=start, reading=reading, here="caseload")
 
     @pages.get("/people")
-    def everybody() -> str:
+    def everybody() -> AnyResponse:
         questions, reading = asking()
-        start = request.args.get("from")
-        listed = people(questions, reading, programmes, PAGE_ROWS, start=start)
-        return render_template("viewer/people.html", people=listed, start=start, name="", here="people")
+        start, sealed = request.args.get("from"), request.args.get("find")
+        name = unseal(sealed, visits.session_id or "") if sealed else ""
+        if name is None:
+            return redirect("/people")
+        listed = people(questions, reading, programmes, PAGE_ROWS, start=start, name=name)
+        page = render_template("viewer/people.html", people=listed, start=start, name=name, here="people")
+        return make_response(page)
 
     @pages.post("/people")
-    def find() -> str:
-        # Asked in a form and not in the address, which browsers remember and proxies write down: it names a person.
-        questions, reading = asking()
+    def find() -> AnyResponse:
+        # The name of a person stands sealed in the address, which browsers remember and proxies write down; and the
+        # answer has an address, so that going back from a person leads to what was found.
+        asking()
         visits.check_proof()
-        name = request.form.get("name", "").strip()
-        listed = people(questions, reading, programmes, PAGE_ROWS, name=name)
-        return render_template("viewer/people.html", people=listed, start=None, name=name, here="people")
+        name = request.form.get("name", "").strip()[:_LONGEST_NAME]
+        sealed = {"find": seal(name, visits.session_id or "")} if name else {}
+        return redirect("/people" + ("?" + urlencode(sealed) if sealed else ""), HTTPStatus.SEE_OTHER)
 
     @pages.get("/people/<id>")
     def person(id: str) -> str:

@@ -23,7 +23,8 @@ def add_signing_in(pages: Blueprint, services: Services, sessions: Sessions, vis
     def sign_in_form() -> AnyResponse:
         if visits.signed_in():
             return redirect("/")
-        return make_response(_form())
+        asked = local_path(request.args.get("next")) != "/"
+        return make_response(_form(notice=_("Sign in to see the page that you asked for.") if asked else ""))
 
     @pages.post(SIGN_IN_PATH)
     def sign_in() -> AnyResponse:

@@ -241,7 +241,8 @@ def test_nothing_of_a_hidden_person_is_on_any_page(world: World) -> None:
     case = world.case(hosp, home, Person("Geheim", "Verborgen"))
     outsider = signed_in(world, world.organization())
     pages = [outsider.get(path) for path in ("/", "/people", *(f"/tasks/{group}" for group in GROUPS), _address(case))]
-    pages.append(outsider.post("/people", data={"proof": proof_in(pages[0]), "name": "Verborgen"}))
+    form = {"proof": proof_in(pages[0]), "name": "Verborgen"}
+    pages.append(outsider.post("/people", data=form, follow_redirects=True))
 
     for page in pages:
         assert "Geheim" not in page.text
@@ -314,13 +315,27 @@ def test_a_person_is_found_by_name_without_the_name_in_the_address(world: World)
     reader = signed_in(world, hosp.reference)
 
     def find(name: str) -> list[str]:
-        page = reader.post("/people", data={"proof": proof_in(reader.get("/people")), "name": name})
+        form = {"proof": proof_in(reader.get("/people")), "name": name}
+        page = reader.post("/people", data=form, follow_redirects=True)
+        assert name.lower() not in page.request.full_path.lower()
         return [unescape(found) for found in re.findall(r'<a href="/people/[^"]+">([^<]+)</a>', page.text)]
 
     assert find("zoek") == ["Zoekmaar, Mia"]
     assert find("ZOE") == ["Zoë, de, Mia", "Zoekmaar, Mia"]
     assert find("Zoë, de") == ["Zoë, de, Mia"]
     assert find("niemand") == []
+
+
+def test_what_was_sought_is_read_from_the_address_by_nobody_else_and_not_after_signing_out(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    _refer(world, hosp, home, "Zoekmaar", due_in_days=2)
+    reader, other = signed_in(world, hosp.reference), signed_in(world, hosp.reference)
+    found = reader.post("/people", data={"proof": proof_in(reader.get("/people")), "name": "zoek"}).location
+
+    assert 'value="zoek"' in reader.get(found).text
+    for address in (found, "/people?find=forged", "/people?find=" + "a." * 4 + "a"):
+        answer = other.get(address)
+        assert (answer.status_code, answer.location) == (302, "/people"), address
 
 
 def test_people_come_page_by_page_in_alphabetical_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

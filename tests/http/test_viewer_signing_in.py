@@ -141,7 +141,8 @@ def test_every_page_but_the_doorway_asks_to_sign_in(world: World) -> None:
 def test_after_signing_in_the_page_that_was_asked_comes(world: World) -> None:
     client = world.app.test_client()
     asked = client.get("/tasks/overdue?from=0.abc")
-    form = client.get(asked.location)
+    form = client.get(asked.location, headers={"Accept-Language": "en"})
+    assert "Sign in to see the page that you asked for." in form.text
     wanted = unescape(re.search(r'name="next" value="([^"]*)"', form.text)[1])  # type: ignore[index]
 
     answer = sign_in(client, new_user(world), following=wanted)
