@@ -270,6 +270,64 @@ def test_a_quantity_without_a_unit_is_found_by_its_number_alone(hosp: Party, pat
     assert [finds(hosp, made, "value-quantity", each) for each in asked] == [True, False, False]
 
 
+# --- Composites: together or not at all. Escapes: what belongs to a value.
+
+PRESSURE = [
+    {
+        "code": {"coding": [{"system": "urn:codes", "code": code}]},
+        "valueQuantity": {"value": value, "system": UCUM, "code": "mm[Hg]"},
+    }
+    for code, value in (("systolic", 150), ("diastolic", 90))
+]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("component-code-value-quantity=systolic$150", True),
+        ("component-code-value-quantity=urn:codes|diastolic$lt100||mm[Hg]", True),
+        ("component-code-value-quantity=systolic$90", False),
+        ("component-code-value-quantity=diastolic$gt100", False),
+        ("component-code-value-quantity=systolic$90,diastolic$90", True),
+        ("combo-code-value-quantity=diastolic$90", True),
+        ("combo-code-value-quantity=weight$150", False),
+        ("combo-code-value-quantity=weight$72", True),
+        ("code-value-quantity=weight$72", True),
+        ("code-value-quantity=systolic$150", False),
+        ("component-code=systolic&component-value-quantity=90", True),
+    ],
+)
+def test_a_composite_is_met_by_values_that_stand_together_alone(
+    hosp: Party, patient: str, asked: str, found: bool
+) -> None:
+    weight = {"code": {"coding": [{"code": "weight"}]}, "valueQuantity": {"value": 72}, "component": PRESSURE}
+    made = stored(hosp, {**observation(patient), **weight})
+
+    reply = hosp.get(f"Observation?_id={made['id']}&{quote(asked, safe='=&')}")
+
+    assert ids(reply) == ([made["id"]] if found else [])
+
+
+@pytest.mark.parametrize("value", ["a,b", "a|b", "a$b", "a\\b", "x\\,|$\\\\y", "a\\,b"])
+def test_a_sign_with_a_backslash_belongs_to_the_value(hosp: Party, patient: str, value: str) -> None:
+    system = "urn:with,and|and$"
+    code = {"coding": [{"system": system, "code": value}], "text": value}
+    made = stored(hosp, {**observation(patient, valueString=value), "code": code})
+    parts = stored(hosp, {**observation(patient, valueString="a"), "code": {"coding": [{"code": "a"}, {"code": "b"}]}})
+    own = "".join(f"\\{sign}" if sign in "\\,|$" else sign for sign in value)
+    of = "".join(f"\\{sign}" if sign in "\\,|$" else sign for sign in system)
+
+    for asked in (
+        ("code", own),
+        ("code", f"{of}|{own}"),
+        ("code", f"nothing,{of}|{own},nothing"),
+        ("value-string:exact", own),
+        ("code-value-string", f"{own}${own}"),
+        ("code-value-string", f"{of}|{own}$x,{of}|{own}${own}"),
+    ):
+        assert [finds(hosp, each, *asked) for each in (made, parts)] == [True, False], asked
+
+
 # --- References: every form.
 
 
