@@ -1,5 +1,6 @@
 """What other servers get wrong about searches, each a promise, asked over HTTP of the real database."""
 
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from urllib.parse import quote
 
@@ -9,6 +10,7 @@ from fhir_server.access.types import TYPES
 from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir import dates
 from fhir_server.fhir.json import Resource
+from fhir_server.store.mongo.indexes import keyed
 from tests.http.test_searching import ids, observation, pages
 from tests.minimal import minimal
 from tests.world import Party, World
@@ -135,6 +137,55 @@ def test_dates_are_compared_as_ranges_in_universal_time(
 
     assert [each for each in found if not finds(hosp, made, "date", each)] == []
     assert [each for each in not_found if finds(hosp, made, "date", each)] == []
+
+
+DAYS = {
+    "2026-03-10": (69, 70),
+    "2026-02": (32, 60),
+    "2026-03": (60, 91),
+    "2026": (1, 366),
+    "2025": (-364, 1),
+    "2027": (366, 731),
+}
+EVER = 10**6
+PERIODS = {
+    ("2026-03-01", "2026-03-31"): (60, 91),
+    ("2026-02-15", "2026-03-15"): (46, 75),
+    ("2026-03-10", "2026-03-10"): (69, 70),
+    ("2025-12", "2027-01"): (-30, 397),
+    ("2026-03-10", None): (69, EVER),
+    (None, "2026-03-10"): (-EVER, 70),
+}
+"""The days of the year that a date or a period takes, from the first up to before the last."""
+
+PREFIXES: Mapping[str, Callable[[int, int, int, int], bool]] = {
+    "eq": lambda lo, hi, start, end: start <= lo and hi <= end,
+    "ne": lambda lo, hi, start, end: not (start <= lo and hi <= end),
+    "gt": lambda lo, hi, start, end: hi > end,
+    "lt": lambda lo, hi, start, end: lo < start,
+    "ge": lambda lo, hi, start, end: hi > end or (start <= lo and hi <= end),
+    "le": lambda lo, hi, start, end: lo < start or (start <= lo and hi <= end),
+    "sa": lambda lo, hi, start, end: lo >= end,
+    "eb": lambda lo, hi, start, end: hi <= start,
+}
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+@pytest.mark.parametrize("period", PERIODS)
+def test_a_period_meets_each_prefix_of_each_date_as_r4_says(
+    hosp: Party, patient: str, period: tuple[str | None, str | None], indexed: bool
+) -> None:
+    stated = {name: day for name, day in zip(("start", "end"), period, strict=True) if day}
+    subject = {"subject": {"reference": patient}}
+    by_index = minimal("Encounter", references={"Patient": patient}, period=stated, **subject)
+    made = stored(hosp, by_index if indexed else minimal("DocumentReference", context={"period": stated}, **subject))
+    code = "date" if indexed else "period"
+    asked = [(prefix, date) for prefix in PREFIXES for date in DAYS]
+
+    found = {each for each in asked if finds(hosp, made, code, "".join(each))}
+
+    assert (code in keyed(made["resourceType"])) is indexed
+    assert found == {(prefix, date) for prefix, date in asked if PREFIXES[prefix](*PERIODS[period], *DAYS[date])}
 
 
 @pytest.mark.parametrize(
@@ -268,6 +319,51 @@ def test_a_quantity_without_a_unit_is_found_by_its_number_alone(hosp: Party, pat
 
     asked = ("5", f"5|{UCUM}|mg", "5||mg")
     assert [finds(hosp, made, "value-quantity", each) for each in asked] == [True, False, False]
+
+
+# --- Numbers and quantities: each prefix, of points and of ranges.
+
+NUMBERS = ["0.2", "0.30", "0.4", "0.29", "0.31", "3e-1"]
+WITHIN = {
+    "eq": {"0.2": (0.15, 0.25), "0.30": (0.295, 0.305), "0.4": (0.35, 0.45), "0.29": (0.285, 0.295),
+           "0.31": (0.305, 0.315), "3e-1": (0.25, 0.35)},
+    "ap": {"0.2": (0.15, 0.25), "0.30": (0.27, 0.33), "0.4": (0.35, 0.45), "0.29": (0.261, 0.319),
+           "0.31": (0.279, 0.341), "3e-1": (0.25, 0.35)},
+}  # fmt: skip
+"""What a number stands for by its digits, and with a tenth of it at least."""
+
+STORED = {"point": (0.3, 0.3), "range": (0.25, 0.35), "from": (0.3, 10.0**9), "to": (-(10.0**9), 0.3)}
+NUMBER_PREFIXES: Mapping[str, Callable[[float, float, str], bool]] = {
+    "eq": lambda lo, hi, asked: WITHIN["eq"][asked][0] <= lo and hi < WITHIN["eq"][asked][1],
+    "ne": lambda lo, hi, asked: not (WITHIN["eq"][asked][0] <= lo and hi < WITHIN["eq"][asked][1]),
+    "ap": lambda lo, hi, asked: lo <= WITHIN["ap"][asked][1] and hi >= WITHIN["ap"][asked][0],
+    "gt": lambda lo, hi, asked: hi > float(asked),
+    "lt": lambda lo, hi, asked: lo < float(asked),
+    "ge": lambda lo, hi, asked: hi >= float(asked),
+    "le": lambda lo, hi, asked: lo <= float(asked),
+    "sa": lambda lo, hi, asked: lo > float(asked),
+    "eb": lambda lo, hi, asked: hi < float(asked),
+}
+
+
+@pytest.mark.parametrize("kind", STORED)
+@pytest.mark.parametrize("code", ["probability", "onset-age"])
+def test_a_number_and_a_quantity_meet_each_prefix_as_r4_says(hosp: Party, patient: str, kind: str, code: str) -> None:
+    unit = {"system": UCUM, "code": "%" if code == "probability" else "a"}
+    ends = {name: {"value": each, **unit} for name, each in zip(("low", "high"), STORED[kind], strict=True)}
+    ends = {name: end for name, end in ends.items() if abs(end["value"]) < 10**9}
+    about = {"references": {"Patient": patient}, "subject": {"reference": patient}}
+    if code == "probability":
+        probability = {"probabilityDecimal": 0.3} if kind == "point" else {"probabilityRange": ends}
+        made = stored(hosp, minimal("RiskAssessment", **about, prediction=[probability]))
+    else:
+        onset = {"onsetAge": {"value": 0.3, **unit}} if kind == "point" else {"onsetRange": ends}
+        made = stored(hosp, minimal("Condition", **about, **onset))
+    asked = [(prefix, number) for prefix in NUMBER_PREFIXES for number in NUMBERS]
+
+    found = {each for each in asked if finds(hosp, made, code, "".join(each))}
+
+    assert found == {(prefix, number) for prefix, number in asked if NUMBER_PREFIXES[prefix](*STORED[kind], number)}
 
 
 # --- Composites: together or not at all. Escapes: what belongs to a value.
