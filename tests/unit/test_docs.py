@@ -140,6 +140,30 @@ def test_readme_stays_one_page() -> None:
     assert len(text.split()) <= 700
 
 
+def promises() -> list[tuple[str, str]]:
+    """What docs/promises.md promises, each with what it says that holds it."""
+    lines = (REPOSITORY / "docs" / "promises.md").read_text().splitlines()
+    rows = [re.split(r"(?<!\\)\|", line.strip("| ")) for line in lines if line.startswith("| ") and "](" in line]
+    return [(promise.strip(), held) for promise, held, _ in rows]
+
+
+@pytest.mark.parametrize(("promise", "held"), promises())
+def test_each_promise_is_held_by_tests_that_exist(promise: str, held: str) -> None:
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", held)
+    assert len(named) == held.count("`") / 2 > 0, f"{promise}: {held}"
+    for file, name in named:
+        [found] = (REPOSITORY / "tests").rglob(file)
+        assert re.search(rf"^def {name}\(", found.read_text(), re.MULTILINE), f"{file} has no {name}"
+
+
+def test_every_promise_has_its_row_once() -> None:
+    made = [promise for promise, _ in promises()]
+    text = (REPOSITORY / "docs" / "promises.md").read_text()
+
+    assert len(set(made)) == len(made) > 90
+    assert text.count("::") == sum(held.count("::") for _, held in promises())
+
+
 def test_decisions_are_numbered_without_a_gap_and_listed() -> None:
     folder = REPOSITORY / "docs" / "decisions"
     decisions = sorted(path.name for path in folder.glob("[0-9]*.md"))
