@@ -39,7 +39,7 @@ def main() -> None:
     """
 
 
-@main.command("check-settings")
+@main.command("check-settings", short_help="Say how the server would run, or what is wrong.")
 def check_settings() -> None:
     """Say how the server would run with the settings of now, or what is wrong with them.
 

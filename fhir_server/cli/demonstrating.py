@@ -11,7 +11,7 @@ from fhir_server.demo.run import DemoRefused, reset, run
 from fhir_server.settings import variable
 
 
-@click.command()
+@click.command(short_help="Tell the ALS story, and leave the server running.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on, instead of SAMEN_PORT.")
 def demo(**options: Any) -> None:
     """Tell the ALS story with invented people on a database of its own, then leave the server running until Ctrl-C.
@@ -28,7 +28,7 @@ def demo(**options: Any) -> None:
         raise click.ClickException(str(refusal)) from refusal
 
 
-@click.command("demo-reset")
+@click.command("demo-reset", short_help="Forget the demo's data.")
 def demo_reset() -> None:
     """Forget the demo's data; the demo must have ended.
 

@@ -11,7 +11,7 @@ from fhir_server.store.mongo.own_parameters import SETTLED
 from fhir_server.store.mongo.reindexing import Reindexing
 
 
-@click.command()
+@click.command(short_help="Index what is stored by new search parameters.")
 @click.option("--at-once", is_flag=True, help="Do not wait for running servers to know the parameters: none runs.")
 def reindex(at_once: bool) -> None:
     """Index what is stored by the search parameters that were defined since.

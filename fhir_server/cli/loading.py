@@ -23,7 +23,7 @@ MOST_ISSUES_OF_A_FILE = 10
 Result = Loaded | FhirError
 
 
-@click.command("load")
+@click.command("load", short_help="Load the transaction Bundles of a folder.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--client", "client_id", required=True, help="The operator's client, registered with samen/import.")
 @click.option("--again", is_flag=True, help="Load what was loaded before once more, as new resources.")

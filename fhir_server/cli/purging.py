@@ -17,7 +17,7 @@ from fhir_server.interactions.belongings import Belongings, belongings
 from fhir_server.interactions.purging import MOST_NAMED, Purged, Surroundings, purge
 
 
-@click.command("purge")
+@click.command("purge", short_help="Forget a person for good.")
 @click.argument("person", metavar="PATIENT")
 @click.option("--client", "client_id", required=True, help=f"The operator's client, registered with {OPERATE}.")
 @click.option("--cut", "cut_outside", is_flag=True, help="Cut references from outside of the chart, if there are any.")

@@ -15,7 +15,7 @@ from fhir_server.cli.database import registry, settings_of_environment
 from fhir_server.fhir import dates
 
 
-@click.command("register-client")
+@click.command("register-client", short_help="Register a program of an organisation.")
 @click.option("--organization", required=True, help="The organisation that the client acts for: Organization/7.")
 @click.option("--scope", "scopes", multiple=True, default=(EVERYTHING,), show_default=True, help="May be repeated.")
 @click.option("--name", default="", help="A name for people, such as the program's.")
@@ -32,7 +32,7 @@ def register_client(organization: str, scopes: tuple[str, ...], name: str) -> No
     click.echo(f"client_id: {client.id}\nclient_secret: {secret}")
 
 
-@click.command("revoke-client")
+@click.command("revoke-client", short_help="End a client, and soon its tokens.")
 @click.argument("client_id")
 def revoke_client(client_id: str) -> None:
     """End a client: no new tokens, and those it has end within a minute.
@@ -46,7 +46,7 @@ def revoke_client(client_id: str) -> None:
     _say(known, f"{client_id} is revoked", f"there is no client {client_id}")
 
 
-@click.command("register-user")
+@click.command("register-user", short_help="Register a person who signs in to the viewer.")
 @click.argument("username")
 @click.option("--organization", required=True, help="The organisation that the person works for: Organization/7.")
 @click.option("--person", help="The person: Practitioner/3.")
@@ -67,7 +67,7 @@ def register_user(username: str, name: str, **given: Any) -> None:
     click.echo(f"{user.username} may sign in")
 
 
-@click.command("change-password")
+@click.command("change-password", short_help="Give a user a new password.")
 @click.argument("username")
 def change_password(username: str) -> None:
     """Give a user a new password and end the user's sessions.
@@ -82,7 +82,7 @@ def change_password(username: str) -> None:
     _say(known, f"{username} has a new password", f"there is no user {username}")
 
 
-@click.command("deactivate-user")
+@click.command("deactivate-user", short_help="Let a user sign in no more.")
 @click.argument("username")
 def deactivate_user(username: str) -> None:
     """End a user's sessions and let the user sign in no more.
@@ -96,7 +96,7 @@ def deactivate_user(username: str) -> None:
     _say(known, f"{username} signs in no more", f"there is no user {username}")
 
 
-@click.command("rotate-signing-key")
+@click.command("rotate-signing-key", short_help="Sign access tokens with a new key.")
 def rotate_signing_key() -> None:
     """Sign access tokens with a new key; tokens of the key before it stay valid until a second rotation.
 

@@ -40,7 +40,7 @@ SECONDS_TO_START = 15
 SILENCE = timedelta(minutes=1)
 
 
-@click.command()
+@click.command(short_help="Serve FHIR and the viewer until Ctrl-C.")
 @click.option("--host", help="Address to listen on, instead of SAMEN_HOST.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on, instead of SAMEN_PORT.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Server processes, instead of SAMEN_WORKERS.")
@@ -65,7 +65,7 @@ def serve(**options: Any) -> None:
         server(settings).serve()
 
 
-@click.command()
+@click.command(short_help="Deliver notifications until Ctrl-C.")
 @click.option("--check", is_flag=True, help="Say whether a worker of this machine works, and do nothing else.")
 def worker(*, check: bool) -> None:
     """Deliver notifications until SIGTERM or Ctrl-C; any number of these may run beside the server.

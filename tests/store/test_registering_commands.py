@@ -113,3 +113,9 @@ def test_every_command_explains_itself_with_an_example(name: str) -> None:
     assert shown.exit_code == 0
     assert "Example" in shown.output
     assert f"fhir-server {name}" in shown.output
+
+
+def test_the_list_of_commands_says_of_each_the_whole_of_what_it_is_for() -> None:
+    _, _, listed = CliRunner().invoke(main, ["--help"]).output.partition("Commands:")
+    assert [line.split()[0] for line in listed.splitlines() if line] == sorted(main.commands)
+    assert "..." not in listed
