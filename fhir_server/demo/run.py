@@ -21,7 +21,7 @@ from fhir_server.demo.receiver import Receiver, subscription
 from fhir_server.demo.story import Cast, tell
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.settings import Settings
-from fhir_server.store.embedded import EmbeddedMongo
+from fhir_server.store.embedded import EmbeddedMongo, NoEmbeddedMongo
 
 DATABASE = "demo"
 FILE = "demo.json"
@@ -40,7 +40,7 @@ def run(settings: Settings, *, stay: bool = True, say: Callable[[str], None] | N
     settings.data.mkdir(parents=True, exist_ok=True)
     stop = _stopping()
     say("Samen: starting a MongoDB of its own, the server and the worker ...")
-    with EmbeddedMongo(settings.mongodb_folder) as mongo:
+    with _database(settings) as mongo:
         settings = replace(settings, mongodb_url=mongo.url)
         parts = build(settings)
         try:
@@ -49,6 +49,13 @@ def run(settings: Settings, *, stay: bool = True, say: Callable[[str], None] | N
             parts.store.close()
             parts.registry.close()
     say("Ended. The data are kept; `make demo-reset` forgets them.")
+
+
+def _database(settings: Settings) -> EmbeddedMongo:
+    try:
+        return EmbeddedMongo(settings.mongodb_folder).start()
+    except NoEmbeddedMongo as missing:
+        raise DemoRefused(f"{missing} (For `fhir-server serve`: the demo takes no database but its own.)") from missing
 
 
 def reset(settings: Settings) -> bool:

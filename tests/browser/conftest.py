@@ -17,6 +17,8 @@ from werkzeug.serving import make_server
 from fhir_server.demo.cases import LATE, UNDER_WAY, WAITING
 from fhir_server.demo.directory import HOME, HOSP, OUT
 from fhir_server.demo.referral import MIA, Parties, Person, referral
+from fhir_server.demo.story import BODY_WEIGHT
+from fhir_server.demo.wording import with_translations
 from fhir_server.fhir import dates
 from fhir_server.fhir.actor import OPEN_PLANS
 from tests.viewer_visitor import PASSWORD, new_user
@@ -142,10 +144,11 @@ def _with_people(ward: Ward) -> Ward:
 
 
 def _refer(ward: Ward, hosp: Party, person: Person, *, due_in_days: int = 7, description: str | None = None) -> None:
-    bundle = referral(dates.now().astimezone(ZONE), person, Parties(), due_in_days=due_in_days)
+    bundle = with_translations(referral(dates.now().astimezone(ZONE), person, Parties(), due_in_days=due_in_days))
     for entry in bundle["entry"]:
         if description and entry["resource"]["resourceType"] == "Task":
             entry["resource"]["description"] = description
+            del entry["resource"]["_description"]
     reply = hosp.transact(bundle)
     assert reply.status == 200, reply.body
     found = [re.search(r"((Patient|Task)/[^/]+)/_history", e["response"]["location"]) for e in reply.body["entry"]]
@@ -183,7 +186,7 @@ def _care_for_mia(ward: Ward, hosp: Party, home: Party) -> None:
         {
             "resourceType": "Observation",
             "status": "final",
-            "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7", "display": "Body weight"}]},
+            "code": with_translations({"coding": [BODY_WEIGHT], "text": "Lichaamsgewicht"}),
             "subject": {"reference": patient},
             "effectiveDateTime": dates.instant(dates.now()),
             "performer": [{"reference": HOME.reference}],

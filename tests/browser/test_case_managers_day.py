@@ -53,7 +53,7 @@ def test_she_opens_a_person_and_reads_who_did_what(case_manager: Callable[..., P
     expect(page.locator("#plan")).to_contain_text("Thuis blijven wonen")
     expect(page.locator("#plan")).to_contain_text("Improving")
     expect(page.locator("#team")).to_contain_text("Former members")
-    task = page.locator("#tasks article", has_text="Thuisverpleging")
+    task = page.locator("#tasks article", has_text="Home nursing")
     expect(task.locator(".moves")).to_be_hidden()
     task.locator("summary").click()
     expect(task.locator(".moves li")).to_have_count(5)
@@ -67,7 +67,7 @@ def test_a_task_in_the_caseload_leads_to_the_same_task_of_the_person(
 ) -> None:
     page = case_manager("en")
 
-    page.locator("#overdue").get_by_role("link", name="Thuisverpleging").first.click()
+    page.locator("#overdue").get_by_role("link", name="Home nursing").first.click()
 
     id = ward.tasks["Aerts"].removeprefix("Task/")
     expect(page).to_have_url(re.compile(f"#task-{id}$"))
@@ -117,7 +117,7 @@ def test_she_follows_a_whole_case_by_keyboard_alone(visitor: Callable[..., Page]
     page.keyboard.press("Enter")
     expect(page).to_have_title("Caseload · Samen")
     _go_to(page, page.get_by_role("link", name="2 Overdue"))
-    _go_to(page, page.locator("#overdue").get_by_role("link", name="Thuisverpleging").first)
+    _go_to(page, page.locator("#overdue").get_by_role("link", name="Home nursing").first)
     expect(page.get_by_role("heading", level=1)).to_have_text("Jef Aerts")
     task = page.locator(f"#task-{ward.tasks['Aerts'].removeprefix('Task/')}")
     expect(task.locator("h3")).to_be_in_viewport()
@@ -127,7 +127,7 @@ def test_she_follows_a_whole_case_by_keyboard_alone(visitor: Callable[..., Page]
     expect(task.locator(".moves")).to_be_visible()
     _go_to(page, page.locator(".sections").get_by_role("link", name="Care plan"), backwards=True)
     expect(page.locator("#plan h2")).to_be_in_viewport()
-    _go_to(page, page.locator("#plan").get_by_role("link", name="Task Thuisverpleging"))
+    _go_to(page, page.locator("#plan").get_by_role("link", name="Task Home nursing"))
     expect(task.locator("h3")).to_be_in_viewport()
     _go_to(page, page.get_by_role("button", name="Sign out"), backwards=True)
 

@@ -70,6 +70,31 @@ def make_targets() -> set[str]:
     return set(re.findall(r"^([a-z][a-z-]*):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
 
 
+def linked(page: Path) -> Iterator[Path]:
+    """The documents that a page links to."""
+    for target in re.findall(r"\]\(([^)\s#]+)", without_examples(page.read_text())):
+        there = (page.parent / target).resolve()
+        yield there / "README.md" if there.is_dir() else there
+
+
+def test_every_document_is_reached_from_the_readme() -> None:
+    reached, waiting = set[Path](), [REPOSITORY / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in reached and page.suffix == ".md" and page.is_file():
+            reached.add(page)
+            waiting += linked(page)
+
+    assert [name_of(page) for page in pages() if page not in reached] == []
+
+
+def test_the_index_of_the_documents_names_each_of_their_pages() -> None:
+    indexes = [page for page in pages() if page.name == "README.md" and page.is_relative_to(REPOSITORY / "docs")]
+    for index in indexes:
+        of_the_folder = {page for page in index.parent.glob("*.md") if page != index}
+        assert of_the_folder - set(linked(index)) == set(), name_of(index)
+
+
 @pytest.mark.parametrize("page", ALL_PAGES)
 def test_relative_links_lead_somewhere(page: Path) -> None:
     text = page.read_text()
@@ -119,19 +144,6 @@ def test_makefile_explains_every_target_that_a_person_calls() -> None:
     called = set(re.findall(r"^\.PHONY: (\S+)", text, re.MULTILINE))
     explained = set(re.findall(r"^([a-z][a-z-]*):.*## \S", text, re.MULTILINE))
     assert called == explained == make_targets()
-
-
-def test_every_page_of_docs_can_be_reached_from_the_readme() -> None:
-    reached, waiting = set(), [REPOSITORY / "README.md"]
-    while waiting:
-        page = waiting.pop()
-        if page in reached:
-            continue
-        reached.add(page)
-        targets = (target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()))
-        linked = ((page.parent / target).resolve() for target in targets if target.endswith(".md"))
-        waiting += [there for there in linked if there.exists()]
-    assert {name_of(page) for page in (REPOSITORY / "docs").rglob("*.md")} <= {name_of(page) for page in reached}
 
 
 def test_readme_stays_one_page() -> None:
