@@ -30,7 +30,10 @@ from fhir_server.search.lists import FUNCTIONS
 from fhir_server.search.words import IN_WORDS
 
 _WRITES = frozenset({"create", "update", "patch", "delete"})
-_FILTERED = "Expressions over the search parameters of the type, without filters on the way (name[filter].name)."
+_FILTERED = (
+    "Expressions over the search parameters of the type, through references, with filters on the way "
+    "(name[filter].name); and over words, as _text co value, of the types that declare _text."
+)
 _LISTED = f"The id of a List; beside a patient also {', '.join(FUNCTIONS)}, of the types that these lists hold."
 _REASON = "open to every signed-in party"
 _MODES = ("full", "normative", "terminology")

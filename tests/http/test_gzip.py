@@ -1,12 +1,14 @@
 """gzip: long answers are packed for who takes them so; packed bodies are read, and none is larger than it may be."""
 
 import gzip
+import tracemalloc
 import zlib
 
 import pytest
 
+from fhir_server.fhir.errors import TooLarge
 from fhir_server.fhir.json import Resource, decode, encode
-from fhir_server.rest.compression import LEAST
+from fhir_server.rest.compression import LEAST, decompressed
 from tests.minimal import minimal
 from tests.world import Party, World
 
@@ -120,3 +122,17 @@ def test_a_small_body_that_unpacks_to_more_than_the_limit_is_refused(world: Worl
     refused = hosp.ask("POST", "Patient", bomb, Content_Encoding="gzip")
 
     assert (refused.status, refused.rules) == (413, {"body-size"})
+
+
+def test_no_more_is_unpacked_than_the_limit() -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge):
+            decompressed(bomb, "gzip", 1_000)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most < 1_000_000
