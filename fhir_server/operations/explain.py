@@ -6,6 +6,7 @@ could not find by searching.
 
 from collections.abc import Sequence
 
+from fhir_server.access.scopes import check_scope
 from fhir_server.fhir.actor import OPERATE, Actor
 from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import Forbidden, MalformedRequest
@@ -39,6 +40,7 @@ def explain(interaction: Interaction, actor: Actor, services: Services) -> Answe
         full_text=services.full_text,
         moment=beginning_of_day(services.clock()),
     )
+    check_scope(actor, "search-type", query.type)
     if query.cursor is not None:
         raise MalformedRequest("$explain is of the first page; leave _cursor out.", rule="parameter-value")
     sight = Sight(actor, services.store, services.clock(), services.max_circles)

@@ -113,6 +113,16 @@ def test_only_the_operators_scope_explains(world: World) -> None:
         assert (refused.status, refused.rules) == (403, {"scope"})
 
 
+def test_only_what_the_token_may_search_is_explained(world: World) -> None:
+    narrow = world.party("system/Task.rs", "system/Observation.r", OPERATE)
+
+    for asked in ("_type=Patient", "_type=Observation", "_type=Device&_contained=true&identifier=a"):
+        refused = narrow.get(f"$explain?{asked}")
+        assert (refused.status, refused.rules) == (403, {"scope"}), asked
+    assert narrow.get("$explain?_type=Task").status == 200
+    assert set(containers(narrow, "_type=Task&_contained=true")) == {"Task"}
+
+
 @pytest.mark.parametrize(
     ("asked", "status"),
     [
