@@ -173,8 +173,7 @@ def test_every_promise_has_its_row_once() -> None:
     text = (REPOSITORY / "docs" / "promises.md").read_text()
 
     assert len(set(made)) == len(made) > 90
-    in_rows = sum(line.count("::") for line in text.splitlines() if line.startswith("|"))
-    assert in_rows == sum(held.count("::") for _, held in promises())
+    assert text.count("::") == sum(held.count("::") for _, held in promises())
 
 
 def test_decisions_are_numbered_without_a_gap_and_listed() -> None:
