@@ -1,8 +1,9 @@
 """AuditEvents on their way into the database: as journal records, and many of them in one command."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import bson
 import msgspec
@@ -13,6 +14,7 @@ from fhir_server.fhir.errors import TooLarge, Unavailable
 from fhir_server.fhir.json import Resource, decode, encode
 from fhir_server.search.grant import Stamp
 from fhir_server.store.mongo.audit_forms import formed
+from fhir_server.store.mongo.audit_kinds import kept_kinds
 from fhir_server.store.mongo.connection import DURABLE, Connection, asking
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document, current_document
 from fhir_server.store.values import Stored
@@ -23,6 +25,7 @@ MOST_BYTES = 4 * 1024 * 1024
 _DUPLICATE_KEY = 11000
 _AT_A_TIME = 16
 _record = msgspec.json.Decoder(tuple[Stamp, msgspec.Raw])
+_Each = TypeVar("_Each")
 
 
 class _Dated(msgspec.Struct):
@@ -47,11 +50,13 @@ def insert(connection: Connection, records: Sequence[bytes], seconds: float) -> 
 
     One plain command: an id that is its own needs no retryable write. Every few events other threads get their turn.
     """
-    documents = []
-    for number, record in enumerate(records, 1):
-        documents.append(RawBSONDocument(formed(record) or bson.encode(event_document(record))))
-        if number % _AT_A_TIME == 0:
-            time.sleep(0)
+    told = [(record, formed(record)) for record in _in_turns(records)]
+    with asking(seconds):
+        kinds = kept_kinds(connection, {each.kind for _, each in told if each is not None})
+    documents = [
+        RawBSONDocument(each.document(kinds) if each is not None else bson.encode(event_document(record)))
+        for record, each in _in_turns(told)
+    ]
     command = {
         "insert": AUDIT_EVENTS,
         "documents": documents,
@@ -63,6 +68,14 @@ def insert(connection: Connection, records: Sequence[bytes], seconds: float) -> 
     errors = {each["code"] for each in answer.get("writeErrors", ())} - {_DUPLICATE_KEY}
     if errors or "writeConcernError" in answer:
         raise Unavailable(f"The database did not keep the audit: {sorted(errors) or 'no majority'}.")
+
+
+def _in_turns(each: Iterable[_Each]) -> Iterator[_Each]:
+    """The same, one after the other; after every few, other threads get their turn."""
+    for number, one in enumerate(each, 1):
+        yield one
+        if number % _AT_A_TIME == 0:
+            time.sleep(0)
 
 
 def audit_document(event: Resource, stamp: Stamp) -> Document:

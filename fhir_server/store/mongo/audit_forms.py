@@ -3,12 +3,12 @@
 Events of one form differ in their time, their person and which resources of the same types they name, and so in a few
 values of an otherwise equal document. Who carries on what was recorded spends most of the time on these documents;
 hence bytes, as https://bsonspec.org/spec.html says. What is written in another way than this server writes it has no
-form.
+form. Only what has one can name its kind (`audit_kinds.py`) instead of the terms that this stands for.
 """
 
 import re
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -21,13 +21,14 @@ import msgspec
 from fhir_server.definitions.search_parameters import own_mark_of
 from fhir_server.search.audit_values import terms_of_named
 from fhir_server.search.grant import Stamp
+from fhir_server.store.mongo.audit_kinds import Kind, kind_of
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document, current_document
 from fhir_server.store.values import Stored
 
-_Kind: TypeAlias = tuple[bytes, bool]
+_Sort: TypeAlias = tuple[bytes, bool]
 """The type of what is named, and whether a version of it is."""
-_Named: TypeAlias = tuple[bytes, bytes, _Kind]
-"""A reference, what follows it when it is to a version, and of which kind it is."""
+_Named: TypeAlias = tuple[bytes, bytes, _Sort]
+"""A reference, what follows it when it is to a version, and of which sort it is."""
 
 _NAMED = re.compile(
     rb'\{"what":\{"reference":"(([A-Z][A-Za-z]{1,63})/[A-Za-z0-9.-]{1,64})(/_history/[0-9]{1,10}|)"\}(,.*|)\}'
@@ -73,32 +74,76 @@ class _Alike(NamedTuple):
     source: bytes
     action: str
     outcome: str
-    kinds: tuple[_Kind, ...]
+    sorts: tuple[_Sort, ...]
     others: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """Terms that all of a form have, as `array` how an array of them begins, and how many these are."""
+
+    array: bytes
+    count: int
 
 
 @dataclass(frozen=True)
 class _Form:
     """What the documents of a form have in common.
 
-    `terms` are those that all of them have, and `array` is how an array of them begins. `kinds` says of each kind what
-    stands before the reference in the terms by which it is found, and whether the version is part of it. `rest` are
-    the other fields, cut where a time stands, and `times` says which: its milliseconds, its beginning or its end.
+    `terms` are those by which all of them are found, `plain` are all these, `short` the kind and the others. `sorts`
+    says of each sort of reference what stands before it in the terms by which it is found, and whether the version is
+    part of it. `rest` are the other fields, cut where a time stands, and `times` says which: its milliseconds, its
+    beginning or its end.
     """
 
+    kind: Kind
     terms: frozenset[bytes]
-    array: bytes
-    kinds: dict[_Kind, Sequence[tuple[bytes, bool]]]
+    plain: _Terms
+    short: _Terms
+    sorts: dict[_Sort, Sequence[tuple[bytes, bool]]]
     rest: Sequence[bytes]
     times: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Formed:
+    """An AuditEvent that has a form; `terms` are those of its own, `time` its moment in milliseconds."""
+
+    form: _Form
+    id: bytes
+    body: bytes
+    stamp: Stamp
+    terms: Sequence[bytes]
+    time: int
+
+    @property
+    def kind(self) -> Kind:
+        """What it may name instead of the terms that this stands for."""
+        return self.form.kind
+
+    def document(self, kinds: Container[str]) -> bytes:
+        """Its document in BSON; it names its kind when that is one of `kinds`."""
+        alike = self.form.short if self.form.kind.name in kinds else self.form.plain
+        patient = self.stamp.patient.encode() if self.stamp.patient is not None else None
+        fields = [
+            b"\x02_id\x00%b\x05body\x00%b\x00%b" % (_text(self.id), _int32(len(self.body)), self.body),
+            b"\x0apatient\x00" if patient is None else b"\x02patient\x00%b" % _text(patient),
+            b"\x04plans\x00%b" % _document(_texts([plan.encode() for plan in self.stamp.plans])),
+            b"\x04t\x00%b" % _document(alike.array + _texts(self.terms, alike.count)),
+            self.form.rest[0],
+        ]
+        times = _as_kept(self.time)
+        for which, rest in zip(self.form.times, self.form.rest[1:], strict=True):
+            fields += (times[which], rest)
+        return _document(b"".join(fields))
 
 
 _record = msgspec.json.Decoder(tuple[Stamp, msgspec.Raw])
 _event = msgspec.json.Decoder(_Event)
 
 
-def formed(record: bytes) -> bytes | None:
-    """The document of the AuditEvent that a journal record keeps, in BSON; None when it has no form."""
+def formed(record: bytes) -> Formed | None:
+    """The AuditEvent that a journal record keeps, when it has a form and does not name too much."""
     stamp, raw = _record.decode(record)
     body = bytes(raw)
     try:
@@ -109,7 +154,17 @@ def formed(record: bytes) -> bytes | None:
     if not dated or not _is_plain(stamp):
         return None
     named, alike = _parts(event)
-    return _filled(_form(alike, own_mark_of(AUDIT_EVENTS)), event, body, stamp, named)
+    form = _form(alike, own_mark_of(AUDIT_EVENTS))
+    found = [
+        before + reference + version if to_version else before + reference
+        for reference, version, sort in named
+        for before, to_version in form.sorts[sort]
+    ]
+    terms = [term for term in dict.fromkeys(found) if term not in form.terms]
+    if len(form.terms) + len(terms) >= len(_PLACES):
+        return None
+    time = (datetime.fromisoformat(event.recorded) - _EPOCH) // _MILLISECOND
+    return Formed(form, event.id.encode(), body, stamp, terms, time)
 
 
 def _is_plain(stamp: Stamp) -> bool:
@@ -131,33 +186,9 @@ def _parts(event: _Event) -> tuple[Sequence[_Named], _Alike]:
                 others[b"{%b}" % more[1:]] = None
         elif not _QUESTION.fullmatch(entity):
             others[bytes(entity)] = None
-    kinds = tuple(dict.fromkeys([kind for _, _, kind in named]))
+    sorts = tuple(dict.fromkeys([sort for _, _, sort in named]))
     steady = (bytes(event.type), bytes(event.subtype), bytes(event.agent), bytes(event.source))
-    return named, _Alike(*steady, event.action, event.outcome, kinds, tuple(others))
-
-
-def _filled(form: _Form, event: _Event, body: bytes, stamp: Stamp, named: Iterable[_Named]) -> bytes | None:
-    """The document of an event of this form; None when it names too much."""
-    found = [
-        before + reference + version if to_version else before + reference
-        for reference, version, kind in named
-        for before, to_version in form.kinds[kind]
-    ]
-    terms = [term for term in dict.fromkeys(found) if term not in form.terms]
-    if len(form.terms) + len(terms) > len(_PLACES):
-        return None
-    patient = stamp.patient.encode() if stamp.patient is not None else None
-    fields = [
-        b"\x02_id\x00%b\x05body\x00%b\x00%b" % (_text(event.id.encode()), _int32(len(body)), body),
-        b"\x0apatient\x00" if patient is None else b"\x02patient\x00%b" % _text(patient),
-        b"\x04plans\x00%b" % _document(_texts([plan.encode() for plan in stamp.plans])),
-        b"\x04t\x00%b" % _document(form.array + _texts(terms, len(form.terms))),
-        form.rest[0],
-    ]
-    times = _as_kept((datetime.fromisoformat(event.recorded) - _EPOCH) // _MILLISECOND)
-    for which, rest in zip(form.times, form.rest[1:], strict=True):
-        fields += (times[which], rest)
-    return _document(b"".join(fields))
+    return named, _Alike(*steady, event.action, event.outcome, sorts, tuple(others))
 
 
 def _as_kept(milliseconds: int) -> Sequence[bytes]:
@@ -168,8 +199,8 @@ def _as_kept(milliseconds: int) -> Sequence[bytes]:
 @lru_cache(maxsize=1024)
 def _form(alike: _Alike, mark: str | None) -> _Form:
     """The form of such events, as long as the operator's own parameters have this `mark`."""
-    kinds = {kind: _before(kind) for kind in alike.kinds}
-    named = [b'{"what":{"reference":"%b"}}' % _any_of(kind) for kind in alike.kinds]
+    sorts = {sort: _before(sort) for sort in alike.sorts}
+    named = [b'{"what":{"reference":"%b"}}' % _any_of(sort) for sort in alike.sorts]
     sample = (
         b'{"resourceType":"AuditEvent","id":"any","type":%b,"subtype":%b,"action":"%b","recorded":"%b","outcome":"%b",'
         b'"agent":%b,"source":%b,"entity":[%b]}'
@@ -184,19 +215,25 @@ def _form(alike: _Alike, mark: str | None) -> _Form:
         b",".join([*named, *alike.others]),
     )
     document = current_document(Stored(AUDIT_EVENTS, "any", 1, _ANY_TIME, sample, Stamp()))
-    terms = [term for term in map(str.encode, document["t"]) if _ANY not in term]
+    terms = [term for term in document["t"] if _ANY.decode() not in term]
+    kind = kind_of(terms)
+    short = [kind.name, *(term for term in terms if term not in kind.terms)]
     rest, times = _cut({name: value for name, value in document.items() if name not in _VARYING})
-    return _Form(frozenset(terms), _texts(terms), kinds, rest, times)
+    return _Form(kind, frozenset(map(str.encode, terms)), _array(terms), _array(short), sorts, rest, times)
 
 
-def _any_of(kind: _Kind) -> bytes:
-    type_name, versioned = kind
+def _array(terms: Sequence[str]) -> _Terms:
+    return _Terms(_texts([term.encode() for term in terms]), len(terms))
+
+
+def _any_of(sort: _Sort) -> bytes:
+    type_name, versioned = sort
     return b"%b/%b%b" % (type_name, _ANY, _ANY_VERSION if versioned else b"")
 
 
-def _before(kind: _Kind) -> Sequence[tuple[bytes, bool]]:
-    """What stands before the reference in each term of the kind, and whether that is to the version."""
-    any_such = _any_of(kind)
+def _before(sort: _Sort) -> Sequence[tuple[bytes, bool]]:
+    """What stands before the reference in each term of the sort, and whether that is to the version."""
+    any_such = _any_of(sort)
     unversioned = any_such.removesuffix(_ANY_VERSION)
     terms = [term.encode() for term in terms_of_named(any_such.decode())]
     return [(term.removesuffix(_ANY_VERSION).removesuffix(unversioned), term.endswith(_ANY_VERSION)) for term in terms]

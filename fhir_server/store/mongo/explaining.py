@@ -9,10 +9,11 @@ from pymongo.database import Database
 
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
+from fhir_server.store.mongo.audit_kinds import asked_filter, known_kinds
 from fhir_server.store.mongo.contained import check_contained
-from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
 from fhir_server.store.mongo.full_text import check_words
-from fhir_server.store.mongo.queries import both, grant_filter, query_filter
+from fhir_server.store.mongo.queries import both, grant_filter
 from fhir_server.store.mongo.sorting import order_of, pipeline
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, Within, costly
 from fhir_server.store.values import Explained
@@ -39,11 +40,13 @@ def explained(
 def _explained(
     database: Database[Document], query: Query, grants: Sequence[Grant], moment: datetime, max_time_ms: int
 ) -> Explained:
-    condition, order = both(query_filter(query), grant_filter(grants, moment)), order_of(query)
+    condition = both(asked_filter(database, query, None), grant_filter(grants, moment))
+    order = order_of(query)
     sort, limit = dict(order.keys), query.count + 1
     asked: dict[str, Any] = {"find": query.type, "filter": condition, "sort": sort, "limit": limit}
     if order.made:
-        stages = pipeline(order, condition, None, limit)
+        alike = known_kinds(database, None).stages() if query.type == AUDIT_EVENTS else ()
+        stages = pipeline(order, condition, None, limit, alike)
         asked = {"aggregate": query.type, "pipeline": stages, "cursor": {}}
     with costly(query.type):
         told = database.command("explain", asked, verbosity="executionStats", maxTimeMS=max_time_ms)

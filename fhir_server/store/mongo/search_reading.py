@@ -55,7 +55,7 @@ class SearchReading(Answering):
         questions = self._asked_together()
         with asking(self._seconds):
             found = searching.search_beside_circles(
-                questions, query, grants_from(circles), moment, patient, secret=self._secret
+                self._database, questions, query, grants_from(circles), moment, patient, secret=self._secret
             )
         if found is None:
             return None

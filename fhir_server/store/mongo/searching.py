@@ -19,12 +19,13 @@ from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
 from fhir_server.store.mongo import cursors
+from fhir_server.store.mongo.audit_kinds import asked_filter, known_kinds
 from fhir_server.store.mongo.connection import MoreToCome, Pipeline, first_batch
 from fhir_server.store.mongo.cursors import Cursor
-from fhir_server.store.mongo.documents import SHOWN_FIELDS, STORED_FIELDS, Document, stored_from
+from fhir_server.store.mongo.documents import AUDIT_EVENTS, SHOWN_FIELDS, STORED_FIELDS, Document, stored_from
 from fhir_server.store.mongo.full_text import asks_for_words, check_words
 from fhir_server.store.mongo.including import GrantsFor, brought, matched_by, named
-from fhir_server.store.mongo.queries import Filter, both, grant_filter, query_filter
+from fhir_server.store.mongo.queries import Filter, both, grant_filter
 from fhir_server.store.mongo.questions import PageAsked, Questions
 from fhir_server.store.mongo.sorting import LAST_UPDATED, MADE, Order, SortKeys, after, order_of, pipeline
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, TIME_IS_UP, Within, costly, too_costly
@@ -52,7 +53,7 @@ def search(
     `grants_for(type)` judges what is included; without it nothing is. `secret` signs cursors.
     Raises MalformedRequest for a foreign cursor, TooCostly when the database needs longer than `max_time_ms`.
     """
-    condition = both(query_filter(query), grant_filter(grants, moment))
+    condition = both(asked_filter(database, query, session), grant_filter(grants, moment))
     within = Within(session, max_time_ms, query.type)
     check_words(database, query, session)
     cursor = cursors.read(query, moment, secret) if query.cursor is not None else None
@@ -79,6 +80,7 @@ def search(
 
 
 def search_beside_circles(
+    database: Database[Document],
     questions: Questions,
     query: Query,
     grants: Sequence[Grant],
@@ -97,7 +99,9 @@ def search_beside_circles(
         return None
     cursor = cursors.read(query, moment, secret) if query.cursor is not None else None
     order, begin = _ordering(query, cursor)
-    condition = both(query_filter(query), grant_filter(grants, moment), *([begin] if begin is not None else ()))
+    condition = both(
+        asked_filter(database, query, None), grant_filter(grants, moment), *([begin] if begin is not None else ())
+    )
     stages: Pipeline = [
         {"$match": condition},
         {"$sort": dict(order.keys)},
@@ -144,7 +148,7 @@ def linked(
     lack the words that are asked for.
     """
     check_words(database, query, session)
-    condition = both(query_filter(query), grant_filter(grants, moment))
+    condition = both(asked_filter(database, query, session), grant_filter(grants, moment))
     kept = {"_id": 1} if parameter is None else {"t": 1}
     with costly(query.type):
         found = database[query.type].find(condition, kept, limit=limit + 1, session=session, max_time_ms=max_time_ms)
@@ -169,7 +173,7 @@ def plans_beside(
     max_time_ms: int = MAX_TIME_MS,
 ) -> list[str]:
     """The plans of what the query finds that is about somebody else, whoever may read it. Raises TooCostly."""
-    asked = both(query_filter(query), {"patient": {"$ne": patient}})
+    asked = both(asked_filter(database, query, session), {"patient": {"$ne": patient}})
     with costly(query.type):
         kept = {"_id": 0, "plans": 1}
         found = list(database[query.type].find(asked, kept, limit=limit + 1, session=session, max_time_ms=max_time_ms))
@@ -260,7 +264,8 @@ def ordered(
     Of each comes what is `kept`.
     """
     if order.made:
-        stages = [*pipeline(order, condition, begin, limit), {"$project": kept}]
+        alike = known_kinds(database, within.session).stages() if type_name == AUDIT_EVENTS else ()
+        stages = [*pipeline(order, condition, begin, limit, alike), {"$project": kept}]
         time_limit: dict[str, Any] = {"maxTimeMS": within.left()}
         return list(database[type_name].aggregate(stages, session=within.session, **time_limit))
     sought = condition if begin is None else both(condition, begin)

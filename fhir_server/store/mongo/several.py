@@ -17,12 +17,13 @@ from pymongo.database import Database
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
 from fhir_server.store.mongo import cursors
+from fhir_server.store.mongo.audit_kinds import asked_filter
 from fhir_server.store.mongo.contained import check_contained
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
 from fhir_server.store.mongo.including import Found, GrantsFor, brought, matched_by, matched_inside
-from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter, query_filter
+from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
 from fhir_server.store.mongo.searching import ESTIMATE_MS, ordered, times_at, total_of, values_at, ways
 from fhir_server.store.mongo.sorting import Order, after, order_of
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, Within, costly
@@ -97,7 +98,9 @@ class _Search:
         first = asked[0][0]
         self._database = database
         self._queries = [query for query, _ in asked]
-        self._conditions = [both(query_filter(query), grant_filter(grants, moment)) for query, grants in asked]
+        self._conditions = [
+            both(asked_filter(database, query, within.session), grant_filter(grants, moment)) for query, grants in asked
+        ]
         self._seen = [bool(grants) for _, grants in asked]
         self._kept = {**STORED_FIELDS, **({"t": 1} if first.includes else {})}
         self.within = within

@@ -77,10 +77,16 @@ def after(keys: SortKeys, values: Sequence[Any], *, with_ties: bool = False) -> 
     return both({name: {"$gte" if direction == ASCENDING else "$lte": values[0]}}, {"$or": ties})
 
 
-def pipeline(order: Order, condition: Filter, begin: Filter | None, limit: int) -> list[dict[str, Any]]:
-    """The stages that find what meets `condition` in an order that is worked out, from `begin` on."""
+def pipeline(
+    order: Order, condition: Filter, begin: Filter | None, limit: int, first: Sequence[Stage] = ()
+) -> list[dict[str, Any]]:
+    """The stages that find what meets `condition` in an order that is worked out, from `begin` on.
+
+    `first` are those that complete what the order is worked out from.
+    """
     stages: list[dict[str, Any]] = [
         {"$match": condition},
+        *first,
         *order.made,
         *([{"$match": begin}] if begin is not None else ()),
         {"$sort": dict(order.keys)},
