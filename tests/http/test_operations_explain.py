@@ -2,14 +2,18 @@
 
 import json
 import uuid
+from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 from fhir_server.fhir.actor import OPERATE
 from fhir_server.fhir.json import Resource
+from fhir_server.store.mongo.contained import GATHERED
+from fhir_server.store.mongo.wording import WORDING
 from fhir_server.validation.validator import Validator
 from tests.minimal import minimal
-from tests.world import EVERYTHING, Party, World
+from tests.world import EVERYTHING, Party, World, world_apart
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +115,24 @@ def test_only_the_operators_scope_explains(world: World) -> None:
     for party in (world.hospital(), world.party("system/*.cruds", "samen/import"), world.custodian):
         refused = party.get("$explain?_type=Task")
         assert (refused.status, refused.rules) == (403, {"scope"})
+
+
+def test_what_is_still_being_gathered_is_not_explained_in_part(
+    mongo_url: str, mongo_client: MongoClient[dict[str, Any]]
+) -> None:
+    with world_apart(mongo_url, mongo_client) as apart:
+        asker = apart.party(EVERYTHING, OPERATE)
+        assert asker.post(minimal("List", title="ramp")).status == 201
+        procedure = minimal("Procedure", subject={"reference": f"Patient/{asker.post(minimal('Patient')).body['id']}"})
+        assert asker.post(procedure).status == 201
+        database = mongo_client[apart.parts.settings.database]
+        asked = ("_type=List&_contained=true", "_type=Procedure&_text=ramp")
+        before = [asker.get(f"$explain?{each}").status for each in asked]
+        database[GATHERED].delete_many({"_id": "List"})
+        database["Procedure"].update_many({}, {"$unset": {WORDING: ""}})
+
+        assert before == [200, 200]
+        assert [asker.get(f"$explain?{each}").status for each in asked] == [503, 503]
 
 
 def test_only_what_the_token_may_search_is_explained(world: World) -> None:
