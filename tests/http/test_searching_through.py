@@ -238,6 +238,35 @@ def test_the_worklist_of_a_person_is_found_by_the_identifier(world: World, hosp:
     assert ids(hosp.get(asked), "include") == [case.order.partition("/")[2]]
 
 
+def test_worklists_are_found_by_what_r4_has_no_parameter_for(world: World, hosp: Party, unique: str) -> None:
+    operator = world.operator
+    patient = f"Patient/{operator.post(minimal('Patient')).body['id']}"
+
+    def stored(type_name: str, value: str, **elements: Any) -> str:
+        named = {"reference": patient, "identifier": {"system": "urn:ids", "value": value}}
+        reply = operator.post(minimal(type_name, **{"for" if type_name == "Task" else "subject": named, **elements}))
+        assert reply.status == 201, reply.body
+        return str(reply.body["id"])
+
+    early, late = (
+        stored("Task", unique, restriction={"period": {"end": f"2026-0{month}-15"}}, status="requested")
+        for month in (3, 4)
+    )
+    stored("Task", f"{unique}-other", restriction={"period": {"end": "2026-03-15"}})
+    plan = stored("CarePlan", unique)
+    stored("CarePlan", f"{unique}-other")
+
+    for name in ("subject-identifier", "patient:identifier", "subject:identifier"):
+        assert ids(operator.get(f"CarePlan?{name}=urn:ids|{unique}")) == [plan], name
+        assert sorted(ids(operator.get(f"Task?{name}={unique}"))) == sorted([early, late]), name
+    mine = f"Task?subject-identifier=urn:ids|{unique}"
+    assert ids(operator.get(f"{mine}&due=lt2026-04")) == [early]
+    assert ids(operator.get(f"{mine}&due=2026-04-15&status=requested")) == [late]
+    assert ids(operator.get(f"{mine}&_sort=-due")) == [late, early]
+    assert ids(operator.get(f"Task?subject-identifier=urn:others|{unique}")) == []
+    assert ids(hosp.get(mine)) == []
+
+
 def test_in_asks_for_the_codes_of_a_stored_value_set(world: World, hosp: Party, unique: str) -> None:
     url = f"https://samen.example/ValueSet/{unique}"
     include = [{"system": "urn:codes", "concept": [{"code": "a"}, {"code": "b"}]}]
