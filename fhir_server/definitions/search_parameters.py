@@ -162,6 +162,12 @@ def own_mark_of(type_name: str) -> str | None:
     return (_OWN.get() or _NONE).marks.get(type_name)
 
 
+def only_shipped() -> bool:
+    """Whether no parameter plays a part now but those that travel with the code, and all is indexed by these."""
+    known = _OWN.get() or _NONE
+    return not known.parameters and not known.lagging
+
+
 def parameters_of(type_name: str) -> Mapping[str, SearchParameter]:
     """The parameters of a resource type by their codes: those of every resource (`_id`, `_tag` ...), of the type, and
 

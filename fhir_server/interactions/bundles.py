@@ -38,8 +38,8 @@ def searchset(
     if page.total is not None:
         head["total"] = page.total
     head["link"] = links
-    entries = [_entry(base_url, stored, b'"search":{"mode":"match"}') for stored in page.matches] if matches else []
-    entries += [_entry(base_url, stored, b'"search":{"mode":"include"}') for stored in page.included]
+    entries = _entries(base_url, page.matches, b'"search":{"mode":"match"}') if matches else []
+    entries += _entries(base_url, page.included, b'"search":{"mode":"include"}')
     if skipped:
         entries.append(_outcome(skipped))
     return _spliced(head, entries)
@@ -60,7 +60,8 @@ def history_page(
     if following is not None:
         links.append({"relation": "next", "url": _address(base_url, place, following)})
     head: Resource = {"resourceType": "Bundle", "type": "history", "link": links}
-    return _spliced(head, [_entry(base_url, version, _history_part(version)) for version in versions])
+    entries = [entry for version in versions for entry in _entries(base_url, [version], _history_part(version))]
+    return _spliced(head, entries)
 
 
 def response_bundle(kind: str, entries: Iterable[Resource]) -> bytes:
@@ -80,10 +81,21 @@ def _history_part(version: Stored) -> bytes:
     return b'"request":' + encode(request) + b',"response":' + encode(response)
 
 
-def _entry(base_url: str, stored: Stored, rest: bytes) -> bytes:
-    full_url = encode(f"{base_url}/{stored.reference}")
-    resource = b"" if stored.deleted else b'"resource":' + stored.body + b","
-    return b'{"fullUrl":' + full_url + b"," + resource + rest + b"}"
+def _entries(base_url: str, shown: Iterable[Stored], rest: bytes) -> list[bytes]:
+    """An entry for each, which ends with `rest`; types and ids are written as they are, nothing in them is escaped."""
+    begin = b'{"fullUrl":' + encode(f"{base_url}/")[:-1]
+    return [
+        b"%b%b/%b%b%b,%b}"
+        % (
+            begin,
+            stored.type.encode(),
+            stored.id.encode(),
+            b'"' if stored.deleted else b'","resource":',
+            stored.body if not stored.deleted else b"",
+            rest,
+        )
+        for stored in shown
+    ]
 
 
 def _outcome(skipped: Sequence[str]) -> bytes:

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 
-from fhir_server.access.types import COORDINATION, TYPES
+from fhir_server.access.types import CHART, COORDINATION, TYPES
 from fhir_server.fhir.reference import parse_reference, targets_in
 from fhir_server.interactions.asks import Ask
-from fhir_server.interactions.references import local
+from fhir_server.interactions.references import DELETED_BY_CLIENTS, local
 from fhir_server.store.values import Foreseen
 
 _MOST = 100
 # A role says for which organisation somebody acts.
 _DECIDES = frozenset({"PractitionerRole", *(name for name, rule in TYPES.items() if rule.kind == COORDINATION)})
 _WORKFLOW = tuple(name for name, rule in TYPES.items() if rule.kind == COORDINATION)
+# What is only referred to, and taken away by nobody who would not wait: see store/mongo/standing.py.
+_STANDING = frozenset({"Patient", *(name for name, rule in TYPES.items() if rule.kind != CHART)} - DELETED_BY_CLIENTS)
 
 
 def foresee(asks: Sequence[Ask], base_url: str) -> Foreseen | None:
@@ -27,7 +29,9 @@ def foresee(asks: Sequence[Ask], base_url: str) -> Foreseen | None:
         return None
     follows = any(TYPES[ask.type].kind == COORDINATION for ask in asks)
     people = frozenset(reference for found in named for reference in found if reference.startswith("Patient/"))
-    return Foreseen(frozenset(references), _WORKFLOW if follows else (), people)
+    adds = all(ask.interaction == "create" and TYPES[ask.type].kind == CHART for ask in asks)
+    standing = frozenset(each for each in references if adds and each.partition("/")[0] in _STANDING)
+    return Foreseen(frozenset(references), _WORKFLOW if follows else (), people, standing)
 
 
 def _looked_up(ask: Ask, named: set[str]) -> set[str]:

@@ -18,8 +18,8 @@ from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.subsets import subset_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Grant
-from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
+from fhir_server.search.repeated import parse_again
 from fhir_server.store.values import Page
 
 
@@ -28,7 +28,7 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
     if interaction.type is None:
         raise NotFound
     sight = Sight(actor, services.reading, services.clock(), services.max_circles)
-    query = parse(
+    query = parse_again(
         interaction.type,
         interaction.parameters,
         base_url=services.base_url,

@@ -63,9 +63,10 @@ def refusals(
 def _refused(
     occurrence: Occurrence, asked: Sequence[Stored], actor: Actor | None, services: Services
 ) -> tuple[Resource, Stamp]:
-    stamp = _stamp_of(asked)
+    stamps = _stamps(asked)
+    stamp = _stamp_of(stamps)
     entities = occurrence.entities or [stored.reference for stored in asked]
-    told = replace(occurrence, entities=entities, patient=stamp.patient, people=_people(asked))
+    told = replace(occurrence, entities=entities, patient=stamp.patient, people=_people(stamps))
     return audit_event(services.new_id(), services.clock(), actor, told), stamp
 
 
@@ -102,8 +103,9 @@ def _stored_at(places: Sequence[str], services: Services) -> list[Stored]:
 
 
 def _groups(disclosed: Sequence[Stored], services: Services) -> list[Sequence[Stored]]:
-    plans = _plans_of(disclosed)
-    lying = {stored.stamp.plans or stored.stamp.audience for stored in disclosed}
+    stamps = _stamps(disclosed)
+    plans = _plans_of(stamps)
+    lying = {stamp.plans or stamp.audience for stamp in stamps}
     if len(plans) <= 1 and lying <= {plans, "everyone"}:
         return [disclosed] if disclosed else []
     keeper = services.reading.keepers(plans, services.clock())
@@ -118,28 +120,31 @@ def _key(stored: Stored, keeper: dict[str, str]) -> tuple[str, ...]:
 
 
 def _telling(
-    interaction: Interaction, actor: Actor, services: Services, answer: Answer, group: Iterable[Stored]
+    interaction: Interaction, actor: Actor, services: Services, answer: Answer, told: Sequence[Stored]
 ) -> tuple[Resource, Stamp]:
-    told = list(group)
-    stamp = _stamp_of(told)
+    stamps = _stamps(told)
     references = [stored.reference for stored in told]
-    occurrence = Occurrence(
-        interaction.name, references, stamp.patient, _people(told), answer.query, reason=answer.reason
-    )
+    stamp, people = _stamp_of(stamps), _people(stamps)
+    occurrence = Occurrence(interaction.name, references, stamp.patient, people, answer.query, reason=answer.reason)
     return audit_event(services.new_id(), services.clock(), actor, occurrence), stamp
 
 
-def _stamp_of(told: Sequence[Stored]) -> Stamp:
-    """The stamp of a record about these resources: their plans, and their person when it is one."""
-    people = _people(told)
-    return Stamp(patient=people[0] if len(people) == 1 else None, plans=_plans_of(told))
+def _stamps(told: Iterable[Stored]) -> Sequence[Stamp]:
+    """The stamps of these resources; whole charts share one, which is then looked at once."""
+    return list({id(stored.stamp): stored.stamp for stored in told}.values())
 
 
-def _plans_of(told: Sequence[Stored]) -> tuple[str, ...]:
-    """The plans of these resources, in their order."""
-    return tuple(sorted({plan for plans in {stored.stamp.plans for stored in told} for plan in plans}))
+def _stamp_of(stamps: Sequence[Stamp]) -> Stamp:
+    """The stamp of a record about what carries these: its plans, and its person when it is one."""
+    people = _people(stamps)
+    return Stamp(patient=people[0] if len(people) == 1 else None, plans=_plans_of(stamps))
 
 
-def _people(told: Iterable[Stored]) -> list[str]:
-    """Everybody whom the resources are about, so that the record is found by each of them."""
-    return sorted({stored.stamp.patient for stored in told if stored.stamp.patient})
+def _plans_of(stamps: Sequence[Stamp]) -> tuple[str, ...]:
+    """The plans that these lie in, in their order."""
+    return tuple(sorted({plan for stamp in stamps for plan in stamp.plans}))
+
+
+def _people(stamps: Iterable[Stamp]) -> list[str]:
+    """Everybody whom these are about, so that the record is found by each of them."""
+    return sorted({stamp.patient for stamp in stamps if stamp.patient})

@@ -3,8 +3,10 @@
 https://hl7.org/fhir/R4/search.html
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TypeAlias
 
 
@@ -202,3 +204,11 @@ class Query:
     contained: str | None = None
     as_contained: bool = False
     part_of: tuple["Query", ...] = ()
+
+    @cached_property
+    def question(self) -> bytes:
+        """A digest of what is asked and in which order, whatever came of its joins and whichever page it is."""
+        parts = self.part_of or (self,)
+        asked = [part for each in parts for part in (each.clauses, each.any_of, each.joins, each.filters)]
+        said = (self.type, *asked, self.sort, *([self.contained] if self.part_of else ()))
+        return hashlib.sha256(repr(said).encode()).digest()

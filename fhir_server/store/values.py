@@ -159,9 +159,11 @@ class Foreseen:
     """What a write will surely ask for, so that a store may read it by one command before the transaction begins.
 
     `references` are `Type/id`; `people` are Patients, of whom every circle matters; of the plans that resources of
-    the `workflow` types lie in, all resources of these types, circle and moves.
+    the `workflow` types lie in, all resources of these types, circle and moves. Of the references in `standing` it is
+    enough to know that they stood there a moment ago.
     """
 
     references: frozenset[str]
     workflow: tuple[str, ...] = ()
     people: frozenset[str] = frozenset()
+    standing: frozenset[str] = frozenset()

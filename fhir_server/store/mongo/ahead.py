@@ -4,11 +4,12 @@ A question inside a transaction costs as much as one outside, and MongoDB joins 
 ahead is sound all the same: whatever a plan or a person's circles rest on changes only in the turn of a guard. The
 turn is read first, the rest after it; when the transaction then takes exactly the next turn, nothing changed between.
 What is remembered of a plan needs only the turns to be read again: while they stay, so does what lies behind them. When
-nothing else is to be read, they are not read either, but all proved by the write.
+nothing else is to be read, they are not read either, but all proved by the write. What a write only refers to need
+not be read again when it stood there a moment ago, as `standing.py` says.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fhir_server.fhir.json import Resource
@@ -16,6 +17,7 @@ from fhir_server.fhir.reference import parse_reference
 from fhir_server.store.mongo.documents import CIRCLES, Document, circle_from, stored_from
 from fhir_server.store.mongo.ledger import LEDGER, key_of
 from fhir_server.store.mongo.parts import MOVE, TURN, Part, Parts
+from fhir_server.store.mongo.standing import Key
 from fhir_server.store.values import Circle, Foreseen, Stored
 
 
@@ -30,7 +32,7 @@ class Ahead:
     moves: dict[str, list[Resource]] = field(default_factory=dict)
     turns: dict[str, int] = field(default_factory=dict)
     unread: bool = False
-    """Whether the turns are only remembered: each is to be proved, and until then even a refusal may be mistaken."""
+    """Whether some of it is only remembered: its turns are to be proved, and even a refusal may be mistaken."""
 
     def about(self, patient: str) -> list[Circle]:
         """The circles about one of `people`."""
@@ -48,19 +50,25 @@ class _Wanted:
         """The guards of what is wanted."""
         return sorted(self.plans | self.people)
 
+    def without(self, known: Iterable[Key]) -> "_Wanted":
+        """The same, but for these resources."""
+        return replace(self, references=self.references - {"/".join(key) for key in known})
 
-def read_ahead(questions: Parts, foreseen: Foreseen, known: Ahead | None = None) -> Ahead:
+
+def read_ahead(
+    questions: Parts, foreseen: Foreseen, known: Ahead | None = None, stood: Mapping[Key, Stored] | None = None
+) -> Ahead:
     """What is foreseen; a second command reads the plans that only the first one could tell.
 
-    `known` is what is remembered of the plan that the write names. Raises MoreToCome when it is more than one answer of
-    the database holds.
+    `known` is what is remembered of the plan that the write names, `stood` what stood there a moment ago. Raises
+    MoreToCome when it is more than one answer of the database holds.
     """
     wanted = _Wanted(frozenset(foreseen.references), plans_of(foreseen), foreseen.people)
     recalled = _recalled(questions, foreseen, wanted, known) if known is not None else None
     if recalled is not None:
         return recalled
-    ahead = Ahead()
-    _gather(questions, foreseen, wanted, ahead)
+    ahead = Ahead(stored=dict(stood or {}), unread=bool(stood))
+    _gather(questions, foreseen, wanted.without(ahead.stored), ahead)
     if foreseen.workflow:
         more = _led_to(ahead, foreseen)
         if more.plans - wanted.plans:
@@ -105,7 +113,7 @@ def _gather(questions: Parts, foreseen: Foreseen, wanted: _Wanted, ahead: Ahead)
 
 
 def _read(questions: Parts, parts: Sequence[Part], wanted: _Wanted, ahead: Ahead) -> None:
-    for document in questions.read(parts):
+    for document in questions.read(parts) if parts else ():
         _put(document, wanted, ahead)
 
 

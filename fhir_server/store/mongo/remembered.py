@@ -35,6 +35,11 @@ class Changes:
     circles: dict[str, Circle] = field(default_factory=dict)
     moves: list[Resource] = field(default_factory=list)
 
+    @property
+    def changed(self) -> set[Key]:
+        """The resources that are no more as they were."""
+        return {*self.stored, *self.stamped}
+
     def take(self, saves: Mapping[Key, Save], stamped: Mapping[Key, Stamp], circles: Mapping[str, Circle]) -> None:
         """Add what was sent, which is of different resources; a version replaces the stamp before it."""
         for key, save in saves.items():

@@ -42,6 +42,7 @@ from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.reading_audit import InDatabase, InJournal, ReadingAudit
 from fhir_server.store.mongo.remembered import Remembered
 from fhir_server.store.mongo.seen_circles import SeenCircles
+from fhir_server.store.mongo.standing import SECONDS as RECALLED_SECONDS
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
 from fhir_server.store.mongo.transacting import Transacting
 from fhir_server.store.mongo.transaction import MongoTransaction
@@ -206,7 +207,7 @@ class MongoStore(MongoReading):
     @property
     def purges(self) -> MongoPurges:
         """What forgets a whole person."""
-        return MongoPurges(self._connection, longest_write=self._write_seconds + ENDING_SECONDS)
+        return MongoPurges(self._connection, longest_write=RECALLED_SECONDS + self._write_seconds + ENDING_SECONDS)
 
     def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
         """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""

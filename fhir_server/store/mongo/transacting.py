@@ -10,6 +10,7 @@ from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 
 from fhir_server.fhir.errors import FhirError, Unavailable, VersionConflict
+from fhir_server.fhir.reference import parse_reference
 from fhir_server.store.contract import Result, Transaction
 from fhir_server.store.mongo.ahead import Ahead, plans_of, read_ahead
 from fhir_server.store.mongo.committing import SHORTEST, Committing, Unknown, abort, commit
@@ -23,6 +24,7 @@ from fhir_server.store.mongo.connection import (
 )
 from fhir_server.store.mongo.parts import Parts
 from fhir_server.store.mongo.remembered import Remembered
+from fhir_server.store.mongo.standing import Standing
 from fhir_server.store.mongo.transaction import MongoTransaction
 from fhir_server.store.mongo.unit import StartAgain, Unit
 from fhir_server.store.values import Foreseen
@@ -59,6 +61,7 @@ class Transacting:
         self._begun = begun
         self._done = done
         self._remembered = remembered
+        self._standing = Standing()
         self._committing = committing
         self._parts = Parts(connection, seconds)
         self._seconds = seconds
@@ -121,6 +124,7 @@ class Transacting:
             raise
         if ahead is not None and transaction.followable:
             self._remembered.keep(ahead, transaction.taken, transaction.wrote)
+        self._standing.drop(transaction.wrote.changed)
         self._done(transaction)
         return result
 
@@ -138,12 +142,17 @@ class Transacting:
 
     def _read_ahead(self, foreseen: Foreseen, *, recalls: bool) -> Ahead | None:
         """What is foreseen; None when it is so much that the transaction had better ask for what it needs."""
+        standing = [(each.type, each.id) for each in map(parse_reference, foreseen.standing) if each]
+        stood = self._standing.find(standing) if recalls else {}
+        moment = self._standing.moment()
         with asking(self._seconds):
             try:
                 known = self._remembered.find(plans_of(foreseen)) if recalls else None
-                return read_ahead(self._parts, foreseen, known)
+                ahead = read_ahead(self._parts, foreseen, known, stood)
             except MoreToCome:
                 return None
+        self._standing.keep({key: ahead.stored.get(key) for key in standing if key not in stood}, moment)
+        return ahead
 
 
 def _worth_another(error: PyMongoError | StartAgain) -> bool:

@@ -1,12 +1,16 @@
 """What is asked is understood whole, or refused with the names of what there is."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+from fhir_server.definitions.search_parameters import Own, parameters_of, using
 from fhir_server.fhir.errors import MalformedRequest, UnknownType
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Clause, Include, Moment, Query, Sort, Target, Text, Token
+from fhir_server.search.repeated import parse_again
 
 BASE_URL = "https://here.example/fhir"
 
@@ -190,3 +194,42 @@ def test_a_date_near_the_end_of_time_can_be_approximate() -> None:
     moment = datetime(2026, 5, 11, tzinfo=UTC)
     for date in ("0001", "9999-12-31"):
         assert parse("Task", [("due", f"ap{date}")], base_url=BASE_URL, moment=moment).clauses
+
+
+def test_what_is_asked_again_is_parsed_once() -> None:
+    first, again = (parse_again("Task", [("status", "requested")], base_url=BASE_URL) for _ in range(2))
+    assert first is again
+    assert first == asked("Task", ("status", "requested"))
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"base_url": "https://there.example/fhir"},
+        {"moment": datetime(2026, 3, 1, tzinfo=UTC)},
+        {"patient": "1"},
+        {"max_count": 3},
+        {"full_text": frozenset({"Task"})},
+    ],
+    ids=lambda differs: next(iter(differs)),
+)
+def test_what_is_asked_in_another_way_is_parsed_anew(differs: dict[str, Any]) -> None:
+    pairs = [("owner", "https://there.example/fhir/Organization/1"), ("due", "ap2026-02-01")]
+    how: dict[str, Any] = {"base_url": BASE_URL, "moment": datetime(2026, 2, 1, tzinfo=UTC)}
+    first = parse_again("Task", pairs, **how)
+
+    other = parse_again("Task", pairs, **{**how, **differs})
+
+    assert other is not first
+    assert other == parse("Task", pairs, **{**how, **differs})
+
+
+def test_an_operators_parameter_counts_from_its_first_moment_to_its_last() -> None:
+    pairs = [("mine", "1")]
+    shipped = parameters_of("Task")["status"]
+    with pytest.raises(MalformedRequest, match="mine"):
+        parse_again("Task", pairs, base_url=BASE_URL)
+    with using(Own({"Task": (replace(shipped, code="mine"),)})):
+        assert parse_again("Task", pairs, base_url=BASE_URL).clauses[0].parameter == "mine"
+    with pytest.raises(MalformedRequest, match="mine"):
+        parse_again("Task", pairs, base_url=BASE_URL)

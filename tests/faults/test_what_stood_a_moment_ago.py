@@ -1,0 +1,159 @@
+"""What a write refers to is not read again when it stood there a moment ago; nobody is let in, or kept out, by that."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from fhir_server.fhir.json import Resource
+from fhir_server.interactions.second_looks import SecondLooks
+from fhir_server.search.grant import Reader
+from fhir_server.store.mongo.standing import SECONDS, Standing
+from tests.access.circle import TO_THE_END, made, walk
+from tests.minimal import minimal
+from tests.world import Case, Party, World, world_apart
+
+
+@pytest.fixture(scope="module")
+def apart(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+    with world_apart(mongo_url, mongo_client) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def other(mongo_url: str, apart: World) -> Iterator[World]:
+    """Another process on the same database, with a memory of its own."""
+    world = World(mongo_url, apart.parts.settings.database)
+    yield world
+    world.close()
+
+
+LONGEST_WRITE = 25.0
+"""Seconds of an attempt and its commit, as the store is made by default."""
+
+
+def there(party: Party, world: World) -> Party:
+    """The same party, as it speaks to another process."""
+    return Party(world.app.test_client(), world.base_path, party.reference, party.token)
+
+
+def measurement(case: Case, performer: str, **more: Any) -> Resource:
+    """An Observation of the case's person for its order."""
+    named = {"basedOn": [{"reference": case.order}], "performer": [{"reference": performer}]}
+    return minimal("Observation", references={"Patient": case.patient}, subject={"reference": case.patient}, **named)
+
+
+def opened(world: World) -> tuple[Party, Party, Case]:
+    """A plan with the hospital and the nurses in it, who have written something already."""
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    walk(home, case.task, "received", "accepted")
+    made(home, measurement(case, home.reference))
+    return hosp, home, case
+
+
+def test_the_same_references_are_asked_for_once(apart: World, mongo_client: MongoClient[dict[str, Any]]) -> None:
+    _, home, case = opened(apart)
+    apart.parts.store.settle_audit()
+    profiled = mongo_client[apart.parts.settings.database]
+
+    def collections_asked() -> set[str]:
+        profiled.command("profile", 2)
+        made(home, measurement(case, home.reference))
+        profiled.command("profile", 0)
+        found = profiled["system.profile"].find({"op": "command", "command.aggregate": {"$exists": True}})
+        asked = {each["command"]["aggregate"] for each in found}
+        profiled["system.profile"].drop()
+        return asked
+
+    assert collections_asked() == {"circles"}
+
+
+def test_who_left_in_another_process_may_not_add_a_moment_later(apart: World, other: World) -> None:
+    _, home, case = opened(apart)
+    walk(there(home, other), case.task, *TO_THE_END[1:])
+
+    refused = home.post(measurement(case, home.reference))
+
+    assert refused.status == there(home, other).post(measurement(case, home.reference)).status
+    assert refused.status in {403, 422}, refused.body
+
+
+def test_who_came_in_by_another_process_may_add_at_once(apart: World, other: World) -> None:
+    """The order is recalled with the readers that it had before the nurses said yes."""
+    hosp, home = apart.hospital(), apart.party()
+    case = apart.case(hosp, home)
+    made(hosp, measurement(case, hosp.reference))
+    refused = home.post(measurement(case, home.reference))
+    walk(there(home, other), case.task, "received", "accepted")
+
+    added = home.post(measurement(case, home.reference))
+
+    assert (refused.status, added.status) == (422, 201), (refused.body, added.body)
+
+
+def test_what_this_process_deleted_is_gone_at_once(apart: World) -> None:
+    _, home, case = opened(apart)
+    ward = made(apart.operator, minimal("Organization", name="Ward of a moment"))
+    written = made(home, measurement(case, ward))
+    apart.parts.store.settle_audit()
+    assert home.change(written, performer=[{"reference": home.reference}]).status == 200
+    assert apart.operator.ask("DELETE", ward).status == 204
+
+    refused = home.post(measurement(case, ward))
+
+    assert refused.status == 422
+    assert "no such resource" in str(refused.body)
+
+
+def test_what_another_process_deleted_comes_back_when_it_was_recalled(apart: World, other: World) -> None:
+    """The second look waits until whoever recalls it has ended."""
+    _, home, case = opened(apart)
+    ward = made(apart.operator, minimal("Organization", name="Ward of a moment"))
+    written = made(home, measurement(case, ward))
+    apart.parts.store.settle_audit()
+    assert home.change(written, performer=[{"reference": home.reference}]).status == 200
+    assert there(apart.operator, other).ask("DELETE", ward).status == 204
+    again = made(home, measurement(case, ward))
+    moment = 0.0
+    looks = SecondLooks(apart.parts.services, lambda: moment)
+    looks.look()
+    purges = apart.parts.store.purges
+    assert purges.longest_write >= SECONDS + LONGEST_WRITE
+
+    moment = purges.longest_write + 1
+
+    assert ward in looks.look()
+    assert (home.get(ward).status, home.get(again).status) == (200, 200)
+
+
+def test_it_is_recalled_for_a_while_only(version_of: Any) -> None:
+    moment = 100.0
+    standing = Standing(lambda: moment)
+    ward = version_of("Location", "1", audience="everyone")
+    standing.keep({("Location", "1"): ward}, standing.moment())
+
+    moment += SECONDS - 1
+    assert standing.find([("Location", "1"), ("Location", "2")]) == {("Location", "1"): ward}
+    moment += 1
+    assert standing.find([("Location", "1")]) == {}
+
+
+def test_what_may_become_another_thing_to_refer_to_is_not_recalled(version_of: Any) -> None:
+    standing, reader = Standing(), (Reader("Organization/1"),)
+    kept = {
+        "in a plan": version_of("ServiceRequest", "1", plans=("1",), readers=reader),
+        "in no plan yet": version_of("ServiceRequest", "2", readers=reader),
+        "in two plans": version_of("ServiceRequest", "3", plans=("1", "2"), readers=reader),
+        "of a chart": version_of("Condition", "4", plans=("1",)),
+        "deleted": version_of("Location", "5", 2, deleted=True, audience="everyone"),
+        "large": version_of("Location", "6", content={"description": "x" * 9000}, audience="everyone"),
+        "a person": version_of("Patient", "7", readers=reader),
+    }
+    for stored in kept.values():
+        standing.keep({(stored.type, stored.id): stored}, standing.moment())
+
+    found = {name for name, stored in kept.items() if standing.find([(stored.type, stored.id)])}
+
+    assert found == {"in a plan", "a person"}
