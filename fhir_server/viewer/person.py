@@ -18,6 +18,7 @@ from fhir_server.viewer.due_dates import OPEN_STATUSES
 from fhir_server.viewer.notes import Note, notes_shown
 from fhir_server.viewer.plans import Parts, PlanShown, by_reference, plan_shown
 from fhir_server.viewer.questions import Questions, Version
+from fhir_server.viewer.reaching import Reach, reach_of
 from fhir_server.viewer.task_moves import HISTORY_SHOWN, TaskMove, Writers, task_moves, writers
 from fhir_server.viewer.task_rows import INCLUDES, Reading, TaskRow, party_shown, task_rows
 from fhir_server.viewer.texts import age_on, concept_text, is_partial, language_name, name_of, place_of
@@ -65,9 +66,10 @@ class TaskShown:
 
 @dataclass(frozen=True)
 class PersonShown:
-    """The person page; `more_tasks` when there are more Tasks than it shows."""
+    """The person page; `more_tasks` when there are more Tasks than it shows, without `reach` where a part shows."""
 
     identity: Identity
+    reach: Reach | None
     doubles: tuple[Double, ...]
     consent: ConsentShown
     plans: tuple[PlanShown, ...]
@@ -89,9 +91,11 @@ def person_shown(id: str, questions: Questions, reading: Reading, programmes: Se
     records = [*orders, *consents, *(record for type_name in _RESULTS for record in found.of(type_name, "-date"))]
     written_by = writers(questions, about, [reference_to(each) for each in (*found.tasks, *records)])
     tasks = [found.task_shown(task, written_by) for task in found.tasks]
+    national = {each for known in programmes for each in known.national_identifiers}
     return PersonShown(
         identity=_identity(person, found.of("Condition"), reading, programmes),
-        doubles=doubles(person, questions, {each for known in programmes for each in known.national_identifiers}),
+        reach=None if is_partial(person) else reach_of(person, questions, national, reading.language),
+        doubles=doubles(person, questions, national),
         consent=consent_shown(consents, questions),
         plans=_plans(found, orders, teams, programmes),
         tasks=tuple(tasks),

@@ -153,6 +153,38 @@ def test_whoever_died_is_said_to_have_died_wherever_her_name_stands(world: World
     assert "years old" not in _text(reader.get("/").text) + _text(reader.get(_address(case)).text)
 
 
+def test_the_person_page_says_how_to_reach_and_identify_the_person(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    doctor = world.operator.post({"resourceType": "Practitioner", "name": [{"family": "Huys", "given": ["An"]}]})
+    assert doctor.status == 201, doctor.body
+    told = hosp.change(
+        case.patient,
+        telecom=[
+            {"system": "phone", "value": "+32 9 000 00 01"},
+            {"system": "phone", "value": "+32 9 000 00 02", "use": "old"},
+            {"system": "url", "value": "https://mia.example"},
+        ],
+        generalPractitioner=[{"reference": f"Practitioner/{doctor.body['id']}"}],
+        contact=[
+            {
+                "name": {"given": ["Els"], "family": "Claes"},
+                "relationship": [{"text": "dochter"}],
+                "telecom": [{"system": "phone", "value": "+32 9 000 00 03"}],
+            }
+        ],
+    )
+    assert told.status == 200, told.body
+
+    page = _text(signed_in(world).get(_address(case)).text)
+
+    [number] = re.findall(r"National number ([\d.-]+) Gender female Address Lindenlei 12, 9000 Gent", page)
+    assert "".join(filter(str.isdigit, number)) == hosp.read(case.patient)["identifier"][0]["value"]
+    assert re.fullmatch(r"\d\d\.\d\d\.\d\d-998\.\d\d", number)
+    assert "Contact +32 9 000 00 01 Family doctor An Huys Contact person Els Claes dochter +32 9 000 00 03" in page
+    assert "mia.example" not in page
+
+
 def test_what_the_parties_noted_on_a_task_is_read_with_who_and_when(world: World) -> None:
     hosp, home = world.hospital(), world.party()
     case = world.case(hosp, home)
@@ -264,7 +296,7 @@ def test_before_acceptance_an_owner_sees_the_task_and_where_the_person_lives_not
     assert "9000 Gent" in _text(page.text)
     assert "show once you accept" in _text(page.text)
     assert "Gender female" in _text(page.text)
-    for hidden in ("Claes", "Mia", "Lindenlei", "Born", "Consent", "Care plan", "Care team"):
+    for hidden in ("Claes", "Mia", "Lindenlei", "National number", "Born", "Consent", "Care plan", "Care team"):
         assert hidden not in _text(waiting) + _text(page.text), hidden
 
 
