@@ -62,8 +62,8 @@ def reset(settings: Settings) -> bool:
     """Forget the demo's data; False when there were none. Raises DemoRefused while the demo runs."""
     if not settings.data.exists():
         return False
-    if _listening(settings):
-        raise DemoRefused(f"Something listens on port {settings.port}: end the demo first (Ctrl-C where it runs).")
+    if EmbeddedMongo(settings.mongodb_folder).served:
+        raise DemoRefused(f"The demo runs on the data in {settings.data}: end it first (Ctrl-C where it runs).")
     for name in ("mongodb", "logs", "audit"):
         shutil.rmtree(settings.data / name, ignore_errors=True)
     (settings.data / FILE).unlink(missing_ok=True)

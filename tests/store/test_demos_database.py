@@ -1,4 +1,4 @@
-"""A machine for which no embedded MongoDB exists: the demo says so, and does not send anybody astray."""
+"""The demo and the database of its own: it says when there can be none, and no data go while they are served."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fhir_server.demo.run import DemoRefused, run
+from fhir_server.demo.run import DemoRefused, reset, run
 from fhir_server.settings import Settings
-from fhir_server.store.embedded import NoEmbeddedMongo
+from fhir_server.store.embedded import EmbeddedMongo, NoEmbeddedMongo
 
 
 def test_the_demo_says_that_it_takes_no_database_but_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -22,6 +22,17 @@ def test_the_demo_says_that_it_takes_no_database_but_its_own(monkeypatch: pytest
     # In a thread of its own, so that the demo leaves the signals of this process alone.
     with ThreadPoolExecutor(1) as beside, pytest.raises(DemoRefused, match=r"no embedded.*takes no database but its"):
         beside.submit(run, settings, stay=False, say=lambda _: None).result()
+
+
+def test_the_demos_data_stay_while_it_runs_on_whatever_port(tmp_path: Path) -> None:
+    settings = replace(Settings(), data=tmp_path, port=_free_port())
+    with EmbeddedMongo(settings.mongodb_folder):
+        with pytest.raises(DemoRefused, match="end it first"):
+            reset(settings)
+        assert settings.mongodb_folder.exists()
+
+    assert reset(settings)
+    assert not settings.mongodb_folder.exists()
 
 
 def _free_port() -> int:
