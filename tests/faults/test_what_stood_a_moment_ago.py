@@ -58,16 +58,21 @@ def test_the_same_references_are_asked_for_once(apart: World, mongo_client: Mong
     apart.parts.store.settle_audit()
     profiled = mongo_client[apart.parts.settings.database]
 
-    def collections_asked() -> set[str]:
+    apart.parts.store._transacting._standing = Standing()
+
+    def asked_by_a_create() -> str:
+        """The reading commands that MongoDB got while somebody created."""
         profiled.command("profile", 2)
         made(home, measurement(case, home.reference))
         profiled.command("profile", 0)
-        found = profiled["system.profile"].find({"op": "command", "command.aggregate": {"$exists": True}})
-        asked = {each["command"]["aggregate"] for each in found}
+        found = list(profiled["system.profile"].find({"op": {"$in": ["query", "command"]}}))
         profiled["system.profile"].drop()
-        return asked
+        return str([each["command"] for each in found if {"find", "aggregate"} & each["command"].keys()])
 
-    assert collections_asked() == {"circles"}
+    first, again = asked_by_a_create(), asked_by_a_create()
+    named = [case.patient, case.order, home.reference]
+    assert [reference.partition("/")[2] in first for reference in named] == [True, True, True]
+    assert [case.patient in again, case.order.partition("/")[2] in again] == [True, False], "the circles, nothing else"
 
 
 def test_who_left_in_another_process_may_not_add_a_moment_later(apart: World, other: World) -> None:
