@@ -12,7 +12,7 @@ _TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "Thuisverpleging": {"fr": "Soins infirmiers à domicile", "de": "Häusliche Krankenpflege", "en": "Home nursing"},
     "Thuisverpleging: hulp bij ADL, tweemaal per week": {
-        "fr": "Soins infirmiers à domicile : aide aux AVJ, deux fois par semaine",
+        "fr": "Soins infirmiers à domicile\N{NO-BREAK SPACE}: aide aux AVJ, deux fois par semaine",
         "de": "Häusliche Krankenpflege: Hilfe im Alltag, zweimal pro Woche",
         "en": "Home nursing: help with daily activities, twice a week",
     },

@@ -108,9 +108,15 @@ def test_no_translation_is_left_of_a_message_that_is_gone(language: str) -> None
 def test_translations_keep_the_names_that_are_filled_in(language: str) -> None:
     for message in _catalogue(language):
         ids = message.id if isinstance(message.id, tuple) else (message.id,)
-        strings = message.string if isinstance(message.string, tuple) else (message.string,)
-        for text in strings if message.id else ():
+        for text in _strings(message) if message.id else ():
             assert _names(text) == _names(ids[-1]), text
+
+
+def test_no_line_of_french_begins_with_its_punctuation() -> None:
+    """A colon, semicolon, question or exclamation mark follows a space that is not broken."""
+    texts = [text for message in _catalogue("fr") if message.id for text in _strings(message)]
+
+    assert [text for text in texts if re.search(r" [:;?!]|[^\s\N{NO-BREAK SPACE}][;?!]", text)] == []
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
@@ -166,10 +172,14 @@ def _key(message: Message) -> tuple[str, str | None]:
     return (message.id[0] if isinstance(message.id, tuple) else message.id), message.context
 
 
+def _strings(message: Message) -> tuple[str, ...]:
+    return message.string if isinstance(message.string, tuple) else (message.string,)
+
+
 def _whole(message: Message | None) -> bool:
     if message is None or message.fuzzy:
         return False
-    strings = message.string if isinstance(message.string, tuple) else (message.string,)
+    strings = _strings(message)
     return all(strings) and len(strings) == (2 if isinstance(message.id, tuple) else 1)
 
 
