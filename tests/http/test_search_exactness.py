@@ -366,6 +366,41 @@ def test_a_number_and_a_quantity_meet_each_prefix_as_r4_says(hosp: Party, patien
     assert found == {(prefix, number) for prefix, number in asked if NUMBER_PREFIXES[prefix](*STORED[kind], number)}
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("51.0|3.7", "here near"),  # within 50 km
+        ("51.0|3.7|60", "here near far"),
+        ("51.0|3.7|60|km", "here near far"),
+        ("51.0|3.7|60|m", "here"),
+        ("51.0|3.7|30|mi", "here near"),
+        ("51.0|3.7|35|mi", "here near far"),
+        ("51.5|3.7|1|km", "far"),
+        ("-51.0|3.7|60|km", ""),
+        ("51.0|-176.3|60|km", ""),
+        ("51.5|3.7|1|km,51.0|3.7|1|km", "here far"),
+    ],
+)
+def test_near_is_as_far_as_it_says(world: World, asked: str, found: str) -> None:
+    tag = {"system": "urn:tags", "code": f"near-{dates.now().timestamp()}"}
+    degrees = {"here": 0.0, "near": 0.4, "far": 0.5}  # of 111 km each
+    placed = {
+        stored(
+            world.operator,
+            minimal(
+                "Location",
+                meta={"tag": [tag]},
+                position={"longitude": Decimal("3.7"), "latitude": Decimal(str(51.0 + north))},
+            ),
+        )["id"]: name
+        for name, north in degrees.items()
+    }
+
+    reply = world.operator.get(f"Location?_tag={tag['code']}&near={quote(asked, safe='')}&_sort=near")
+
+    assert sorted(placed[id] for id in ids(reply)) == sorted(found.split())
+
+
 # --- Composites: together or not at all. Escapes: what belongs to a value.
 
 PRESSURE = [
