@@ -18,8 +18,9 @@ from fhir_server.search.grant import Grant, Reader, Stamp
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
 from fhir_server.store.mongo.documents import current_document
+from fhir_server.store.mongo.going_through import linked
 from fhir_server.store.mongo.indexes import ensure_indexes
-from fhir_server.store.mongo.searching import linked, search
+from fhir_server.store.mongo.searching import search
 from fhir_server.store.values import Page, Stored
 
 SECRET = b"a secret of these tests"

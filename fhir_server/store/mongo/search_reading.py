@@ -5,7 +5,7 @@ from datetime import datetime
 
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
-from fhir_server.store.mongo import searching, several
+from fhir_server.store.mongo import going_through, searching, several
 from fhir_server.store.mongo.answering import Answering
 from fhir_server.store.mongo.connection import asking
 from fhir_server.store.mongo.contained import is_contained
@@ -95,7 +95,7 @@ class SearchReading(Answering):
         """
         self._before_asking(query.type)
         with asking(self._seconds):
-            return searching.linked(
+            return going_through.linked(
                 self._database,
                 query,
                 grants,
@@ -114,7 +114,7 @@ class SearchReading(Answering):
     def plans_beside(self, query: Query, patient: str, limit: int) -> list[str]:
         """The plans of what the query finds that is about somebody else, whoever may read it."""
         with asking(self._seconds):
-            return searching.plans_beside(
+            return going_through.plans_beside(
                 self._database, query, patient, limit, session=self._session, max_time_ms=self._search_ms
             )
 
@@ -134,7 +134,7 @@ class SearchReading(Answering):
         self._before_asking(type_name)
         with asking(self._seconds):
             collection = self._collection(type_name)
-            page = searching.Slice(plan, after, since, count)
-            return searching.lying_in(
+            page = going_through.Slice(plan, after, since, count)
+            return going_through.lying_in(
                 collection, page, grants, moment, session=self._session, max_time_ms=self._search_ms
             )

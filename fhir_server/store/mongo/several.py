@@ -23,8 +23,8 @@ from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
 from fhir_server.store.mongo.including import Found, GrantsFor, brought, matched_by, matched_inside
+from fhir_server.store.mongo.paging import ESTIMATE_MS, ordered, times_at, total_of, values_at, ways
 from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
-from fhir_server.store.mongo.searching import ESTIMATE_MS, ordered, times_at, total_of, values_at, ways
 from fhir_server.store.mongo.sorting import Order, after, order_of
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, Within, costly
 from fhir_server.store.values import Page
