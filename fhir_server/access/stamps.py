@@ -4,7 +4,8 @@ Coordination resources and Patients are stamped, so that a worklist over any cas
 not: its plans are checked against the actor's circles when it is asked for, so a team change never touches it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -37,28 +38,31 @@ def offer_reader(offer: Offer, read_after_end: timedelta) -> Reader | None:
     return Reader(offer.owner)
 
 
-def readers(
-    type_name: str,
-    reference: str,
-    author: str | None,
-    members: Iterable[Reader],
-    former: Iterable[Reader],
-    offers: Sequence[Offer],
-    read_after_end: timedelta,
-) -> tuple[Reader, ...]:
-    """The readers of one stamped resource: its author always, members in their periods, and for
+def by_what_they_show(offers: Iterable[Offer]) -> Mapping[str, Sequence[Offer]]:
+    """The offers of each Task, and of each order, by its reference."""
+    showing: dict[str, list[Offer]] = defaultdict(list)
+    for offer in offers:
+        showing[offer.task].append(offer)
+        if offer.order is not None:
+            showing[offer.order].append(offer)
+    return showing
 
-    the plan and the team: former members for a time; a Task: its owner; an order: the owners of its Tasks.
-    """
-    found = [Reader(author)] if author else []
-    found += members
-    if type_name in {"CarePlan", "CareTeam"}:
-        found += former
-    if type_name == "Task":
-        found += _offers(read_after_end, (o for o in offers if o.task == reference))
-    if type_name == "ServiceRequest":
-        found += _offers(read_after_end, (o for o in offers if o.order == reference))
-    return widest(found)
+
+def admitted(
+    type_name: str, author: str | None, members: Iterable[Reader], former: Iterable[Reader]
+) -> tuple[Reader, ...]:
+    """Whom a circle admits to all resources of a type and an author: the author always, members in their periods, and
+    to the plan and the team former members for a time."""
+    return widest(
+        [*([Reader(author)] if author else ()), *members, *(former if type_name in {"CarePlan", "CareTeam"} else ())]
+    )
+
+
+def readers(everyone: tuple[Reader, ...], offers: Iterable[Offer], read_after_end: timedelta) -> tuple[Reader, ...]:
+    """The readers of one resource: those `admitted` to all such, and the owners of the Tasks that it is shown by."""
+    owners = [reader for offer in offers if (reader := offer_reader(offer, read_after_end))]
+    more = [owner for owner in owners if not _is_covered(owner, everyone)]
+    return widest([*everyone, *more]) if more else everyone
 
 
 def widest(found: Iterable[Reader]) -> tuple[Reader, ...]:
@@ -71,5 +75,6 @@ def widest(found: Iterable[Reader]) -> tuple[Reader, ...]:
     return tuple(kept)
 
 
-def _offers(read_after_end: timedelta, offers: Iterable[Offer]) -> list[Reader]:
-    return [reader for offer in offers if (reader := offer_reader(offer, read_after_end))]
+def _is_covered(one: Reader, by: Iterable[Reader]) -> bool:
+    """Whether one of the others may read whenever this one may."""
+    return any(other.party == one.party and other.start <= one.start and one.until <= other.until for other in by)

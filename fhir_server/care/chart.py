@@ -1,11 +1,12 @@
 """What the rules look at: one plan with all that belongs to its workflow."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 from fhir_server.care.care_team import CustodianAction
-from fhir_server.care.moves import Move
+from fhir_server.care.moves import Move, last_of_each
 from fhir_server.care.parties import Directory
 from fhir_server.care.programmes import Programme
 from fhir_server.fhir.change import Change
@@ -41,6 +42,15 @@ class Situation:
     def __post_init__(self) -> None:
         known = (self.plan, self.team, *self.tasks, *self.orders, *self.consents)
         object.__setattr__(self, "_listed", {reference_to(resource): resource for resource in known})
+
+    @cached_property
+    def last_moves(self) -> Mapping[str, Move]:
+        """The last move of each item."""
+        return last_of_each(self.moves)
+
+    def moved(self, made: Sequence[Move]) -> "Situation":
+        """The same after further moves."""
+        return replace(self, moves=(*self.moves, *made)) if made else self
 
     def listed(self, reference: str) -> Resource | None:
         """The resource as it is listed here, if it is part of the plan."""

@@ -3,6 +3,7 @@
 The log is append-only and is the memory from which the team is computed.
 """
 
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -35,6 +36,10 @@ class Move:
     version: int = 0
     actor: str = ""
 
+    def __hash__(self) -> int:
+        # A team is remembered by whole logs; an item has one move of a version, but where it names several parties.
+        return hash((self.item, self.version))
+
 
 def to_document(move: Move) -> Resource:
     """`move` as a plain document for the store; its time is a FHIR instant."""
@@ -51,7 +56,17 @@ _DEFAULTS = {name: each.default for name, each in Move.__dataclass_fields__.item
 
 
 # A plan's log is asked for by each of its writes, and what it holds never changes.
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=8192)
 def _made(*values: Any) -> Move:
     told = {name: value for name, value in zip(_NAMES, values, strict=True) if value is not None}
     return Move(**{"from_status": None, **_DEFAULTS, **told, "at": time_range(told["at"])[0]})
+
+
+def last_of_each(moves: Iterable[Move]) -> dict[str, Move]:
+    """The last move of each item; asked for often, so without putting all in order."""
+    last: dict[str, Move] = {}
+    for move in moves:
+        known = last.get(move.item)
+        if known is None or known.version < move.version or (known.version == move.version and known.at <= move.at):
+            last[move.item] = move
+    return last

@@ -30,6 +30,7 @@ _REFUSED = "The person does not agree that the owner takes part"
 
 State = Mapping[str, Resource]
 Rule = Callable[[State, Situation, datetime], list[Resource]]
+"""Given the state as it would be, and the situation whose log has the moves that rules made so far."""
 
 
 class Unsettled(RuntimeError):
@@ -57,7 +58,8 @@ def consequences(
 
 def current_team(changes: Iterable[Change], situation: Situation, now: datetime) -> Team:
     """The team as `changes` would leave it: whom the plan's circle admits, and who waits for consent."""
-    return _team(situation.after(changes), situation, now)
+    state = situation.after(changes)
+    return _team(state, situation.moved(_moves_by_rule(state, situation, now)), now)
 
 
 def hold_order(state: State, situation: Situation, now: datetime) -> list[Resource]:
@@ -71,7 +73,8 @@ def hold_order(state: State, situation: Situation, now: datetime) -> list[Resour
 
 def cancel_as_agreed(state: State, situation: Situation, now: datetime) -> list[Resource]:
     """An accepted cancellation request, between the very parties of a Task, cancels that Task."""
-    parties = {move.item: {move.requester, move.owner} for move in _in_order(situation.moves)}
+    granted = [task for task in _tasks(state) if asks_to_cancel(task) and task["status"] in GRANTED]
+    parties = {item: {move.requester, move.owner} for item, move in situation.last_moves.items()} if granted else {}
     return [
         {
             **asked,
@@ -79,8 +82,7 @@ def cancel_as_agreed(state: State, situation: Situation, now: datetime) -> list[
             "statusReason": {"text": f"{_CANCELLED}: {reference_to(request)}"},
             "lastModified": instant(now),
         }
-        for request in _tasks(state)
-        if asks_to_cancel(request) and request["status"] in GRANTED
+        for request in granted
         if (asked := state.get(focus(request))) and asked["status"] in CONFERS_MEMBERSHIP
         if len(both := parties.get(reference_to(request), set())) == 2 and both == parties.get(focus(request))
     ]
@@ -93,12 +95,11 @@ def cancel_as_refused(state: State, situation: Situation, now: datetime) -> list
     """
     if not situation.programme.consent_required:
         return []
-    moves = (*situation.moves, *_moves_by_rule(state, situation, now))
     consents = _consents(state, situation.subject)
     asked = [task for task in _tasks(state) if fulfils(task) and task["status"] in NOT_BEGUN]
     owners = {reference_to(task): party_of(task, "owner", situation.directory) for task in asked} if consents else {}
     refusing = {
-        who: refused(consents, moves, who, situation.directory, now)
+        who: refused(consents, situation.moves, who, situation.directory, now)
         for who in {*owners.values()} - {None, situation.subject}
         if who
     }
@@ -121,7 +122,7 @@ RULES: tuple[Rule, ...] = (cancel_as_agreed, cancel_as_refused, hold_order, keep
 def _following(changes: list[Change], situation: Situation, now: datetime, rules: Sequence[Rule]) -> list[Resource]:
     """What the first rule that has something to add wants changed."""
     state = situation.after(changes)
-    moved = replace(situation, moves=(*situation.moves, *_moves_by_rule(state, situation, now)))
+    moved = situation.moved(_moves_by_rule(state, situation, now))
     for rule in rules:
         wanted = [resource for resource in rule(state, moved, now) if resource != state.get(reference_to(resource))]
         if wanted:
@@ -130,10 +131,10 @@ def _following(changes: list[Change], situation: Situation, now: datetime, rules
 
 
 def _team(state: State, situation: Situation, now: datetime) -> Team:
-    moves = (*situation.moves, *_moves_by_rule(state, situation, now))
+    consents = _consents(state, situation.subject)
     return _team_of(
-        moves,
-        tuple(consent_state(consent, moves, situation.directory) for consent in _consents(state, situation.subject)),
+        situation.moves,
+        tuple(consent_state(consent, situation.moves, situation.directory) for consent in consents),
         tuple(situation.custodian_actions),
         situation.author,
         situation.subject,
@@ -150,7 +151,7 @@ _team_of = lru_cache(maxsize=32)(team)
 
 def _moves_by_rule(state: State, situation: Situation, now: datetime) -> list[Move]:
     """The moves that rules made and the log does not know yet, continued from each item's last move."""
-    last = _last_of_each(situation.moves)
+    last = situation.last_moves
     return [
         replace(
             known,
@@ -163,20 +164,6 @@ def _moves_by_rule(state: State, situation: Situation, now: datetime) -> list[Mo
         for task in _tasks(state)
         if (known := last.get(reference_to(task))) and known.to_status != task["status"]
     ]
-
-
-def _last_of_each(moves: Iterable[Move]) -> dict[str, Move]:
-    """The last move of each item; asked for often, so without putting all in order."""
-    last: dict[str, Move] = {}
-    for move in moves:
-        known = last.get(move.item)
-        if known is None or (known.version, known.at) <= (move.version, move.at):
-            last[move.item] = move
-    return last
-
-
-def _in_order(moves: Iterable[Move]) -> list[Move]:
-    return sorted(moves, key=lambda move: (move.item, move.version, move.at))
 
 
 def _tasks(state: State) -> list[Resource]:

@@ -22,8 +22,10 @@ def asks_to_cancel(task: Resource) -> bool:
 
 def has_code(task: Resource, code: str) -> bool:
     """Whether the Task carries `code` of FHIR's task codes."""
-    codings = task.get("code", {}).get("coding", [])
-    return any(coding.get("code") == code and coding.get("system") == TASK_CODES for coding in codings)
+    for coding in task.get("code", {}).get("coding", ()):  # asked of every Task of a plan, again and again
+        if coding.get("code") == code and coding.get("system") == TASK_CODES:
+            return True
+    return False
 
 
 def focus(task: Resource) -> str:

@@ -147,7 +147,7 @@ class Gate:
         pending = self.working.pending[ask.reference]
         if pending.after is None:
             return
-        before = pending.before.resource() if pending.before and not pending.before.deleted else None
+        before = pending.content_before
         issues = reference_issues(
             pending.after, before, self.working.readable, self.services.base_url, existence=not self.actor.imports
         )

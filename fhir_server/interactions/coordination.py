@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from fhir_server.access.stamps import readers, widest
+from fhir_server.access.stamps import widest
 from fhir_server.access.types import COORDINATION, TYPES
 from fhir_server.care.unplanned import check_unplanned
 from fhir_server.fhir.actor import Actor
@@ -56,20 +56,8 @@ class Coordination:
         type_name = reference.partition("/")[0]
         if type_name == "Patient":
             return self._of_patient(reference, stamp.author)
-        found: list[Reader] = []
-        for plan in stamp.plans:
-            followed = self.followed[plan]
-            circle = followed.circle
-            found += readers(
-                type_name,
-                reference,
-                stamp.author,
-                circle.members,
-                circle.former,
-                followed.offers,
-                followed.read_after_end,
-            )
-        return widest(found)
+        found = [self.followed[plan].readers(type_name, reference, stamp.author) for plan in stamp.plans]
+        return found[0] if len(found) == 1 else widest(reader for each in found for reader in each)
 
     def restamp(self, kept: Mapping[str, Stored]) -> None:
         """Give the readers that a team change makes to what has no new version: workflow resources and the Patient."""

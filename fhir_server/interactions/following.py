@@ -1,10 +1,10 @@
 """What follows in one plan: the workflow's checks, the rules' consequences, the team anew, and the circle it makes."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from fhir_server.access.stamps import Offer
+from fhir_server.access.stamps import Offer, admitted, by_what_they_show, readers
 from fhir_server.care.care_team import ACTIVE, removed
 from fhir_server.care.chart import Situation
 from fhir_server.care.circle import admission, offered
@@ -23,21 +23,32 @@ from fhir_server.fhir.json import Resource
 from fhir_server.interactions.care_checks import Facts, check_change
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import Pending, WorkingSet
+from fhir_server.search.grant import Reader
 from fhir_server.store.values import Circle, Stored
 
-WORKFLOW = ("Task", "ServiceRequest", "Consent", "Goal")
+_JUDGED = ("Task", "ServiceRequest", "Consent")
+WORKFLOW = (*_JUDGED, "Goal")
 _SERVER = Actor(organization=SERVER)
 
 
 @dataclass(frozen=True)
 class Followed:
-    """A plan after this write: its circle and whether that changed, what its Tasks offer, its stored workflow."""
+    """A plan after this write: its circle and whether that changed, its stored workflow, and what its Tasks offer, by
+    the Task or order that it shows."""
 
     circle: Circle
-    offers: tuple[Offer, ...]
+    offers: Mapping[str, Sequence[Offer]]
     stored: tuple[Stored, ...]
     read_after_end: timedelta
     changed: bool
+    _admitted: dict[tuple[str, str | None], tuple[Reader, ...]] = field(default_factory=dict)
+
+    def readers(self, type_name: str, reference: str, author: str | None) -> tuple[Reader, ...]:
+        """Whom the plan admits to one of its resources."""
+        alike = (type_name, author)
+        if alike not in self._admitted:
+            self._admitted[alike] = admitted(type_name, author, self.circle.members, self.circle.former)
+        return readers(self._admitted[alike], self.offers.get(reference, ()), self.read_after_end)
 
 
 class Following:
@@ -55,6 +66,7 @@ class Following:
         self.circle = circle
         self.programme = services.programmes[circle.programme]
         self.stored = {name: tuple(s for s in working.tx.in_plan(plan, name) if not s.deleted) for name in WORKFLOW}
+        self.contents = {s.reference: s.resource() for name in _JUDGED for s in self.stored[name]}
 
     def follow(self, places: dict[str, str]) -> Followed:
         """Check, let follow, compute the team, keep the circle and the log. Raises what the workflow refuses."""
@@ -66,21 +78,21 @@ class Following:
         made = self._take_in(net, asked)
         by_rule = moves_of(made, _SERVER, self.working.moment, situation.directory)
         self.working.tx.log_moves([to_document(move) for move in (*new, *by_rule)], self.plan)
-        situation = replace(situation, moves=(*situation.moves, *by_rule))
+        situation = situation.moved(by_rule)
         circle = self._circle(net, situation)
         changed = self.opened is not None or circle != self.circle
         if changed:
             self.working.tx.guard(circle.patient)  # who reads the Patient rests on all circles about the person
             self.working.tx.save_circle(circle)
-        offers = tuple(self._offers(net, situation))
+        offers = by_what_they_show(self._offers(net, situation))
         workflow = tuple(stored for name in WORKFLOW for stored in self.stored[name])
-        return Followed(circle, offers, workflow, self.programme.read_after_end, changed)
+        return Followed(circle if changed else self.circle, offers, workflow, self.programme.read_after_end, changed)
 
     def _moves(self, asked: Sequence[Change]) -> list[Move]:
         """The moves that were asked; a plan that opens also takes up the author's orders and consents as they stand."""
         changed = {change.reference for change in asked}
-        taken = [s.resource() for name in WORKFLOW for s in self.stored[name] if s.reference not in changed]
-        return moves_of(asked, self.actor, self.working.moment, self.working.resource, taken if self.opened else ())
+        taken = [content for name, content in self.contents.items() if name not in changed] if self.opened else []
+        return moves_of(asked, self.actor, self.working.moment, self.working.resource, taken)
 
     def _situation(self, new: Sequence[Move]) -> Situation:
         plan = self._first(f"CarePlan/{self.plan}")
@@ -107,7 +119,7 @@ class Following:
 
     def _resources(self, type_name: str) -> tuple[Resource, ...]:
         """The plan's resources of a type as they are stored, and those that this write adds to it."""
-        found = {stored.reference: stored.resource() for stored in self.stored[type_name]}
+        found = {stored.reference: self.contents[stored.reference] for stored in self.stored[type_name]}
         for reference, pending in self.working.changes_in(self.plan):
             if reference.startswith(f"{type_name}/") and pending.after is not None:
                 found.setdefault(reference, pending.after)
@@ -174,7 +186,7 @@ class Following:
         )
 
     def _offers(self, net: Sequence[Change], situation: Situation) -> Iterable[Offer]:
-        ended = {move.item: move.at for move in sorted(situation.moves, key=lambda move: (move.version, move.at))}
+        last = situation.last_moves
         for reference, resource in situation.after(net).items():
             if resource["resourceType"] != "Task":
                 continue
@@ -185,5 +197,5 @@ class Following:
                 order if order.startswith("ServiceRequest/") else None,
                 owner,
                 resource["status"],
-                ended.get(reference),
+                last[reference].at if reference in last else None,
             )

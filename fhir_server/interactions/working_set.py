@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 from fhir_server.access.plan_scope import patient_of
 from fhir_server.fhir.actor import OPEN_PLANS, Actor
@@ -30,16 +31,21 @@ class Pending:
         """Whether it was not there before: never, or deleted."""
         return self.before is None or self.before.deleted
 
+    @cached_property
+    def content_before(self) -> Resource | None:
+        """What it said, to be read only; None when it was not there: never, or deleted."""
+        return self.before.resource() if self.before and not self.before.deleted else None
+
     @property
     def person_before(self) -> str | None:
         """Whom it was about; what was deleted is about whom its stamp says."""
-        if self.before is None or self.before.deleted:
+        if self.content_before is None:
             return self.before.stamp.patient if self.before else None
-        return patient_of(self.before.resource())
+        return patient_of(self.content_before)
 
     def change(self) -> Change:
         """The change in the words of the rules."""
-        return Change(self.before.resource() if self.before and not self.before.deleted else None, self.after)
+        return Change(self.content_before, self.after)
 
 
 class WorkingSet:
@@ -85,10 +91,10 @@ class WorkingSet:
         """Drop what says no more than is stored, so that it makes no version; what stands instead, by reference."""
         unchanged = {}
         for reference, pending in list(self.pending.items()):
-            before = pending.before
-            if before is None or before.deleted or pending.after is None:
+            before, content = pending.before, pending.content_before
+            if before is None or content is None or pending.after is None:
                 continue
-            if same(_comparable(pending.after), _comparable(before.resource())):
+            if same(_comparable(pending.after), _comparable(content)):
                 unchanged[reference] = before
                 del self.pending[reference]
         return unchanged

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fhir_server.access.stamps import Offer, offer_reader, readers, widest
+from fhir_server.access.stamps import Offer, admitted, by_what_they_show, offer_reader, readers, widest
 from fhir_server.search.grant import FOREVER, Grant, Reader, Stamp, admits, first_that_admits
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -57,9 +57,21 @@ def test_members_read_all_former_members_plan_and_team_owners_their_task_and_its
     author = None if type_name in {"CarePlan", "CareTeam"} else HOSP
     former = [Reader("Organization/former", until=NOON + YEAR)]
 
-    found = readers(type_name, reference, author, [Reader(CMO)], former, [_offer("requested")], YEAR)
+    showing = by_what_they_show([_offer("requested")])
+
+    found = readers(admitted(type_name, author, [Reader(CMO)], former), showing.get(reference, ()), YEAR)
 
     assert {reader.party for reader in found} == expected
+
+
+@pytest.mark.parametrize("until", [NOON, NOON + YEAR, NOON + 2 * YEAR, FOREVER])
+@pytest.mark.parametrize("status", ["requested", "completed"])
+def test_an_owner_who_is_a_member_reads_its_task_as_long_as_either_lets_it(until: datetime, status: str) -> None:
+    offer, member = _offer(status, NOON), Reader(HOME, until=until)
+    own = offer_reader(offer, YEAR)
+    assert own is not None
+
+    assert readers(admitted("Task", HOSP, [member], []), [offer], YEAR) == widest([Reader(HOSP), member, own])
 
 
 def test_of_two_periods_the_one_that_covers_the_other_is_kept() -> None:
