@@ -28,7 +28,7 @@ from fhir_server.interactions.coordination import Coordination
 from fhir_server.interactions.foresight import foresee
 from fhir_server.interactions.keeping import keep
 from fhir_server.interactions.matching import said
-from fhir_server.interactions.references import reference_issues, turns_at_targets
+from fhir_server.interactions.references import new_targets, reference_issues, turns_at_targets
 from fhir_server.interactions.referrers import check_referrers
 from fhir_server.interactions.settling import resolve
 from fhir_server.interactions.words import Services
@@ -147,9 +147,9 @@ class Gate:
         pending = self.working.pending[ask.reference]
         if pending.after is None:
             return
-        before = pending.content_before
+        new = new_targets(pending.after, pending.content_before)
         issues = reference_issues(
-            pending.after, before, self.working.readable, self.services.base_url, existence=not self.actor.imports
+            pending.after, new, self.working.readable, self.services.base_url, existence=not self.actor.imports
         )
         if not self.actor.imports:
             issues += [*contained_issues(pending.after), *label_issues(pending.after)]
@@ -159,7 +159,7 @@ class Gate:
             )
         if issues:
             raise InvalidResource(issues=issues)
-        for turn in turns_at_targets(pending.after, before) if not self.actor.imports else ():
+        for turn in turns_at_targets(new) if not self.actor.imports else ():
             self.tx.guard(turn)
 
     def _place(self, ask: Ask) -> None:

@@ -3,7 +3,7 @@
 A check on an invisible reference answers as on an absent one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from fhir_server.access.types import AUTHOR, TYPES
 from fhir_server.definitions.structures import load
@@ -20,22 +20,26 @@ def local(reference: str, base_url: str) -> str:
     return reference.removeprefix(f"{base_url}/")
 
 
+def new_targets(resource: Resource, before: Resource | None) -> Set[str]:
+    """The literal references of `resource` that `before` did not have."""
+    return targets_in(resource) - targets_in(before)
+
+
 def reference_issues(
     resource: Resource,
-    before: Resource | None,
+    new: Set[str],
     readable: Callable[[str], bool],
     base_url: str,
     *,
     existence: bool = True,
 ) -> list[Issue]:
-    """What is wrong with the references of `resource` that `before` did not have.
+    """What is wrong with the `new` references of `resource`.
 
     Without `existence` (the operator's import) they may name what does not exist, or not on this server.
     """
-    known = targets_in(before)
     issues = []
-    for path, reference in references_in(resource, resource["resourceType"]):
-        if reference.startswith("#") or reference in known:
+    for path, reference in references_in(resource, resource["resourceType"]) if new else ():
+        if reference.startswith("#") or reference not in new:
             continue
         wrong = _what_is_wrong(local(reference, base_url), readable, existence=existence)
         if wrong:
@@ -71,11 +75,10 @@ def turn_at(reference: str) -> str:
     return f"referred:{reference}"
 
 
-def turns_at_targets(resource: Resource, before: Resource | None) -> list[str]:
-    """The guards of what `resource` refers to and `before` did not, where clients may delete it.
+def turns_at_targets(new: Set[str]) -> list[str]:
+    """The guards of what is newly referred to, where clients may delete it.
 
     Other types are deleted by the operator alone; who refers to those, as nearly every write does, takes no turn.
     """
-    new = targets_in(resource) - targets_in(before)
     targets = {str(found) for text in new if (found := parse_reference(text)) and found.type in DELETED_BY_CLIENTS}
     return [turn_at(target) for target in sorted(targets)]

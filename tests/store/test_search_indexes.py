@@ -235,6 +235,47 @@ def test_a_second_start_finds_the_indexes_in_place(mongo_client: MongoClient[dic
         mongo_client.drop_database(database.name)
 
 
+def test_indexes_that_an_earlier_version_had_are_dropped_and_others_stay(
+    mongo_client: MongoClient[dict[str, Any]],
+) -> None:
+    database = mongo_client[f"test_{uuid.uuid4().hex[:12]}"]
+    former = [[("readers.p", 1), ("lu", 1), ("_id", 1)], [("readers.p", 1), ("k.due.lo", 1), ("_id", 1)]]
+    try:
+        for type_name in ("Task", "Patient"):
+            for keys in former:
+                database[type_name].create_index(keys)
+        database["Task"].create_index("method")
+
+        ensure_indexes(database, ["Task", "Patient"])
+
+        kept = {
+            name: [index["key"] for index in database[name].index_information().values()]
+            for name in ("Task", "Patient")
+        }
+        assert not [keys for keys in former if keys in kept["Task"]]
+        assert [("method", 1)] in kept["Task"]
+        assert former[0] in kept["Patient"], "people have no status"
+    finally:
+        mongo_client.drop_database(database.name)
+
+
+@pytest.mark.parametrize("search", ["Task?_sort=-_lastUpdated", "Task?_lastUpdated=le2026-05-02", "Task?_sort=due"])
+def test_what_has_no_status_stands_among_the_rest(crowded: Database[dict[str, Any]], search: str) -> None:
+    only = f"Organization/{uuid.uuid4().hex}"
+    with_status, without, unkept = (
+        {**stored("Task", 1, Stamp(readers=(Reader(only),)), **said), "_id": uuid.uuid4().hex}
+        for said in ({"status": "ready"}, {}, {"status": "ready"})
+    )
+    del unkept["k"]["status"]
+    crowded["Task"].insert_many([with_status, without, unkept])
+    name, _, value = search.partition("?")[2].partition("=")
+    query = parse("Task", [(name, value)], base_url="https://here.example/fhir")
+
+    found = crowded["Task"].find(both(query_filter(query), grant_filter([Grant("only", readers=(only,))], MOMENT)))
+
+    assert {document["_id"] for document in found} == {with_status["_id"], without["_id"], unkept["_id"]}
+
+
 @pytest.mark.parametrize("type_name", sorted(RESOURCE_TYPES))
 def test_every_index_ends_where_a_page_can_begin_again(type_name: str) -> None:
     for index in indexes_of(type_name):

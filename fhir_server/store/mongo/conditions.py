@@ -115,7 +115,9 @@ def _missing(parameter: SearchParameter, clause: Clause, keys: frozenset[str]) -
     """By what a resource has; where an index has the key, also by the key of what has none."""
     if not clause.missing:
         return [{"has": parameter.code}]
-    narrower = [{f"k.{parameter.code}.lo": missing_key(parameter)["lo"]}] if parameter.code in keys else []
+    last = missing_key(parameter)["lo"]
+    # A range, though nothing lies beyond: what is equal could not be read in the order of this key.
+    narrower = [{f"k.{parameter.code}.lo": {"$gte": last}}] if parameter.code in keys else []
     return [{"has": {"$ne": parameter.code}}, *narrower]
 
 

@@ -1,24 +1,26 @@
 """The indexes of each collection of current versions, and their making at start-up.
 
-Three kinds. Worklists: `{readers.p, status, due, _id}`, one range for each party whatever its caseload; only the
-coordination types and Patient carry readers. The chart of a person: `{k.patient.lo, k.date.hi, _id}`, newest first.
-Everything else: `{t, _id}`, one range for any code, reference or uri. MongoDB allows one array in an index, so `t`,
-`readers` and `plans` never share one, and what stands beside them are the scalar keys of `search/keys.py`.
+Three kinds. Worklists: `{readers.p, status, due or lu, _id}`, one range for each party and status whatever its
+caseload; only the coordination types and Patient carry readers. The chart of a person: `{k.patient.lo, k.date.hi,
+_id}`, newest first. Everything else: `{t, _id}`, one range for any code, reference or uri. MongoDB allows one array in
+an index, so `t`, `readers` and `plans` never share one, and what stands beside them are the scalar keys of
+`search/keys.py`.
 Types whose words are kept have `{f.w, _id}`. Every index ends in `_id`, so that a page can begin after any document.
 One more, of hardly any keys, finds the documents in which AuditEvents wait.
 """
 
 import hashlib
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pymongo import ASCENDING, IndexModel
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
 from fhir_server.definitions.search_parameters import shipped_parameters_of
-from fhir_server.search.keys import has_key
+from fhir_server.search.keys import LAST_TEXT, has_key
 from fhir_server.store.mongo.documents import Document
 from fhir_server.store.mongo.wording import BY_WORD
 
@@ -36,11 +38,17 @@ STATUS_OF = {
 }
 """The coordination types, each with the parameter that its worklists narrow first."""
 
+_IN_TIME = {"lu", "k.due.lo", "k.due.hi"}
+"""The fields of time in whose order worklists are asked, or within it."""
+
 _STAMPED = frozenset({*STATUS_OF, "Patient"})
 _CASELOAD = "readers.p"
+_FORMER: tuple[Fields, ...] = ((_CASELOAD, "lu", "_id"), (_CASELOAD, "k.due.lo", "_id"))
+"""Indexes of coordination types that this version does without; others serve what they served."""
 _WORDS: Fields = (BY_WORD, "_id")
 _WAITING = "waiting"
 _OF_WAITING = IndexModel([(_WAITING, ASCENDING)], sparse=True)
+_NO_SUCH_INDEX = 27
 
 
 @cache
@@ -58,8 +66,9 @@ def indexes_of(type_name: str, *, words: bool = False) -> list[IndexModel]:
 def ensure_indexes(database: Database[Document], type_names: Sequence[str], full_text: Container[str] = ()) -> None:
     """Make the indexes that are missing; quick when nothing changed. The types in `full_text` have one of words.
 
-    A fingerprint of each type's declaration is kept, so a start that changes nothing asks one question. Indexes that
-    are no longer declared stay, because another version of this server may be running on the same database.
+    A fingerprint of each type's declaration is kept, so a start that changes nothing asks one question. What an earlier
+    version had and this one does without is dropped: it would cost every write. Other indexes that are not declared
+    stay, because another version of this server may be running on the same database.
     """
     wanted = {type_name: _fingerprint(type_name, words=type_name in full_text) for type_name in type_names}
     kept = {each["_id"]: each["fields"] for each in database[FINGERPRINTS].find({"_id": {"$in": list(wanted)}})}
@@ -67,7 +76,34 @@ def ensure_indexes(database: Database[Document], type_names: Sequence[str], full
         if kept.get(type_name) != fingerprint:
             declared = indexes_of(type_name, words=type_name in full_text)
             database[type_name].create_indexes([*declared, _OF_WAITING])
+            _drop_former(database, type_name)
             database[FINGERPRINTS].replace_one({"_id": type_name}, {"fields": fingerprint}, upsert=True)
+
+
+def in_time_alone(type_name: str, fields: Iterable[str]) -> dict[str, Any] | None:
+    """What must be asked beside a worklist's order or range in `fields` of time, when no status is asked.
+
+    Its indexes begin with the status, so that a new version, which changes both, has an entry in no more of them than
+    needed. Whatever the status is, or without one, it is one of few: each is a range of its own in the same order.
+    """
+    if type_name not in STATUS_OF or _IN_TIME.isdisjoint(fields):
+        return None
+    codes = shipped_parameters_of(type_name)[STATUS_OF[type_name]].codes
+    return {status_key(type_name): {"$in": [*codes, LAST_TEXT, None]}} if codes else None
+
+
+def status_key(type_name: str) -> str:
+    """The key of the status of a coordination type."""
+    return f"k.{STATUS_OF[type_name]}.lo"
+
+
+def _drop_former(database: Database[Document], type_name: str) -> None:
+    for fields in _FORMER if type_name in STATUS_OF else ():
+        try:
+            database[type_name].drop_index([(field, ASCENDING) for field in fields])
+        except OperationFailure as error:
+            if error.code != _NO_SUCH_INDEX:
+                raise
 
 
 @cache
@@ -98,15 +134,14 @@ def _names(type_name: str) -> list[Fields]:
 
 
 def _worklists(type_name: str) -> list[Fields]:
-    fields: list[Fields] = [(_CASELOAD, "_id"), (_CASELOAD, "lu", "_id")]
+    fields: list[Fields] = [(_CASELOAD, "_id")]
     if type_name == "Patient":
+        fields.append((_CASELOAD, "lu", "_id"))
         by_name = [(_CASELOAD, "k.name.lo", "_id"), (_CASELOAD, "k.family.lo", "k.given.lo", "_id")]
         return [*fields, *by_name, ("k.birthdate.lo", "_id")]
-    status = f"k.{STATUS_OF[type_name]}.lo"
-    fields.append((_CASELOAD, status, "lu", "_id"))
-    if type_name == "Task":
-        fields += [(_CASELOAD, status, "k.due.lo", "_id"), (_CASELOAD, "k.due.lo", "_id")]
-    return fields
+    status = status_key(type_name)
+    by_due = [(_CASELOAD, status, "k.due.lo", "_id")] if type_name == "Task" else []
+    return [*fields, (_CASELOAD, status, "lu", "_id"), *by_due]
 
 
 def _fingerprint(type_name: str, *, words: bool) -> str:

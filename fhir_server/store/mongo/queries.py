@@ -14,7 +14,7 @@ from fhir_server.search.words import PHRASE, WORDS
 from fhir_server.store.mongo.conditions import clause_conditions
 from fhir_server.store.mongo.contained import contains
 from fhir_server.store.mongo.documents import admitted
-from fhir_server.store.mongo.indexes import keyed
+from fhir_server.store.mongo.indexes import STATUS_OF, in_time_alone, keyed, status_key
 from fhir_server.store.mongo.logic import NOTHING as NOTHING
 from fhir_server.store.mongo.logic import Filter as Filter
 from fhir_server.store.mongo.logic import both as both
@@ -24,10 +24,8 @@ from fhir_server.store.mongo.wording import phrase_conditions, word_conditions
 
 def query_filter(query: Query) -> Filter:
     """The documents that the query asks for, whoever asks; tombstones never match."""
-    return both(
-        {"del": False},
-        *(condition for asked in conditions_of(query) for condition in _compiled(query.type, asked)),
-    )
+    asked = [condition for each in conditions_of(query) for condition in _compiled(query.type, each)]
+    return both({"del": False}, *asked, *_whatever_status(query, asked))
 
 
 def conditions_filter(type_name: str, conditions: Sequence[Condition]) -> Filter:
@@ -45,6 +43,20 @@ def contained_filter(asked: Contained) -> Filter:
 def grant_filter(grants: Sequence[Grant], moment: datetime) -> Filter:
     """The documents that some grant admits at `moment`, as `search/grant.py` says; no grants admit nothing."""
     return either([_admitted(grant, moment) for grant in grants])
+
+
+def _whatever_status(query: Query, asked: Sequence[Filter]) -> list[Filter]:
+    """What lets the indexes of worklists serve a query of time that names no status."""
+    if query.part_of or query.type not in STATUS_OF or any(status_key(query.type) in each for each in asked):
+        return []
+    fields = {name for each in asked for name in each} | {
+        _FIELDS_OF_TIME.get(each.parameter, "") for each in query.sort[:1]
+    }
+    found = in_time_alone(query.type, fields)
+    return [found] if found is not None else []
+
+
+_FIELDS_OF_TIME = {"_lastUpdated": "lu", "due": "k.due.lo"}
 
 
 def _admitted(grant: Grant, moment: datetime) -> Filter:

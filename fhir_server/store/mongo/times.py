@@ -8,6 +8,8 @@ from fhir_server.search.types import date
 from fhir_server.store.mongo.logic import OPERATORS, Filter, both, either
 
 _HI_OF_A_POINT = {"le": "$lt", "gt": "$gte"}
+_FROM_OR_UNTIL = {"ge": ("$gte", "start"), "le": ("$lt", "end")}
+"""The prefixes of which a point meets either half when it lies on one side: one range, as an index needs it."""
 _NARROWER: Mapping[str, tuple[date.Comparison, ...]] = {
     "eq": (("lo", "lt", "end"), ("hi", "ge", "start")),
     "lt": (("lo", "lt", "start"),),
@@ -26,6 +28,9 @@ _LONGEST_DATE = 366 * 24 * 3600 * 1_000_000
 def updated(asked: Moment) -> Filter:
     """`lu` is one millisecond long, and what is asked of it lies on whole milliseconds."""
     edges = {"start": asked.start, "end": asked.end}
+    if asked.prefix in _FROM_OR_UNTIL:
+        operator, side = _FROM_OR_UNTIL[asked.prefix]
+        return {"lu": {operator: edges[side]}}
     return either(
         [
             both(
