@@ -117,7 +117,7 @@ def test_only_the_operators_scope_explains(world: World) -> None:
         assert (refused.status, refused.rules) == (403, {"scope"})
 
 
-def test_what_is_still_being_gathered_is_not_explained_in_part(
+def test_what_is_still_being_gathered_is_neither_found_nor_explained_in_part(
     mongo_url: str, mongo_client: MongoClient[dict[str, Any]]
 ) -> None:
     with world_apart(mongo_url, mongo_client) as apart:
@@ -126,13 +126,15 @@ def test_what_is_still_being_gathered_is_not_explained_in_part(
         procedure = minimal("Procedure", subject={"reference": f"Patient/{asker.post(minimal('Patient')).body['id']}"})
         assert asker.post(procedure).status == 201
         database = mongo_client[apart.parts.settings.database]
-        asked = ("_type=List&_contained=true", "_type=Procedure&_text=ramp")
+        asked = ("_type=List&_contained=true", "_type=List&source:Device.status=active", "_type=Procedure&_text=ramp")
         before = [asker.get(f"$explain?{each}").status for each in asked]
         database[GATHERED].delete_many({"_id": "List"})
         database["Procedure"].update_many({}, {"$unset": {WORDING: ""}})
 
-        assert before == [200, 200]
-        assert [asker.get(f"$explain?{each}").status for each in asked] == [503, 503]
+        assert before == [200, 200, 200]
+        assert [asker.get(f"$explain?{each}").status for each in asked] == [503, 503, 503]
+        searches = (each.removeprefix("_type=").replace("&", "?", 1) for each in asked)
+        assert [asker.get(each).status for each in searches] == [503, 503, 503]
 
 
 def test_only_what_the_token_may_search_is_explained(world: World) -> None:

@@ -52,17 +52,21 @@ def contained_terms(values: Sequence[_Document]) -> list[str]:
 
 
 def is_contained(database: Database[_Document], type_name: str, contained: str, session: ClientSession | None) -> bool:
-    """Whether some resource of the type contains one of the other type."""
+    """Whether some resource of the type contains one of the other type. Raises Unavailable as `check_contained`."""
+    _check_gathered(database, type_name, session)
     found = database[type_name].find_one({"t": contains(contained)}, {"_id": 1}, session=session)
     return found is not None
 
 
 def check_contained(database: Database[_Document], query: Query, session: ClientSession | None = None) -> None:
     """Raise Unavailable when the query asks for what is contained, and that is not known of all documents yet."""
-    if not any(map(_about_contained, query.filters)):
-        return
-    if database[GATHERED].find_one({"_id": query.type}, session=session) is None:
-        raise Unavailable(f"What the stored {query.type} resources contain is still being gathered. Ask again later.")
+    if any(map(_about_contained, query.filters)):
+        _check_gathered(database, query.type, session)
+
+
+def _check_gathered(database: Database[_Document], type_name: str, session: ClientSession | None) -> None:
+    if database[GATHERED].find_one({"_id": type_name}, session=session) is None:
+        raise Unavailable(f"What the stored {type_name} resources contain is still being gathered. Ask again later.")
 
 
 def mark_empty(database: Database[_Document], type_names: Iterable[str]) -> None:
