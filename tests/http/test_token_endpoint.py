@@ -1,9 +1,12 @@
 """A registered client gets a short-lived token that the server believes, by the rules of RFC 6749, and nobody else."""
 
 import base64
+import re
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -95,6 +98,22 @@ def assert_refused(answer: TestResponse, status: int, error: str) -> None:
     assert (answer.status_code, answer.get_json()["error"]) == (status, error)
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.get_json()["error_description"]
+
+
+def test_the_command_of_the_configuration_page_brings_a_token(web: FlaskClient, client: tuple[str, str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+    [line] = re.findall(r"^curl .*", page, re.MULTILINE)
+    curl, user, pair, data, form, address = shlex.split(line)
+
+    answer = web.post(
+        address.removeprefix(ORIGIN),
+        data=dict([form.split("=")]),
+        headers=basic(*pair.replace("$CLIENT_ID", client[0]).replace("$CLIENT_SECRET", client[1]).split(":")),
+    )
+
+    assert (curl, user, data) == ("curl", "-u", "-d")
+    assert answer.status_code == 200
+    assert answer.get_json()["access_token"]
 
 
 def test_a_token_asked_with_basic_makes_the_clients_actor(
