@@ -182,6 +182,20 @@ def test_every_address_answers_as_for_an_absent_id(lives: Lives) -> None:
     assert (refused.status, refused.paths) == (422, {"Observation.subject.reference"})
 
 
+def test_what_was_deleted_before_is_forgotten_with_its_past(lives: Lives) -> None:
+    life = lives.lived()
+    deleted = made(life.hosp, minimal("List", subject={"reference": life.case.patient}, title=life.family))
+    assert life.hosp.change(deleted, note=[{"text": life.family}]).status == 200
+    assert life.hosp.ask("DELETE", deleted).status == 204
+    known = replace(life, references=(*life.references, deleted))
+    assert any(deleted.partition("/")[2] in trace for trace in lives.traces(known))
+
+    lives.purge(life.case.patient)
+
+    assert lives.traces(known) == []
+    assert {life.hosp.get(f"{deleted}{version}").status for version in ("", "/_history", "/_history/1")} == {404}
+
+
 def test_the_audit_keeps_who_did_what_to_a_pseudonym(lives: Lives) -> None:
     life = lives.lived()
     about = [event for event in lives.told() if life.case.condition in str(event)]

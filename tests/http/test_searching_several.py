@@ -188,6 +188,22 @@ def test_what_refers_to_matches_of_several_types_comes_with_them(hosp: Party, pe
     assert {*seen, *found(hosp.get(f"Flag?patient={person}"))} <= set(wild)
 
 
+def test_what_refers_to_matches_of_one_type_comes_by_naming_it(hosp: Party, person: str) -> None:
+    asked = f"{person}/*?_type=Patient,Flag"
+    [flag] = found(hosp.get(f"Flag?patient={person}"))
+
+    def provenance(target: str) -> str:
+        told = minimal("Provenance", target=[{"reference": target}], agent=[{"who": {"reference": hosp.reference}}])
+        return f"Provenance/{hosp.post(told).body['id']}"
+
+    of_person, of_flag = provenance(person), provenance(flag)
+
+    assert set(brought(hosp.get(f"{asked}&_revinclude=Provenance:target"))) == {of_person, of_flag}
+    assert brought(hosp.get(f"{asked}&_revinclude=Provenance:target:Patient")) == [of_person]
+    assert brought(hosp.get(f"{asked}&_revinclude=Provenance:target:Flag")) == [of_flag]
+    assert brought(hosp.get(f"{asked}&_revinclude=Provenance:target:Goal")) == []
+
+
 def test_includes_of_several_types_go_on_with_iterate(hosp: Party, person: str) -> None:
     asked = f"?_type=Flag,Goal&patient={person}&_include=Flag:patient&_revinclude:iterate=Observation:patient"
 
