@@ -104,8 +104,7 @@ def test_who_may_not_delete_is_not_told_who_refers(world: World, hosp: Party) ->
 
 def test_a_tombstone_has_the_scope_of_what_was_deleted(world: World, hosp: Party) -> None:
     subject = {"reference": made(hosp, minimal("Patient"))}
-    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
-    listed = made(hosp, minimal("List", subject=subject, meta={"security": [label]}))
+    listed = made(hosp, minimal("List", subject=subject))
     before = world.parts.store.read("List", listed.partition("/")[2])
 
     assert hosp.ask("DELETE", listed).status == 204
@@ -115,7 +114,6 @@ def test_a_tombstone_has_the_scope_of_what_was_deleted(world: World, hosp: Party
     assert after is not None
     assert (after.deleted, after.stamp) == (True, before.stamp)
     assert (after.stamp.patient, after.stamp.author) == (subject["reference"], hosp.reference)
-    assert after.stamp.label is not None
 
 
 def test_gone_is_told_to_who_could_read_it_alone(world: World, hosp: Party) -> None:
