@@ -24,11 +24,15 @@ from fhir_server.store.mongo import audit_kinds, searching
 from fhir_server.store.mongo.audit_events import audit_document, insert, record_of
 from fhir_server.store.mongo.audit_kinds import AUDIT_KINDS, asked_filter, known_kinds
 from fhir_server.store.mongo.connection import Connection
+from fhir_server.store.mongo.contained import mark_empty
 from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.indexes import ensure_indexes
 from fhir_server.store.mongo.queries import query_filter
 from fhir_server.store.mongo.reindexing import _indexed
-from tests.store.test_search_agreement import often
+from fhir_server.store.mongo.several import search_several
+from fhir_server.store.values import Page
+from tests.store.test_search_agreement import BASE_URL, often
+from tests.store.test_search_contained import contained_query
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 KEPT = [Grant("read", plans=("p",))]
@@ -126,7 +130,7 @@ def asked_for(*questions: str, sort: str | None = None) -> Query:
     return parse(
         "AuditEvent",
         [*parameters, *([("_sort", sort)] if sort else [])],
-        base_url="https://here.example/fhir",
+        base_url=BASE_URL,
         moment=NOON,
     )
 
@@ -271,6 +275,35 @@ def test_an_order_by_what_kinds_stand_for_is_that_of_the_terms(empty: Connection
     [plan] = explained(empty.database, [(query, KEPT)], NOON)
     assert plan.returned == 4
     assert "_alike=" in plan.filter
+
+
+CODES = ["vread", "read", "delete", "search-type", "vread"]
+
+
+@pytest.mark.parametrize("how", ["a search of several types", "a search with what is contained"])
+@pytest.mark.parametrize("sort", ["subtype", "-subtype"])
+def test_other_ways_to_ask_find_and_order_them_alike(empty: Connection, how: str, sort: str) -> None:
+    """`delete` is left out; the two of one code come by their ids, page by page."""
+    mark_empty(empty.database, ["AuditEvent"])
+    keep(empty, [told(number, Occurrence(code, ["Task/1"])) for number, code in enumerate(CODES)])
+
+    def page(cursor: str | None) -> Page:
+        asked = [("action:not", "D"), ("subtype", ",".join(CODES)), ("_sort", sort), ("_count", "2")]
+        contained = [("_contained", "both")] if how == "a search with what is contained" else []
+        query = parse(
+            "AuditEvent",
+            [*asked, *contained, *([("_cursor", cursor)] if cursor else [])],
+            base_url=BASE_URL,
+            moment=NOON,
+        )
+        query = contained_query(query, "AuditEvent") if contained else query
+        return search_several(empty.database, [(query, KEPT)], NOON, secret=b"s")
+
+    first = page(None)
+    second = page(first.next)
+    order = [match.id for match in (*first.matches, *second.matches)]
+    assert second.next is None
+    assert order == (["e1", "e3", "e0", "e4"] if sort == "subtype" else ["e4", "e0", "e3", "e1"])
 
 
 @pytest.mark.parametrize("question", ["outcome=0", "subtype=read", "type=rest", "action=R,E"])
