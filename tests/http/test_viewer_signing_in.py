@@ -189,6 +189,16 @@ def test_a_form_larger_than_any_of_ours_is_refused(world: World) -> None:
     assert "Rien n’a été modifié." in answer.text
 
 
+def test_after_a_wrong_password_another_language_keeps_the_page_that_was_asked(world: World) -> None:
+    client = world.app.test_client()
+
+    refused = sign_in(client, new_user(world), "not the password", following="/tasks/overdue")
+
+    assert refused.status_code == 403
+    back = unescape(re.search(r'name="back" value="([^"]*)"', refused.text)[1])  # type: ignore[index]
+    assert back == "/sign-in?next=%2Ftasks%2Foverdue"
+
+
 @pytest.mark.parametrize("address", ["/sign-out", "/language"])
 def test_the_address_of_a_form_loaded_again_leads_to_a_page(world: World, address: str) -> None:
     client = world.app.test_client()
