@@ -4,6 +4,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -234,6 +235,19 @@ def test_what_denies_leaves_out_kinds_that_came_after_the_question(empty: Connec
     keep(empty, [told(3, Occurrence("vread", ["Task/1"], outcome=REFUSED))])
 
     assert [each["_id"] for each in empty.database["AuditEvent"].find(asked)] == ["e1"]
+
+
+def test_several_that_meet_a_new_kind_at_once_all_keep_it(empty: Connection) -> None:
+    def meet(number: int) -> None:
+        keep(empty, [told(number, Occurrence("read", ["Task/1"])), told(100 + number, Occurrence("create"))])
+
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(10):
+            empty.database[AUDIT_KINDS].delete_many({})
+            list(threads.map(meet, range(8)))
+            assert empty.database[AUDIT_KINDS].count_documents({}) == 2
+
+    assert len(found(empty, asked_for("subtype=read"))) == 8
 
 
 def test_beyond_so_many_kinds_events_hold_their_terms(empty: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
