@@ -1,8 +1,8 @@
 """What a write will surely ask for, told from its asks alone, so that the store can read it at once."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
-from fhir_server.access.types import CHART, COORDINATION, TYPES
+from fhir_server.access.types import CHART, COORDINATION, DEFINITION, DIRECTORY, TYPES
 from fhir_server.fhir.reference import parse_reference, targets_in
 from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.references import DELETED_BY_CLIENTS, local
@@ -14,6 +14,12 @@ _DECIDES = frozenset({"PractitionerRole", *(name for name, rule in TYPES.items()
 _WORKFLOW = tuple(name for name, rule in TYPES.items() if rule.kind == COORDINATION)
 # What is only referred to, and taken away by nobody who would not wait: see store/mongo/standing.py.
 _STANDING = frozenset({"Patient", *(name for name, rule in TYPES.items() if rule.kind != CHART)} - DELETED_BY_CLIENTS)
+# Of these, what the workflow takes nothing from but that it is there: a role or a service says who acts, so who is in.
+_STANDING_ASIDE = frozenset(
+    {name for name, rule in TYPES.items() if rule.kind in {DIRECTORY, DEFINITION}}
+    - DELETED_BY_CLIENTS
+    - {"PractitionerRole", "HealthcareService"}
+)
 
 
 def foresee(asks: Sequence[Ask], base_url: str) -> Foreseen | None:
@@ -29,9 +35,17 @@ def foresee(asks: Sequence[Ask], base_url: str) -> Foreseen | None:
         return None
     follows = any(TYPES[ask.type].kind == COORDINATION for ask in asks)
     people = frozenset(reference for found in named for reference in found if reference.startswith("Patient/"))
-    adds = all(ask.interaction == "create" and TYPES[ask.type].kind == CHART for ask in asks)
-    standing = frozenset(each for each in references if adds and each.partition("/")[0] in _STANDING)
+    lasting = _lasting(asks)
+    standing = frozenset(each for each in references if each.partition("/")[0] in lasting)
     return Foreseen(frozenset(references), _WORKFLOW if follows else (), people, standing)
+
+
+def _lasting(asks: Sequence[Ask]) -> Set[str]:
+    """The types of what the asks need not see anew when it stood there a moment ago: they only add, and refer to it."""
+    kinds = {TYPES[ask.type].kind if ask.interaction == "create" else None for ask in asks}
+    if not kinds <= {CHART, COORDINATION}:
+        return frozenset()
+    return _STANDING_ASIDE if COORDINATION in kinds else _STANDING
 
 
 def _looked_up(ask: Ask, named: set[str]) -> set[str]:

@@ -1,16 +1,17 @@
 """What a write refers to is not read again when it stood there a moment ago; nobody is let in, or kept out, by that."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from pymongo import MongoClient
+from pymongo.database import Database
 
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.second_looks import SecondLooks
 from fhir_server.search.grant import Reader
 from fhir_server.store.mongo.standing import SECONDS, Standing
-from tests.access.circle import TO_THE_END, made, walk
+from tests.access.circle import TO_THE_END, made, task, walk
 from tests.minimal import minimal
 from tests.world import Case, Party, World, world_apart
 
@@ -44,6 +45,16 @@ def measurement(case: Case, performer: str, **more: Any) -> Resource:
     return minimal("Observation", references={"Patient": case.patient}, subject={"reference": case.patient}, **named)
 
 
+def asked_by(profiled: Database[dict[str, Any]], write: Callable[[], Any]) -> str:
+    """The reading commands that MongoDB got during the write."""
+    profiled.command("profile", 2)
+    write()
+    profiled.command("profile", 0)
+    found = list(profiled["system.profile"].find({"op": {"$in": ["query", "command"]}}))
+    profiled["system.profile"].drop()
+    return str([each["command"] for each in found if {"find", "aggregate"} & each["command"].keys()])
+
+
 def opened(world: World) -> tuple[Party, Party, Case]:
     """A plan with the hospital and the nurses in it, who have written something already."""
     hosp, home = world.hospital(), world.party()
@@ -57,22 +68,48 @@ def test_the_same_references_are_asked_for_once(apart: World, mongo_client: Mong
     _, home, case = opened(apart)
     apart.parts.store.settle_audit()
     profiled = mongo_client[apart.parts.settings.database]
-
     apart.parts.store._transacting._standing = Standing()
 
-    def asked_by_a_create() -> str:
-        """The reading commands that MongoDB got while somebody created."""
-        profiled.command("profile", 2)
-        made(home, measurement(case, home.reference))
-        profiled.command("profile", 0)
-        found = list(profiled["system.profile"].find({"op": {"$in": ["query", "command"]}}))
-        profiled["system.profile"].drop()
-        return str([each["command"] for each in found if {"find", "aggregate"} & each["command"].keys()])
-
-    first, again = asked_by_a_create(), asked_by_a_create()
+    first, again = (asked_by(profiled, lambda: made(home, measurement(case, home.reference))) for _ in range(2))
     named = [case.patient, case.order, home.reference]
     assert [reference.partition("/")[2] in first for reference in named] == [True, True, True]
     assert [case.patient in again, case.order.partition("/")[2] in again] == [True, False], "the circles, nothing else"
+
+
+@pytest.mark.parametrize("through", ["itself", "HealthcareService", "PractitionerRole"])
+def test_a_task_in_a_plan_written_lately_asks_only_who_acts_for_whom(
+    apart: World, mongo_client: MongoClient[dict[str, Any]], through: str
+) -> None:
+    hosp, home, case = opened(apart)
+    acting = {"HealthcareService": "providedBy", "PractitionerRole": "organization"}.get(through)
+    owner = (
+        made(apart.operator, minimal(through, **{acting: {"reference": home.reference}})) if acting else home.reference
+    )
+    asking = {**task(hosp, home, case.patient, case.order), "owner": {"reference": owner}}
+    asking["basedOn"] = [{"reference": case.plan}]
+    made(hosp, asking)
+    apart.parts.store.settle_audit()
+    profiled = mongo_client[apart.parts.settings.database]
+
+    again = asked_by(profiled, lambda: made(hosp, asking))
+
+    assert (owner.partition("/")[2] in again) is (acting is not None)
+    assert ("'aggregate': 'ledger'" in again) is (acting is not None), "the turns are proved by the write, or read"
+
+
+def test_a_task_may_not_name_what_this_process_deleted(apart: World) -> None:
+    hosp, home, case = opened(apart)
+    ward = made(apart.operator, minimal("Organization", name="Ward of a moment"))
+    asking = {**task(hosp, home, case.patient, case.order), "basedOn": [{"reference": case.plan}]}
+    asking["restriction"] = {"recipient": [{"reference": ward}]}
+    named = made(hosp, asking)
+    assert hosp.change(named, restriction={"recipient": [{"reference": home.reference}]}).status == 200
+    apart.parts.store.settle_audit()
+    assert apart.operator.ask("DELETE", ward).status == 204
+
+    refused = hosp.post(asking)
+
+    assert (refused.status, refused.paths) == (422, {"Task.restriction.recipient[0].reference"}), refused.body
 
 
 def test_who_left_in_another_process_may_not_add_a_moment_later(apart: World, other: World) -> None:

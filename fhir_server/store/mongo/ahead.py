@@ -64,10 +64,11 @@ def read_ahead(
     MoreToCome when it is more than one answer of the database holds.
     """
     wanted = _Wanted(frozenset(foreseen.references), plans_of(foreseen), foreseen.people)
-    recalled = _recalled(questions, foreseen, wanted, known) if known is not None else None
+    stood = stood or {}
+    recalled = _recalled(questions, foreseen, wanted, known, stood) if known is not None else None
     if recalled is not None:
         return recalled
-    ahead = Ahead(stored=dict(stood or {}), unread=bool(stood))
+    ahead = Ahead(stored=dict(stood), unread=bool(stood)) if not foreseen.workflow else Ahead()
     _gather(questions, foreseen, wanted.without(ahead.stored), ahead)
     if foreseen.workflow:
         more = _led_to(ahead, foreseen)
@@ -82,15 +83,20 @@ def plans_of(foreseen: Foreseen) -> frozenset[str]:
     return frozenset(each.id for each in named if each.type == "CarePlan")
 
 
-def _recalled(questions: Parts, foreseen: Foreseen, wanted: _Wanted, known: Ahead) -> Ahead | None:
-    """What is known of the plan, with the rest read now; None when it is too little, or a turn was taken since."""
+def _recalled(
+    questions: Parts, foreseen: Foreseen, wanted: _Wanted, known: Ahead, stood: Mapping[Key, Stored]
+) -> Ahead | None:
+    """What is known of the plan, with the rest read now; None when it is too little, or a turn was taken since.
+
+    When the rest stood there a moment ago, nothing is read.
+    """
     if not known.turns.keys() >= set(wanted.keys):
         return None
     workflow = [f"{name}/" for name in foreseen.workflow]
     named = {each for each in wanted.references if not each.startswith(tuple(workflow))}
     rest = _Wanted(frozenset(named - {"/".join(key) for key in known.stored}), frozenset(), frozenset())
-    if not rest.references and all(known.turns.values()):
-        return replace(known, unread=True)
+    if not rest.without(stood).references and all(known.turns.values()):
+        return replace(known, stored={**stood, **known.stored}, unread=True)
     ahead = replace(known, stored=dict(known.stored), turns=dict.fromkeys(known.turns, 0))
     _look_for(rest, (), ahead)
     turns = Part(LEDGER, TURN, tuple(sorted(known.turns)))

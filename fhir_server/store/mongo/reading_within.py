@@ -188,7 +188,7 @@ class ReadingWithin(MongoReading):
         """The plan's log of moves, oldest first, as they were given, with `plan` and their `seq`."""
         self._send_if(plan in self._logged_in)
         if self._ahead is not None and plan in self._ahead.moves:
-            return sorted(self._ahead.moves[plan], key=lambda move: int(move["seq"]))
+            return list(self._ahead.moves[plan])
         return super().moves(plan)
 
     def _find(self, type_name: str, condition: Document) -> list[Stored]:

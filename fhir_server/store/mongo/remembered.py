@@ -90,12 +90,19 @@ def _after(ahead: Ahead, plan: str, turns: dict[str, int], changes: Changes) -> 
     """What was read, with the changes; of single resources only those that change in one of the turns."""
     known = {key: each for key, each in (ahead.stored | changes.stored).items() if each}
     known |= {key: replace(known[key], stamp=stamp) for key, stamp in changes.stamped.items() if key in known}
-    workflow = {name for _, name in ahead.lying}
-    lying = {key: each for key, each in known.items() if each.type in workflow and plan in each.stamp.plans}
-    people = {key: each for key, each in known.items() if each.reference in ahead.people}
+    lying: dict[tuple[str, str], list[Stored]] = {(plan, name): [] for _, name in ahead.lying}
+    stored: dict[Key, Stored | None] = {}
+    for key, each in known.items():
+        place = lying.get((plan, each.type))
+        if place is not None and plan in each.stamp.plans:
+            stored[key] = each
+            if not each.deleted:
+                place.append(each)
+        elif each.reference in ahead.people:
+            stored[key] = each
     return Ahead(
-        stored={**lying, **people},
-        lying={(plan, name): [e for e in lying.values() if e.type == name and not e.deleted] for name in workflow},
+        stored=stored,
+        lying=lying,
         circles=ahead.circles | changes.circles,
         people=set(ahead.people),
         moves={plan: [*ahead.moves[plan], *(move for move in changes.moves if move["plan"] == plan)]},
