@@ -237,8 +237,9 @@ def test_what_failed_is_not_remembered(store: MongoStore, other: MongoStore, ver
     assert remembered == stands
 
 
-def ahead(plan: str, *, governed: bool = True, lying: int = 0, version_of: Versions) -> Ahead:
-    tasks = [version_of("Task", f"{plan}-{number}", plans=(plan,)) for number in range(lying)]
+def ahead(plan: str, *, governed: bool = True, lying: int = 0, said: str = "", version_of: Versions) -> Ahead:
+    content = {"description": said}
+    tasks = [version_of("Task", f"{plan}-{number}", plans=(plan,), content=content) for number in range(lying)]
     return Ahead(
         stored={("Task", task.id): task for task in tasks},
         lying={(plan, name): tasks if name == "Task" else [] for name in WORKFLOW},
@@ -259,11 +260,18 @@ def test_a_plan_that_nobody_governs_or_that_is_large_is_not_remembered(version_o
     assert found.turns == {"small": 2}
 
 
-def test_at_most_a_hundred_plans_are_remembered_and_not_for_long(version_of: Versions) -> None:
+def test_many_small_plans_are_remembered_or_few_large_ones_and_not_for_long(version_of: Versions) -> None:
     remembered = Remembered()
-    for number in range(101):
-        remembered.keep(ahead(f"plan-{number}", version_of=version_of), {}, Changes())
-    assert [remembered.find([f"plan-{number}"]) is None for number in (0, 1, 100)] == [True, False, False]
+
+    def kept(many: int, said: str) -> int:
+        """How many are remembered of so many plans, each kept twice."""
+        for number in (number for number in range(many) for _ in range(2)):
+            remembered.keep(ahead(f"plan-{number}", lying=1, said=said, version_of=version_of), {}, Changes())
+        assert remembered.find([f"plan-{many - 1}"]) is not None, "the last one is"
+        return sum(remembered.find([f"plan-{number}"]) is not None for number in range(many))
+
+    assert kept(500, "small") == 500
+    assert 35 <= kept(50, "x" * 1024 * 1024) < 40
     over = Remembered(seconds=0)
     over.keep(ahead("plan", version_of=version_of), {}, Changes())
     assert over.find(["plan"]) is None

@@ -19,9 +19,12 @@ from fhir_server.store.mongo.sending import Save
 from fhir_server.store.values import Circle, Stored
 
 _SECONDS = 60.0
-_MOST_PLANS = 100
 _MOST_LYING = 60
-"""Resources of a plan; with the plans this bounds the memory of a process to some megabytes."""
+"""Resources of a plan."""
+_BESIDES = 6 * 1024
+"""About the bytes that a resource takes beside its body, with its stamp and its moves."""
+_MOST_BYTES = 40 * 1024 * 1024
+"""Of all plans, counted so."""
 
 Key = tuple[str, str]
 
@@ -49,21 +52,31 @@ class Changes:
         self.circles.update(circles)
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """A plan, the moment of the monotonic clock until which it is remembered, and about how many bytes it takes."""
+
+    until: float
+    ahead: Ahead
+    size: int
+
+
 class Remembered:
     """Plans by their ids, each as it stood at the turns that it says."""
 
     def __init__(self, *, seconds: float = _SECONDS) -> None:
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._plans: OrderedDict[str, tuple[float, Ahead]] = OrderedDict()
+        self._plans: OrderedDict[str, _Entry] = OrderedDict()
+        self._bytes = 0
 
     def find(self, plans: Iterable[str]) -> Ahead | None:
         """What is remembered of one plan; nothing when several are asked for."""
         asked = list(plans)
         with self._lock:
             self._drop_old()
-            _, found = self._plans.get(asked[0], (0.0, None)) if len(asked) == 1 else (0.0, None)
-        return found
+            found = self._plans.get(asked[0]) if len(asked) == 1 else None
+        return found.ahead if found is not None else None
 
     def keep(self, ahead: Ahead, taken: Mapping[str, int], changes: Changes) -> None:
         """Remember the one plan that was read ahead, as the changes left it, with the turns that were taken."""
@@ -74,16 +87,22 @@ class Remembered:
         left = _after(ahead, circle.plan, {**ahead.turns, **taken}, changes)
         if sum(map(len, left.lying.values())) > _MOST_LYING:
             return
+        size = _BESIDES + sum(_BESIDES + len(each.body) for each in left.stored.values() if each)
         with self._lock:
-            self._plans[circle.plan] = (time.monotonic() + self._seconds, left)
-            self._plans.move_to_end(circle.plan)
+            self._drop(circle.plan)
+            self._plans[circle.plan] = _Entry(time.monotonic() + self._seconds, left, size)
+            self._bytes += size
             self._drop_old()
 
     def _drop_old(self) -> None:
         """Let go of what was kept too long ago or is too much; the oldest stand first."""
         now = time.monotonic()
-        while self._plans and (len(self._plans) > _MOST_PLANS or next(iter(self._plans.values()))[0] <= now):
-            self._plans.popitem(last=False)
+        while self._plans and (self._bytes > _MOST_BYTES or next(iter(self._plans.values())).until <= now):
+            self._drop(next(iter(self._plans)))
+
+    def _drop(self, plan: str) -> None:
+        entry = self._plans.pop(plan, None)
+        self._bytes -= entry.size if entry is not None else 0
 
 
 def _after(ahead: Ahead, plan: str, turns: dict[str, int], changes: Changes) -> Ahead:
