@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from fhir_server.care.parties import REQUESTER
 from fhir_server.care.task_states import OPEN as OPEN_TASK
+from fhir_server.care.tasks import focus, fulfils
 from fhir_server.fhir.errors import Forbidden, InvalidWorkflow
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import reference_to
@@ -53,14 +54,21 @@ def check_closing(order: str, to_status: str, tasks: Iterable[Resource]) -> None
     """
     if to_status in OPEN:
         return
-    still_open = sorted(
-        reference_to(task)
-        for task in tasks
-        if task["status"] in OPEN_TASK and task.get("focus", {}).get("reference") == order
-    )
+    still_open = sorted(reference_to(task) for task in tasks if task["status"] in OPEN_TASK and focus(task) == order)
     if still_open:
         raise InvalidWorkflow(
             f"The order cannot become {to_status} while work on it is open: end {', '.join(still_open)} first.",
             "ServiceRequest.status",
             "order-open-tasks",
         )
+
+
+def check_to_be_done(order: Resource, tasks: Iterable[Resource], path: str) -> None:
+    """Refuse that somebody is asked to do what the order says is not to be done; `path` is where that is told.
+
+    `tasks` are Tasks as the write would leave them. Raises InvalidWorkflow (`order-not-to-do`).
+    """
+    asked = [task for task in tasks if fulfils(task) and task["status"] in OPEN_TASK]
+    if order.get("doNotPerform") is True and any(focus(task) == reference_to(order) for task in asked):
+        told = "The order says `doNotPerform`: nobody is asked to fulfil it. End the Task, or place another order."
+        raise InvalidWorkflow(told, path, "order-not-to-do")

@@ -114,6 +114,8 @@ def _order(change: Change, facts: Facts) -> None:
     order_states.check_move(status, order["status"], facts.roles(earlier))
     if status is not None and status != order["status"]:
         order_states.check_closing(change.reference, order["status"], facts.tasks)
+    if change.before is not None and change.before.get("doNotPerform") is not True:
+        order_states.check_to_be_done(order, facts.tasks, "ServiceRequest.doNotPerform")
 
 
 def _plan(change: Change, facts: Facts) -> None:

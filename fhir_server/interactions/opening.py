@@ -6,11 +6,12 @@ from fhir_server.access.carrying import READ_BEFORE_ACCEPTANCE
 from fhir_server.access.grants import is_circle_kind
 from fhir_server.access.types import TYPES
 from fhir_server.care.asking import check_new_task
+from fhir_server.care.order_states import check_to_be_done
 from fhir_server.care.parties import party, party_of
 from fhir_server.care.plans import open_plan, opens_plan
 from fhir_server.care.programmes import Programme, enrols
 from fhir_server.care.routing import route
-from fhir_server.care.tasks import focus
+from fhir_server.care.tasks import focus, fulfils
 from fhir_server.fhir.actor import OPEN_PLANS, Actor
 from fhir_server.fhir.errors import Forbidden, InvalidWorkflow
 from fhir_server.fhir.json import Resource
@@ -49,7 +50,13 @@ class Opening:
             self.working.rewrite(reference, {**after, "basedOn": [{"reference": f"CarePlan/{plans[0]}"}]})
 
     def _check_order(self, task: Resource) -> None:
-        """Nobody is asked for what carries, inside, what nobody may see before acceptance: it was imported so."""
+        """Nobody is asked for what is not to be done, nor for what carries, inside, what nobody may see before
+
+        acceptance: it was imported so.
+        """
+        asked = self.working.resource(focus(task)) if fulfils(task) else None
+        if asked is not None:
+            check_to_be_done(asked, [task], "Task.focus")
         order = self.working.stored(focus(task)) if focus(task) not in self.working.pending else None
         if order is not None and order.type in READ_BEFORE_ACCEPTANCE and order.stamp.label:
             told = f"{focus(task)} contains what nobody sees before acceptance; store that by itself and refer to it."

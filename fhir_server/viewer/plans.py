@@ -10,7 +10,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import reference_to
 from fhir_server.viewer.care_teams import TeamShown
 from fhir_server.viewer.task_rows import Party, TaskRow
-from fhir_server.viewer.texts import concept_text, name_of, text_of, value_text
+from fhir_server.viewer.texts import concept_text, name_of, order_text, text_of, value_text
 from fhir_server.viewer.words import (
     ACTIVITY_STATUSES,
     GOAL_STATUSES,
@@ -131,7 +131,7 @@ def _activity(activity: Resource, parts: Parts, language: str) -> ActivityShown 
     if order is None:
         return None
     return ActivityShown(
-        what=concept_text(order.get("code"), language),
+        what=order_text(order, language),
         status=word(ORDER_STATUSES, order["status"]),
         requester=parts.requesters.get(reference),
         placed=time_range(order["authoredOn"])[0] if order.get("authoredOn") else None,

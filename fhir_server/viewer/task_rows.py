@@ -10,7 +10,17 @@ from fhir_server.care.tasks import focus
 from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.json import Resource
 from fhir_server.viewer.questions import Found, Questions
-from fhir_server.viewer.texts import age_on, concept_text, has_died, is_partial, name_of, place_of, reason_of, text_of
+from fhir_server.viewer.texts import (
+    age_on,
+    concept_text,
+    has_died,
+    is_partial,
+    name_of,
+    order_text,
+    place_of,
+    reason_of,
+    text_of,
+)
 from fhir_server.viewer.words import PRIORITIES, TASK_STATUSES, Word, stage_of, word
 
 INCLUDES = (("_include", "Task:patient"), ("_include", "Task:focus:ServiceRequest"))
@@ -84,7 +94,7 @@ def party_shown(
 def task_title(task: Resource, order: Resource | None, language: str) -> str:
     """What is asked: the order's code, else the Task's own words; empty when it says nothing."""
     own_code = concept_text(task.get("code"), language) if (task.get("code") or {}).get("text") else ""
-    return concept_text((order or {}).get("code"), language) or own_code or text_of(task, "description", language)
+    return order_text(order or {}, language) or own_code or text_of(task, "description", language)
 
 
 def _row(task: Resource, known: dict[str, Resource], own: Iterable[str], reading: Reading) -> TaskRow:

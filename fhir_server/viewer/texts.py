@@ -73,6 +73,14 @@ def concept_text(concept: Resource | None, language: str = "") -> str:
     return next((str(text) for text in [*shown, *codes] if text), "")
 
 
+def order_text(order: Resource, language: str) -> str:
+    """What an order asks for; that it is not to be done stands before it, lest somebody reads the opposite."""
+    what = concept_text(order.get("code"), language)
+    if order.get("doNotPerform") is not True:
+        return what
+    return str(_("Not to be done: %(what)s", what=what) if what else _("Not to be done"))
+
+
 def text_of(holder: Resource, element: str, language: str) -> str:
     """A string element, in `language` where its translation extension has it.
 

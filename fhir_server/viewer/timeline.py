@@ -16,7 +16,7 @@ from fhir_server.viewer.care_teams import TeamShown
 from fhir_server.viewer.questions import Questions
 from fhir_server.viewer.task_moves import TaskMove, Writers, named_by, writer_shown
 from fhir_server.viewer.task_rows import Party, TaskRow, party_shown
-from fhir_server.viewer.texts import concept_text, value_text
+from fhir_server.viewer.texts import order_text, value_text
 from fhir_server.viewer.words import Word
 
 EVENTS_SHOWN = 60
@@ -87,7 +87,7 @@ def of_records(
         yield Event(
             at=time_range(stated)[0],
             kind=kind,
-            what=concept_text(resource.get("code"), language),
+            what=order_text(resource, language),
             did=did or _consent_word(resource),
             who=next(iter(performers), None) or writer_shown(writer[reference_to(resource)], known, own),
             note=value_text(resource, language) if resource["resourceType"] == "Observation" else "",

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.json import Resource
+from tests.access.circle import made, order
 from tests.http.scenarios.test_a_plans_and_teams import _task
 from tests.world import World
 
@@ -217,3 +218,32 @@ def test_a_task_is_not_asked_in_somebody_elses_name(world: World) -> None:
     reply = hosp.post(_task(case, home, hosp, basedOn=[{"reference": case.plan}]))
 
     assert (reply.status, reply.rules) == (403, {"requester-differs"})
+
+
+@pytest.mark.parametrize("in_a_plan", [True, False], ids=["in a plan", "opening one"])
+def test_nobody_is_asked_to_do_what_an_order_says_is_not_to_be_done(world: World, in_a_plan: bool) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    based = {"basedOn": [{"reference": case.plan}]} if in_a_plan else {}
+    ordered = made(hosp, order(hosp, case.patient, doNotPerform=True, **based))
+
+    reply = hosp.post(_task(case, hosp, home, focus={"reference": ordered}, **based))
+
+    assert (reply.status, reply.rules, reply.paths) == (422, {"order-not-to-do"}, {"Task.focus"})
+    allowed = made(hosp, order(hosp, case.patient, doNotPerform=False, **based))
+    assert hosp.post(_task(case, hosp, home, focus={"reference": allowed}, **based)).status == 201
+
+
+def test_an_order_does_not_become_one_not_to_do_while_somebody_is_asked_to(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    based = {"basedOn": [{"reference": case.plan}]}
+    ordered = made(hosp, order(hosp, case.patient, status="draft", **based))
+    sent = made(hosp, _task(case, hosp, home, focus={"reference": ordered}, **based))
+
+    refused = hosp.change(ordered, doNotPerform=True)
+    assert (refused.status, refused.rules) == (422, {"order-not-to-do"})
+    assert refused.paths == {"ServiceRequest.doNotPerform"}
+
+    assert hosp.move(sent, "cancelled", "Not needed").status == 200
+    assert hosp.change(ordered, doNotPerform=True).status == 200

@@ -5,7 +5,7 @@ import itertools
 import pytest
 from als_case import order, task
 
-from fhir_server.care.order_states import STATUSES, check_closing, check_move
+from fhir_server.care.order_states import STATUSES, check_closing, check_move, check_to_be_done
 from fhir_server.care.task_states import OPEN, TERMINAL
 from fhir_server.fhir.errors import Forbidden, InvalidWorkflow
 
@@ -59,3 +59,28 @@ def test_an_order_ends_when_all_its_tasks_have_ended() -> None:
 
 def test_an_order_may_be_put_on_hold_while_work_is_open() -> None:
     check_closing("ServiceRequest/" + order()["id"], "on-hold", [task(status="in-progress")])
+
+
+@pytest.mark.parametrize("status", sorted(OPEN))
+def test_nobody_is_asked_to_do_what_is_not_to_be_done(status: str) -> None:
+    forbidden = {**order("order"), "doNotPerform": True}
+
+    with pytest.raises(InvalidWorkflow, match="doNotPerform") as refused:
+        check_to_be_done(forbidden, [task("asked", status)], "Task.focus")
+
+    assert (refused.value.issues[0].path, refused.value.issues[0].rule) == ("Task.focus", "order-not-to-do")
+
+
+@pytest.mark.parametrize(
+    ("says", "asked"),
+    [
+        ({}, task("asked", "requested")),
+        ({"doNotPerform": False}, task("asked", "requested")),
+        ({"doNotPerform": True}, task("ended", "cancelled")),
+        ({"doNotPerform": True}, task("elsewhere", "requested", focus={"reference": "ServiceRequest/another"})),
+        ({"doNotPerform": True}, task("other", "requested", code={"text": "Read this"})),
+    ],
+    ids=["silent", "to be done", "ended", "elsewhere", "not to fulfil"],
+)
+def test_what_else_is_asked_about_an_order_may_be(says: dict[str, bool], asked: dict[str, object]) -> None:
+    check_to_be_done({**order("order"), **says}, [asked], "Task.focus")

@@ -10,7 +10,7 @@ from flask import Flask
 from fhir_server.demo.wording import with_translations
 from fhir_server.fhir.json import Resource
 from fhir_server.viewer.languages import speak
-from fhir_server.viewer.texts import concept_text, day_shown, value_text
+from fhir_server.viewer.texts import concept_text, day_shown, order_text, value_text
 
 
 @contextmanager
@@ -80,3 +80,20 @@ def test_the_demo_speaks_every_language(language: str, shown: str) -> None:
     observation = with_translations({"resourceType": "Observation", "code": {"text": "Lichaamsgewicht"}})
 
     assert concept_text(observation["code"], language) == shown
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"),
+    [
+        ("nl", "Niet uitvoeren: Sondevoeding"),
+        ("fr", "À ne pas réaliser\u00a0: Sondevoeding"),
+        ("de", "Nicht durchführen: Sondevoeding"),
+        ("en", "Not to be done: Sondevoeding"),
+    ],
+)
+def test_an_order_not_to_do_something_never_reads_like_the_opposite(language: str, shown: str) -> None:
+    order = {"resourceType": "ServiceRequest", "code": {"text": "Sondevoeding"}}
+    with reading(language):
+        assert order_text({**order, "doNotPerform": True}, language) == shown
+        assert order_text({**order, "doNotPerform": False}, language) == order_text(order, language) == "Sondevoeding"
+        assert order_text({"doNotPerform": True}, language) == shown.partition(":")[0].rstrip("\u00a0")
