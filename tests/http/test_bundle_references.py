@@ -1,6 +1,5 @@
 """What the entries of a transaction say of each other and of what is stored, and how many there may be."""
 
-import time
 import uuid
 from typing import Any
 
@@ -213,11 +212,9 @@ def test_two_thousand_entries_are_one_transaction(hosp: Party) -> None:
         post(minimal("Flag", subject={"reference": patient}, identifier=[{"system": SYSTEM, "value": value}]))
         for _ in range(1999)
     ]
-    started = time.monotonic()
 
     reply = transact(hosp, *flags, post(minimal("Patient"), patient))
 
-    assert time.monotonic() - started < 60
     assert len(set(places(reply))) == 2000
     assert hosp.get(f"Flag?identifier={SYSTEM}|{value}&_summary=count").body["total"] == 1999
     flags[1000]["resource"] = {**flags[1000]["resource"], "status": "nonsense"}
