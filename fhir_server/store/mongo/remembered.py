@@ -23,7 +23,7 @@ _MOST_LYING = 60
 """Resources of a plan."""
 _BESIDES = 6 * 1024
 """About the bytes that a resource takes beside its body, with its stamp and its moves."""
-_MOST_BYTES = 40 * 1024 * 1024
+_MOST_BYTES = 24 * 1024 * 1024
 """Of all plans, counted so."""
 
 Key = tuple[str, str]
