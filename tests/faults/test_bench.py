@@ -27,7 +27,8 @@ def test_rows_are_measured_beside_a_bare_view_or_published_rates_and_the_figures
     """In one run, since every run begins its database afresh."""
     ran = run_bench(
         "--quick",
-        *("--only", "read", "--only", "peer"),
+        *("--only", "read", "--only", "peer", "--only", "worklist", "--only", "organisation"),
+        *("--tasks", "400"),
         *("--rounds", "1"),
         *("--data", str(tmp_path)),
         SAMEN_MONGODB_URL=mongo_url,
@@ -39,6 +40,7 @@ def test_rows_are_measured_beside_a_bare_view_or_published_rates_and_the_figures
     assert [figure["row"] for figure in figures[:4]] == ["read", "read", "read", "peer"]
     for figure in figures:
         assert 0 <= figure["ratio"]["least"] <= figure["ratio"]["median"] <= figure["ratio"]["greatest"]
+    assert {"worklist", "organisation"} <= {figure["row"] for figure in figures}
     told = {figure["what"].rpartition(", ")[0]: figure for figure in figures if figure["row"] == "peer"}
     assert told["search 20 Tasks of a patient"]["against"] == "506/s published, of another day"
     assert {"create Task", "create Observation", "update Task", "transaction of 10 x create Task"} <= told.keys()
