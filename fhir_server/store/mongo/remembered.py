@@ -19,11 +19,11 @@ from fhir_server.store.mongo.sending import Save
 from fhir_server.store.values import Circle, Stored
 
 _SECONDS = 60.0
-_MOST_LYING = 60
+_MOST_LYING = 300
 """Resources of a plan."""
 _BESIDES = 6 * 1024
 """About the bytes that a resource takes beside its body, with its stamp and its moves."""
-_MOST_BYTES = 24 * 1024 * 1024
+_MOST_BYTES = 40 * 1024 * 1024
 """Of all plans, counted so."""
 
 Key = tuple[str, str]
