@@ -252,8 +252,8 @@ def ahead(plan: str, *, governed: bool = True, lying: int = 0, said: str = "", v
 def test_a_plan_that_nobody_governs_or_that_is_large_is_not_remembered(version_of: Versions) -> None:
     remembered = Remembered()
     remembered.keep(ahead("imported", governed=False, version_of=version_of), {}, Changes())
-    remembered.keep(ahead("large", lying=61, version_of=version_of), {}, Changes())
-    remembered.keep(ahead("small", lying=60, version_of=version_of), {"small": 2}, Changes())
+    remembered.keep(ahead("large", lying=301, version_of=version_of), {}, Changes())
+    remembered.keep(ahead("small", lying=300, version_of=version_of), {"small": 2}, Changes())
     assert (remembered.find(["imported"]), remembered.find(["large"]), remembered.find(["small", "b"])) == (None,) * 3
     found = remembered.find(["small"])
     assert found is not None
