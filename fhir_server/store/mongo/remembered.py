@@ -6,6 +6,7 @@ says. What this process wrote is added when it is kept, under the turns that it 
 while, for the case that a database is put back while a server looks on.
 """
 
+import random
 import threading
 import time
 from collections import OrderedDict
@@ -23,7 +24,7 @@ _MOST_LYING = 300
 """Resources of a plan."""
 _BESIDES = 6 * 1024
 """About the bytes that a resource takes beside its body, with its stamp and its moves."""
-_MOST_BYTES = 40 * 1024 * 1024
+_MOST_BYTES = 24 * 1024 * 1024
 """Of all plans, counted so."""
 
 Key = tuple[str, str]
@@ -95,10 +96,16 @@ class Remembered:
             self._drop_old()
 
     def _drop_old(self) -> None:
-        """Let go of what was kept too long ago or is too much; the oldest stand first."""
+        """Let go of what was kept too long ago, which stands first, and of what is too much: of any but the last.
+
+        Who goes through more plans than there is room for, one after the other, would always find that the oldest, whose
+        turn it is, has just gone.
+        """
         now = time.monotonic()
-        while self._plans and (self._bytes > _MOST_BYTES or next(iter(self._plans.values())).until <= now):
+        while self._plans and next(iter(self._plans.values())).until <= now:
             self._drop(next(iter(self._plans)))
+        while self._bytes > _MOST_BYTES and len(self._plans) > 1:
+            self._drop(random.choice(list(self._plans)[:-1]))  # noqa: S311 no secret
 
     def _drop(self, plan: str) -> None:
         entry = self._plans.pop(plan, None)
