@@ -98,8 +98,8 @@ class Remembered:
     def _drop_old(self) -> None:
         """Let go of what was kept too long ago, which stands first, and of what is too much: of any but the last.
 
-        Who goes through more plans than there is room for, one after the other, would always find that the oldest, whose
-        turn it is, has just gone.
+        Who goes through more plans than there is room for, one after the other, would find each time that the oldest,
+        whose turn it is, has just gone.
         """
         now = time.monotonic()
         while self._plans and next(iter(self._plans.values())).until <= now:
