@@ -17,6 +17,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.sending import Save
+from fhir_server.store.mongo.standing import Key
 from fhir_server.store.values import Circle, Stored
 
 _SECONDS = 60.0
@@ -26,8 +27,6 @@ _BESIDES = 6 * 1024
 """About the bytes that a resource takes beside its body, with its stamp and its moves."""
 _MOST_BYTES = 24 * 1024 * 1024
 """Of all plans, counted so."""
-
-Key = tuple[str, str]
 
 
 @dataclass
