@@ -12,6 +12,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from bench.connecting import connections
 from bench.load import Conversation, Crowd
 from bench.processes import children_of, processor_seconds
 from bench.rounds import Scale
@@ -117,9 +118,11 @@ class Ground:
         return self._processes[(which, database)]
 
     def crowd(self, which: str, conversations: list[Conversation], database: str = CASES) -> Crowd:
-        """Connections to a server, one for each conversation."""
-        behind = [*children_of(self.process(which, database)), *filter(None, [self._embedded.pid])]
-        return Crowd(self.port(which, database), conversations, lambda: processor_seconds(behind))
+        """Connections to a server, one for each conversation, as many to each of its processes."""
+        workers = list(children_of(self.process(which, database)))
+        behind = [*workers, *filter(None, [self._embedded.pid])]
+        connected = connections(self.port(which, database), len(conversations), workers)
+        return Crowd(connected, conversations, lambda: processor_seconds(behind))
 
     @contextmanager
     def profiled(self, database: str) -> Iterator[list[dict[str, Any]]]:

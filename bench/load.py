@@ -137,14 +137,17 @@ class _Line:
 
 
 class Crowd:
-    """One connection to `port` for each conversation; `processor` tells the seconds spent behind it so far."""
+    """One of the connections for each conversation; `processor` tells the seconds spent behind them so far."""
 
     def __init__(
-        self, port: int, conversations: Iterable[Conversation], processor: Callable[[], float] = lambda: float("nan")
+        self,
+        connected: Iterable[socket.socket],
+        conversations: Iterable[Conversation],
+        processor: Callable[[], float] = lambda: float("nan"),
     ) -> None:
         self._selector = selectors.DefaultSelector()
         self._processor = processor
-        self._lines = [self._line(port, conversation) for conversation in conversations]
+        self._lines = [self._line(each, talk) for each, talk in zip(connected, conversations, strict=True)]
 
     def round(self, seconds: float) -> Round:
         """Keep every connection busy for so long; answers that come later are taken in but not counted."""
@@ -173,9 +176,7 @@ class Crowd:
             line.socket.close()
         self._selector.close()
 
-    def _line(self, port: int, conversation: Conversation) -> _Line:
-        connected = socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _line(self, connected: socket.socket, conversation: Conversation) -> _Line:
         line = _Line(connected, conversation, next(conversation, None))
         self._selector.register(connected, selectors.EVENT_READ, line)
         return line

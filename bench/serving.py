@@ -68,15 +68,22 @@ def serving(which: str, environment: Mapping[str, str], port: int, log: Path) ->
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Return when the server answers. Raises NotStarted."""
+    """Return when the server answers, with all its processes. Raises NotStarted."""
     deadline = time.monotonic() + _SECONDS_TO_START
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if requests.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200:
+            if requests.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200 and _all_serve(log):
                 return
         except requests.RequestException:
-            time.sleep(0.01)
+            pass
+        time.sleep(0.01)
     raise NotStarted(f"A server of the bench did not answer; {log} says why.")
+
+
+def _all_serve(log: Path) -> bool:
+    """Whether each process that Granian began serves by now: the first answers before the others take connections."""
+    told = log.read_text(errors="replace")
+    return told.count("] Started worker-") >= told.count("] Spawning worker-") > 0
 
 
 if __name__ == "__main__":

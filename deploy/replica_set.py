@@ -21,8 +21,8 @@ PATIENCE = 120.0
 AUTHENTICATION_FAILED = 18
 ALREADY_INITIATED = 23
 USER_EXISTS = 51003
-# A member that has not found a primary, or lost it a moment ago, says so in these ways; waiting helps.
-NOT_PRIMARY_YET = {91, 189, 10107, 11600, 11602, 13435, 13436}
+# A member that has not found the others or a primary, or lost it a moment ago, says so in these ways; waiting helps.
+NOT_YET = {74, 91, 189, 10107, 11600, 11602, 13435, 13436}
 
 Client = MongoClient[dict[str, Any]]
 Result = TypeVar("Result")
@@ -61,7 +61,7 @@ def initiate(members: Sequence[str]) -> None:
     }
     with first_member(members[0]) as client:
         try:
-            client.admin.command("replSetInitiate", configuration)
+            patiently(lambda: client.admin.command("replSetInitiate", configuration))
         except OperationFailure as refusal:
             if refusal.code == ALREADY_INITIATED:
                 return
@@ -122,7 +122,7 @@ def patiently(ask: Callable[[], Result]) -> Result:
         try:
             return ask()
         except (AutoReconnect, OperationFailure) as trouble:
-            passing = isinstance(trouble, AutoReconnect) or trouble.code in NOT_PRIMARY_YET
+            passing = isinstance(trouble, AutoReconnect) or trouble.code in NOT_YET
             if not passing or time.monotonic() > deadline:
                 raise
         time.sleep(0.5)

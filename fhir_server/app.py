@@ -14,8 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from fhir_server.access.labels import JUDGED, label_of
 from fhir_server.access.types import PERSONS, TYPES
 from fhir_server.audit.pseudonyms import named, without
-from fhir_server.auth.authenticator import Authenticator, Trust
-from fhir_server.auth.jwks import KeyRing, fetch_jwks
+from fhir_server.auth.authenticator import Authenticator, Trust, trust_in
 from fhir_server.auth.local_issuer import LocalIssuer
 from fhir_server.auth.routes import token_routes
 from fhir_server.auth.sessions import Sessions
@@ -30,7 +29,7 @@ from fhir_server.interactions.second_looks import SecondLooks
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Services
 from fhir_server.operations.table import PERFORMERS
-from fhir_server.rest.routes import fhir_routes
+from fhir_server.rest.routes import fhir_application
 from fhir_server.rest.web import Web
 from fhir_server.settings import Settings
 from fhir_server.shipped import programme_packs
@@ -129,17 +128,15 @@ def web(parts: Parts) -> Flask:
     settings = parts.settings
     app = Web("fhir_server", static_folder=None)
     app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False  # FHIR is answered where it was asked, not by a page that leads elsewhere
-    # One byte more than is allowed, so that a chunked body over the limit is seen and not cut.
+    app.url_map.merge_slashes = False  # whoever asks is not led elsewhere
+    # Of the other addresses; FHIR's see to it themselves.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1
     if settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]
     base_path = settings.public_url.removeprefix(settings.origin)
-    app.fhir_path = f"{base_path}/"
+    app.mount = base_path
+    app.mounted = fhir_application(parts.services, parts.authenticator.authenticate, settings.max_body, base_path)
     app.register_blueprint(token_routes(parts.registry, parts.issuer))
-    app.register_blueprint(
-        fhir_routes(parts.services, parts.authenticator.authenticate, settings.max_body), url_prefix=base_path
-    )
     app.register_blueprint(
         viewer_routes(
             parts.services,
@@ -192,7 +189,7 @@ def may_read(services: Services, party: str, reference: str) -> bool:
     stored = services.store.read(parsed.type, parsed.id)
     if stored is None:
         return False
-    sight = Sight(actor, services.store, services.clock(), services.max_circles)
+    sight = Sight.of(actor, services)
     return sight.reason_to_read(stored) is not None
 
 
@@ -201,11 +198,9 @@ def _person(party: str) -> str | None:
 
 
 def _trusted(settings: Settings, issuer: LocalIssuer) -> dict[str, Trust]:
-    trusted = {issuer.issuer: issuer.trust()}
-    for other in settings.issuers:
-        ring = KeyRing(lambda url=other.jwks_url: fetch_jwks(url), dates.now, name=other.issuer)  # type: ignore[misc]
-        trusted[other.issuer] = Trust(other, ring)
-    return trusted
+    """The issuers whose tokens are believed, by their names: this server's own, and those of the settings."""
+    others = {other.issuer: trust_in(other, dates.now) for other in settings.issuers}
+    return {issuer.issuer: issuer.trust(), **others}
 
 
 def _add_health(app: Flask, parts: Parts) -> None:

@@ -5,23 +5,20 @@
 
 import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from marshmallow import RAISE, Schema, ValidationError
-from marshmallow import fields as kinds
-from marshmallow.validate import Length, OneOf, Range, Regexp
 
+from fhir_server import setting_kinds as kinds
 from fhir_server.auth.addresses import is_loopback
 from fhir_server.auth.issuers import TrustedIssuer
 from fhir_server.auth.trust_list import trusted_issuers
 from fhir_server.auth.users import LANGUAGES
-from fhir_server.definitions.structures import RESOURCE_TYPES
 
 PREFIX = "SAMEN_"
 _FOR_TESTS = "SAMEN_TEST_"
@@ -42,89 +39,16 @@ class SettingsError(Exception):
     """Variables that are unknown, or whose value the server does not understand; the message lists all of them."""
 
 
-class _Read(kinds.Field[Any]):
-    """A value that a function reads from the text; the function raises ValidationError."""
-
-    def __init__(self, read: Callable[[str], Any]) -> None:
-        super().__init__()
-        self._read = read
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
-        return self._read(str(value))
-
-
-def _base_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError as error:
-        raise ValidationError("must be an address such as https://care.example.org/fhir") from error
-    if not parts.hostname or parts.scheme not in ("http", "https") or parts.query or parts.fragment or parts.username:
-        raise ValidationError("must be an address such as https://care.example.org/fhir, without query or user name")
-    if not parts.path.strip("/") or text.endswith("/"):
-        raise ValidationError("must have a path, such as /fhir, and no slash at its end")
-    return text
-
-
-def _mongodb_url(text: str) -> str:
-    if text and not text.startswith(("mongodb://", "mongodb+srv://")):
-        raise ValidationError("must begin with mongodb:// or mongodb+srv://, or be empty")
-    return text
-
-
-def _time_zone(name: str) -> str:
-    try:
-        return ZoneInfo(name).key
-    except (OSError, ValueError, KeyError) as error:
-        raise ValidationError("must be a time zone such as Europe/Brussels") from error
-
-
-def _languages(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not names or not set(names) <= set(LANGUAGES):
-        raise ValidationError(f"must be languages between commas, out of {','.join(LANGUAGES)}")
-    return names
-
-
-def _types(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not set(names) <= RESOURCE_TYPES - {"AuditEvent"}:
-        raise ValidationError("must be resource types between commas, without AuditEvent")
-    return names
-
-
-def _folder(text: str) -> Path:
-    if not text:
-        raise ValidationError("must be the name of a folder")
-    return Path(text)
-
-
 def _cores() -> int:
     """The processors that this process may use; a container is often given fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _setting(kind: kinds.Field[Any], default: Any, doc: str) -> Any:
+def _setting(kind: kinds.Kind, default: Any, doc: str) -> Any:
     metadata = {"kind": kind, "doc": doc}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
-
-
-def _whole(smallest: int, largest: int) -> kinds.Integer:
-    words = f"must be a whole number from {smallest} to {largest}"
-    return kinds.Integer(validate=Range(smallest, largest, error=words), error_messages={"invalid": words})
-
-
-def _one_of(*choices: str) -> kinds.String:
-    return kinds.String(validate=OneOf(choices, error=f"must be {' or '.join(choices)}"))
-
-
-def _yes_or_no() -> kinds.Boolean:
-    return kinds.Boolean(error_messages={"invalid": "must be true or false"})
-
-
-_DATABASE_NAME = Regexp(r"[A-Za-z0-9_-]{1,38}\Z", error="must be 1 to 38 letters, digits, - or _")
 
 
 @dataclass(frozen=True)
@@ -132,88 +56,88 @@ class Settings:
     """The settings of one process. `Settings.read(os.environ)` reads them, or raises SettingsError."""
 
     mongodb_url: str = _setting(
-        _Read(_mongodb_url),
+        kinds.Read(kinds.mongodb_url),
         "",
         "Address of a MongoDB replica set. Empty: an embedded MongoDB is started under SAMEN_DATA.",
     )
-    database: str = _setting(kinds.String(validate=_DATABASE_NAME), "samen", "Name of the database.")
+    database: str = _setting(kinds.database_name(), "samen", "Name of the database.")
     data: Path = _setting(  # noqa: RUF009 - the rule does not know that a Path cannot change
-        _Read(_folder),
+        kinds.Read(kinds.folder),
         Path("var"),
         "Folder for what this machine keeps itself: the embedded MongoDB, the demo's file.",
     )
     base_url: str = _setting(
-        _Read(_base_url),
+        kinds.Read(kinds.base_url),
         "",
         "Public address of the FHIR interface, as clients see it; tokens are made for it. Empty: "
         "http://SAMEN_HOST:SAMEN_PORT/fhir, which only a loopback host may have.",
     )
-    host: str = _setting(
-        kinds.String(validate=Length(min=1, error="must not be empty")), "127.0.0.1", "Address to listen on."
-    )
-    port: int = _setting(_whole(1, 65535), 8080, "Port to listen on.")
-    workers: int = _setting(_whole(1, 256), _cores, "Server processes. Unset: one per processor core.")
+    host: str = _setting(kinds.Read(kinds.listening_address), "127.0.0.1", "IP address to listen on.")
+    port: int = _setting(kinds.whole(1, 65535), 8080, "Port to listen on.")
+    workers: int = _setting(kinds.whole(1, 256), _cores, "Server processes. Unset: one per processor core.")
     proxies: int = _setting(
-        _whole(0, 5), 0, "Reverse proxies in front that are trusted to name the client's address and scheme."
+        kinds.whole(0, 5), 0, "Reverse proxies in front that are trusted to name the client's address and scheme."
     )
     audit_reads: str = _setting(
-        _one_of("local", "journaled", "acknowledged"),
+        kinds.one_of("local", "journaled", "acknowledged"),
         "local",
         "When the audit record of a read counts as kept, before the answer is given: local (on this machine's disk, in "
         "SAMEN_AUDIT_FOLDER; in the database within about a second), journaled (on disk at a majority of the database) "
         "or acknowledged (in the memory of its primary; a crash may lose the last moments).",
     )
     audit_folder: Path | None = _setting(  # noqa: RUF009 - as above
-        _Read(lambda text: Path(text) if text else None),
+        kinds.Read(kinds.folder_if_any),
         None,
         "Folder of the local audit journal, on a disk that outlives the server's process and container. "
         "Empty: the folder audit under SAMEN_DATA.",
     )
-    max_body: int = _setting(_whole(1024, 100 * _MEBIBYTE), 20 * _MEBIBYTE, "Largest request body, in bytes.")
+    max_body: int = _setting(kinds.whole(1024, 100 * _MEBIBYTE), 20 * _MEBIBYTE, "Largest request body, in bytes.")
     issuers: tuple[TrustedIssuer, ...] = _setting(
-        _Read(trusted_issuers),
+        kinds.Read(trusted_issuers),
         (),
         "Other issuers whose access tokens are believed: a JSON list of objects with issuer, jwks_url, audience, "
         "organizations (references that it may speak for, or *), and optionally organization_claim and scopes.",
     )
     token_lifetime: int = _setting(
-        _whole(30, 86_400), 300, "Life of an access token that this server issues, in seconds."
+        kinds.whole(30, 86_400), 300, "Life of an access token that this server issues, in seconds."
     )
     referential_integrity: bool = _setting(
-        _yes_or_no(), True, "Whether a resource that others refer to is kept from being deleted."
+        kinds.yes_or_no(), True, "Whether a resource that others refer to is kept from being deleted."
     )
     full_text: tuple[str, ...] = _setting(
-        _Read(_types),
+        kinds.Read(kinds.resource_types),
         FULL_TEXT,
         "Resource types between commas whose words _text and _content search; empty for none. A write of such a type "
         "takes up to a fifth longer. The words of what is stored already are gathered after the start.",
     )
     max_deletes: int = _setting(
-        _whole(1, 1000),
+        kinds.whole(1, 1000),
         1,
         "How many resources one delete under a condition may match; with 1 a condition that matches more is refused.",
     )
     search_seconds: int = _setting(
-        _whole(1, 12),
+        kinds.whole(1, 12),
         5,
         "How long MongoDB may look for the answer of one search, in seconds; one that needs longer is refused as "
         "too-costly.",
     )
     http_endpoints: bool = _setting(
-        _yes_or_no(), False, "Whether subscriptions may name http:// endpoints on loopback; for development."
+        kinds.yes_or_no(), False, "Whether subscriptions may name http:// endpoints on loopback; for development."
     )
     secure_cookies: bool = _setting(
-        _yes_or_no(), True, "Whether the sign-in cookie travels over https only; false only on loopback."
+        kinds.yes_or_no(), True, "Whether the sign-in cookie travels over https only; false only on loopback."
     )
     events_days: int = _setting(
-        _whole(1, 36_500),
+        kinds.whole(1, 36_500),
         90,
         "Days after which an event of a Subscription that was told is forgotten; what is still to be told never is.",
     )
-    session_hours: int = _setting(_whole(1, 24), 10, "Hours after which a sign-in ends.")
-    time_zone: str = _setting(_Read(_time_zone), "Europe/Brussels", "Time zone that decides which day it is.")
+    session_hours: int = _setting(kinds.whole(1, 24), 10, "Hours after which a sign-in ends.")
+    time_zone: str = _setting(kinds.Read(kinds.time_zone), "Europe/Brussels", "Time zone that decides which day it is.")
     languages: tuple[str, ...] = _setting(
-        _Read(_languages), LANGUAGES, "Languages of the viewer between commas, the first for whoever states none."
+        kinds.Read(kinds.languages),
+        LANGUAGES,
+        "Languages of the viewer between commas, the first for whoever states none.",
     )
 
     @classmethod

@@ -1,5 +1,6 @@
 """What every test may have: one real MongoDB for the whole run, and a database per worker in it."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pymongo import MongoClient
 from pymongo.database import Database
 
@@ -39,6 +41,10 @@ TYPES = (
     "AuditEvent",
 )
 SECRET = b"a secret for tests only, never for a server"
+
+# An example may take as long as a busy machine needs for it.
+settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 _owned = pytest.StashKey[EmbeddedMongo]()
 
@@ -165,3 +171,11 @@ def world(mongo_url: str, mongo_client: MongoClient[dict[str, Any]], database_na
     yield made
     made.close()
     mongo_client.drop_database(name)
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Garbage is not looked for meanwhile."""
+    gc.disable()
+    yield
+    gc.enable()

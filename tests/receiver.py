@@ -66,7 +66,7 @@ class Receiver:
             self.received.append(received)
             self._arrived.notify_all()
 
-    def wait_for(self, condition: Callable[["Receiver"], bool], seconds: float = 15.0) -> float:
+    def wait_for(self, condition: Callable[["Receiver"], bool], seconds: float = 60.0) -> float:
         """Wait until `condition` holds; how long it took. Raises AssertionError when it does not."""
         started = time.monotonic()
         with self._arrived:

@@ -1,7 +1,8 @@
-"""Somebody who visits the viewer through Flask's client: users, signing in, forms."""
+"""Somebody who visits the viewer through Flask's client: users, signing in, forms, and what a page says."""
 
 import re
 import uuid
+from html import unescape
 
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -9,7 +10,7 @@ from werkzeug.test import TestResponse
 from fhir_server.auth.users import register_user
 from fhir_server.demo.directory import CASEMANAGER
 from fhir_server.fhir import dates
-from tests.world import World
+from tests.world import Case, World
 
 PASSWORD = "vier woorden en een uil"
 
@@ -64,3 +65,20 @@ def proof_in(page: TestResponse) -> str:
     found = re.search(r'name="proof" value="([0-9a-f]{64})"', page.text)
     assert found, page.text
     return found[1]
+
+
+def address_of(case: Case) -> str:
+    """The address of the page of a case's person."""
+    return f"/people/{case.patient.removeprefix('Patient/')}"
+
+
+def section_of(page: TestResponse, id: str) -> str:
+    """The section of a page that has this id."""
+    found = re.search(rf'<section[^>]* id="{id}".*?</section>', page.text, re.DOTALL)
+    assert found, page.text
+    return found[0]
+
+
+def words_of(html: str) -> str:
+    """The words of a piece of a page, in order."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split()).replace(" ,", ",")

@@ -1,6 +1,6 @@
 """Which plans a resource belongs to: one function for every type."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from fhir_server.access.types import TYPES
@@ -60,6 +60,38 @@ def chain(resource: Resource) -> list[str]:
     """The references that lead to a plan; one to a Patient does not, for it belongs to every plan about the person."""
     found = (target for element in TYPES[resource["resourceType"]].chain for target in _targets(resource, [element]))
     return [target for target in found if not target.startswith("Patient/")]
+
+
+def element_that_leads(resource: Resource, plan: str, facts: PlanFacts) -> str:
+    """The path of the element by which the chain of a resource leads to the plan; of its type, when none does."""
+    type_name = resource["resourceType"]
+    leading = (
+        f"{type_name}.{element}"
+        for element in TYPES[type_name].chain
+        if any(plan in facts.plans_of_stored(target) for target in _targets(resource, [element]))
+    )
+    return next(leading, type_name)
+
+
+def behind_their_chains(resources: Mapping[str, Resource]) -> list[str]:
+    """The references of resources that are written together, each behind those of them that its chain leads to.
+
+    So it does not matter in which order they were sent. In a circle of chains nobody can be behind all others.
+    """
+    chains = {reference: chain(resource) for reference, resource in resources.items()}
+    ordered: dict[str, None] = {}
+    begun: set[str] = set()
+    for reference in chains:
+        waiting = [reference]
+        while waiting:
+            last = waiting[-1]
+            first = [] if last in begun else [each for each in chains[last] if each in chains and each not in begun]
+            begun.add(last)
+            if first:
+                waiting += [each for each in first if each != last]
+            else:
+                ordered[waiting.pop()] = None
+    return list(ordered)
 
 
 def _targets(value: Any, path: list[str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ A resource that the actor cannot read is answered as absent before any of this i
 
 from collections.abc import Sequence
 
-from fhir_server.access.types import AUTHOR, CLIENTS, COORDINATION, NOBODY, OPERATOR, PARTIES, TYPES
+from fhir_server.access.types import AUTHOR, CHART, CLIENTS, COORDINATION, NOBODY, OPERATOR, PARTIES, TYPES
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import Forbidden
 from fhir_server.fhir.json import Resource
@@ -69,7 +69,7 @@ def check_delete(actor: Actor, type_name: str, author: str | None) -> str:
         return "import scope of the operator"
     if rule.deletes == AUTHOR and author in actor.parties:
         return "its author"
-    hint = " Mark it entered-in-error instead." if rule.kind in {COORDINATION, "chart"} else ""
+    hint = " Mark it entered-in-error instead." if rule.kind in {COORDINATION, CHART} else ""
     raise Forbidden(f"A {type_name} is not deleted by clients.{hint}", type_name, "not-deletable")
 
 

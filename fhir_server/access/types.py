@@ -120,11 +120,6 @@ PERSONS = frozenset(name for name, rule in TYPES.items() if rule.kind in {COORDI
 """The types whose resources may belong to a person, and go with it."""
 
 
-def rule_of(type_name: str) -> TypeRule:
-    """The rule of a supported type; KeyError for any other."""
-    return TYPES[type_name]
-
-
 def stamped_with_readers(type_name: str) -> bool:
     """Whether stored resources of the type carry the parties that their circle admits."""
     return TYPES[type_name].kind == COORDINATION or type_name == "Patient"

@@ -19,9 +19,10 @@ ASKED = frozenset({"requested", "received"})
 
 @dataclass(frozen=True)
 class Admission:
-    """`members` read all of the plan while their period lasts, `former` the plan and the team for a time; `pending`
+    """Whom a circle lets in, and how far.
 
-    are engaged, but wait for the person's consent and read nothing by it.
+    `members` read all of the plan while their period lasts, `former` the plan and the team for a time. `pending` are
+    engaged, but wait for the person's consent and read nothing by it.
     """
 
     members: tuple[Reader, ...]
@@ -32,9 +33,10 @@ class Admission:
 def admission(
     team: Team, consents: Sequence[ConsentState], author: str, programme: Programme, now: datetime
 ) -> Admission:
-    """The admission that follows from a team. Of a period that has begun the start is not asked again, for clocks of
+    """The admission that follows from a team.
 
-    two servers may differ by more than a request takes; one that is to come begins, and ends, by itself.
+    A period that has begun is admitted from its beginning on, whatever the clock says: the clocks of two servers may
+    differ by more than a request takes. A period that is still to come begins, and ends, by itself.
     """
     active, pending = team.parties(ACTIVE), team.parties(PENDING)
     members = [Reader(m.party, until=m.end or FOREVER) for m in team.members if m.state == ACTIVE]

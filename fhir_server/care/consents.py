@@ -95,10 +95,11 @@ def not_refused(consents: Sequence[ConsentState], who: str) -> Intervals:
 
 
 def refused(consents: Iterable[Resource], moves: Iterable[Move], who: str, directory: Directory, now: datetime) -> bool:
-    """Whether the person said no to `who`: by a denial of everybody or of that party, or by a rejected consent that
+    """Whether the person said no to `who`.
 
-    would have let it in, while no other one does or will. Withdrawing is not refusing, and neither is what only
-    closes in doubt: nothing is ended by a slip.
+    That is a denial of everybody or of that party, or a rejected consent that would have let it in, while no other one
+    does or will. To withdraw a consent is not to refuse, and neither is what only closes in doubt: nothing is ended by
+    a slip.
     """
     known, logged = list(consents), list(moves)
     denied = {party for consent in known for party in _denied_in_words(consent, directory)}

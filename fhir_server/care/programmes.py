@@ -111,15 +111,15 @@ def programme_from(document: Mapping[str, Any]) -> Programme:
 def enrols(programme: Programme, conditions: Iterable[Resource], orders: Iterable[Resource]) -> bool:
     """Whether the programme takes in a person who has these Conditions, or for whom these orders were placed.
 
-    A Condition counts while it is active and neither refuted nor entered in error; an order by its `reasonCode`,
-    unless it was withdrawn.
+    A Condition counts while it is present; an order by its `reasonCode`, unless it was withdrawn.
     """
-    concepts = [c.get("code", {}) for c in conditions if _is_present(c)]
+    concepts = [c.get("code", {}) for c in conditions if is_present(c)]
     concepts += [reason for o in orders if o.get("status") not in _WITHDRAWN for reason in o.get("reasonCode", [])]
     return any(coding.is_in(concept) for coding in programme.enrolment for concept in concepts)
 
 
-def _is_present(condition: Resource) -> bool:
+def is_present(condition: Resource) -> bool:
+    """Whether a Condition counts: it is active, and neither refuted nor entered in error."""
     clinical = {coding.get("code") for coding in condition.get("clinicalStatus", {}).get("coding", [])}
     verified = {coding.get("code") for coding in condition.get("verificationStatus", {}).get("coding", [])}
     return bool(clinical & _PRESENT) and not verified & _NOT_MEANT

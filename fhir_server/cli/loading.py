@@ -75,7 +75,10 @@ def _loaded(files: Sequence[Path], parts: Parts, actor: Actor, *, again: bool) -
 
 
 def _load(file: Path, parts: Parts, actor: Actor, *, again: bool) -> Result:
-    body = file.read_bytes()
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        return MalformedRequest(f"The file cannot be read: {error.strerror}.")
     content = f"sha256:{hashlib.sha256(body).hexdigest()}"
     try:
         return load(decode_sent(body), content, actor, parts.services, again=again)

@@ -13,6 +13,7 @@ from fhir_server.app import Parts, build
 from fhir_server.cli.database import mongodb, settings_of_environment
 from fhir_server.cli.loading import operator
 from fhir_server.fhir.actor import OPERATE, Actor
+from fhir_server.fhir.reference import parse_reference
 from fhir_server.interactions.belongings import Belongings, belongings
 from fhir_server.interactions.purging import MOST_NAMED, Purged, Surroundings, purge
 
@@ -35,6 +36,7 @@ def purge_person(person: str, client_id: str, cut_outside: bool, confirmed: bool
       fhir-server purge Patient/7 --client client-0123456789abcdef
       fhir-server purge Patient/7 --client client-0123456789abcdef --cut --yes
     """
+    _check_name(person)
     settings = settings_of_environment()
     with mongodb(settings) as url:
         parts = build(replace(settings, mongodb_url=url))
@@ -47,6 +49,13 @@ def purge_person(person: str, client_id: str, cut_outside: bool, confirmed: bool
             _tell(_purged(person, actor, parts, cut_outside=cut_outside))
             for other in parts.store.purges.unfinished():
                 click.echo(f"begun and not ended: the purge of {other}")
+
+
+def _check_name(person: str) -> None:
+    """Raises ClickException for anything but a person's reference: not a version of it, not an address."""
+    named = parse_reference(person)
+    if named is None or named.type != "Patient" or named.version is not None:
+        raise click.ClickException(f"{person!r} is not the reference of a person, such as Patient/7; nothing was done")
 
 
 def _confirm(found: Belongings) -> None:

@@ -28,7 +28,7 @@ def places(expression: str, type_name: str, extensions: Extensions | None) -> li
 
 def reached(expression: str, place: Found, extensions: Extensions | None) -> list[Found]:
     """Where the expression of a component leads from its place, by steps that begin there. Raises Irreducible."""
-    start = replace(place, steps=(), single=True, required=True)
+    start = replace(place, steps=(), single=True, required=True, only=None)
     found = [one for part in alternatives(expression) for one in walk([start], _without_cast(part), extensions)]
     if not all(one.steps for one in found):
         raise Irreducible(f"{expression!r} names no element of its place")

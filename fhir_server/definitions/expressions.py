@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from fhir_server.definitions.structures import Element, load
+from fhir_server.definitions.value_paths import RESOLVED
 
 _DEFINED = "http://hl7.org/fhir/StructureDefinition"
 _HGVS = ("text", "coding.display", "coding.code")
-MEANT: Mapping[str, tuple[str, ...]] = {
+_MEANT: Mapping[str, tuple[str, ...]] = {
     f"{_DEFINED}/patient-extensions-Patient-mothersMaidenName": (
         f"extension('{_DEFINED}/patient-mothersMaidenName').value.as(string)",
     ),
@@ -30,18 +31,18 @@ MEANT: Mapping[str, tuple[str, ...]] = {
 """Extensions that R4's expressions name by a url for which it has no definition: where the texts stand of the one that
 it defines for the same. They are searched beside the values of what is named."""
 
-MISSPELT = {"DateTime": "dateTime"}
+_MISSPELT = {"DateTime": "dateTime"}
 """Datatypes as R4's expressions spell them once, and as they are called."""
 
 ABSTRACT = {"Resource": "Patient", "DomainResource": "Patient"}
 """The types that only exist as parts of others, and a type on which their expressions can be walked."""
 
-EXISTENCE = re.compile(r"(\w+(?:\.\w+)*)\.exists\(\) and \1 != false")
+_EXISTENCE = re.compile(r"(\w+(?:\.\w+)*)\.exists\(\) and \1 != false")
 CAST = re.compile(r"\((?P<path>[\w.]+) as (?P<type>\w+)\)(?P<rest>(?:\.\w+)*)")
-STEP = re.compile(r"(?P<name>\w+)(?P<call>\((?P<argument>(?:[^()]|\([^()]*\))*)\))?(?:\.|$)")
-EQUALS = re.compile(r"(\w+)='([^']*)'")
-RESOLVES = re.compile(r"resolve\(\) is (\w+)")
-EXTENDED = re.compile(r"hasExtension\('([^']*)'\)|extension\('([^']*)'\)\.exists\(\)")
+_STEP = re.compile(r"(?P<name>\w+)(?P<call>\((?P<argument>(?:[^()]|\([^()]*\))*)\))?(?:\.|$)")
+_EQUALS = re.compile(r"(\w+)='([^']*)'")
+_RESOLVES = re.compile(r"resolve\(\) is (\w+)")
+_EXTENDED = re.compile(r"hasExtension\('([^']*)'\)|extension\('([^']*)'\)\.exists\(\)")
 EXISTENCE_TYPE = "existence"
 
 
@@ -89,7 +90,7 @@ def reduce(part: str, type_name: str, extensions: Extensions | None) -> list[Fou
 
     Without `extensions` any url may be named, and what follows says which part of the extension is meant.
     """
-    existence = EXISTENCE.fullmatch(part)
+    existence = _EXISTENCE.fullmatch(part)
     if existence:
         return [replace(found, datatype=EXISTENCE_TYPE) for found in reduce(existence[1], type_name, extensions)]
     cast = CAST.fullmatch(part)
@@ -100,18 +101,18 @@ def reduce(part: str, type_name: str, extensions: Extensions | None) -> list[Fou
 
 def walk(found: list[Found], path: str, extensions: Extensions | None) -> list[Found]:
     """Where all steps of a path lead from every place. Raises Irreducible."""
-    for name, argument in steps(path):
-        found = onward(found, name, argument, extensions)
+    for name, argument in _steps(path):
+        found = _onward(found, name, argument, extensions)
     return found
 
 
-def onward(found: list[Found], name: str, argument: str | None, extensions: Extensions | None) -> list[Found]:
+def _onward(found: list[Found], name: str, argument: str | None, extensions: Extensions | None) -> list[Found]:
     """Where one step leads from every place, or from those types of a choice that have it. Raises Irreducible."""
     reached: list[Found] = []
     refusals: list[Irreducible] = []
     for before in found:
         try:
-            reached += step(before, name, argument, extensions)
+            reached += _step(before, name, argument, extensions)
         except Irreducible as refusal:
             refusals.append(refusal)
     if refusals and (len(refusals) == len(found) or extensions is not None):
@@ -119,12 +120,12 @@ def onward(found: list[Found], name: str, argument: str | None, extensions: Exte
     return reached
 
 
-def steps(part: str) -> list[tuple[str, str | None]]:
+def _steps(part: str) -> list[tuple[str, str | None]]:
     """`a.where(x)` as [("a", None), ("where", "x")]."""
     taken: list[tuple[str, str | None]] = []
     position = 0
     while position < len(part):
-        match = STEP.match(part, position)
+        match = _STEP.match(part, position)
         if match is None:
             raise Irreducible(f"{part!r} is no path")
         taken.append((match["name"], match["argument"] if match["call"] else None))
@@ -132,46 +133,55 @@ def steps(part: str) -> list[tuple[str, str | None]]:
     return taken
 
 
-def step(before: Found, name: str, argument: str | None, extensions: Extensions | None) -> list[Found]:
+def _step(before: Found, name: str, argument: str | None, extensions: Extensions | None) -> list[Found]:
     """Every place that one step of the expression leads to from `before`."""
     if argument is None:
-        return children(before, name)
+        return _children(_through(before), name)
     if name in {"as", "ofType"}:
-        return [before] if before.datatype == MISSPELT.get(argument, argument) else []
+        return [before] if before.datatype == _MISSPELT.get(argument, argument) else []
     if name == "extension":
-        return extension(before, argument.strip("'"), extensions)
+        return _extension(_through(before), argument.strip("'"), extensions)
     if name == "where":
-        return [where(before, argument)]
+        return [_where(before, argument)]
     raise Irreducible(f"the function {name}() is not reduced")
 
 
-def where(before: Found, condition: str) -> Found:
+def _where(before: Found, condition: str) -> Found:
     """The same place, narrowed."""
-    if resolves := RESOLVES.fullmatch(condition):
+    if resolves := _RESOLVES.fullmatch(condition):
+        if before.only is not None:
+            raise Irreducible(f"where({condition}) is not reduced where a type is asked already")
         return replace(before, only=resolves[1])
-    if equals := EQUALS.fullmatch(condition):
-        return filtered(before, equals[1], equals[2])
-    if extended := EXTENDED.fullmatch(condition):
-        return filtered(before, "extension.url", extended[1] or extended[2])
+    if equals := _EQUALS.fullmatch(condition):
+        return _filtered(before, equals[1], equals[2])
+    if extended := _EXTENDED.fullmatch(condition):
+        return _filtered(before, "extension.url", extended[1] or extended[2])
     raise Irreducible(f"where({condition}) is not reduced")
 
 
-def filtered(before: Found, element: str, value: str) -> Found:
+def _through(before: Found) -> Found:
+    """The same place as one on the way: which references count is then said where they stand."""
+    if before.only is None:
+        return before
+    return replace(_filtered(before, RESOLVED, before.only), only=None)
+
+
+def _filtered(before: Found, element: str, value: str) -> Found:
     *leading, last = before.steps or ("[",)
     if "[" in last or "]" in value or "\\" in value:
         raise Irreducible("of one element, where() compares one child with a plain text")
     return replace(before, steps=(*leading, f"{last}[{element}={value}]"))
 
 
-def extension(before: Found, url: str, extensions: Extensions | None) -> list[Found]:
+def _extension(before: Found, url: str, extensions: Extensions | None) -> list[Found]:
     """The values of an extension, one place for each type that R4's definition of it allows; else the extension.
 
     Of one that R4 names without a definition, the values of every type, and beside them what it means.
     """
     if extensions is None:
-        return [filtered(found, "url", url) for found in children(before, "extension")]
+        return [_filtered(found, "url", url) for found in _children(before, "extension")]
     if url not in extensions:
-        meant = [found for path in MEANT.get(url, ()) for found in walk([before], path, None)]
+        meant = [found for path in _MEANT.get(url, ()) for found in walk([before], path, None)]
         return [*walk([before], f"extension('{url}').value", None), *(replace(one, datatype="string") for one in meant)]
     at = f"extension[url={url}]"
     return [
@@ -179,7 +189,7 @@ def extension(before: Found, url: str, extensions: Extensions | None) -> list[Fo
     ]
 
 
-def children(before: Found, name: str) -> list[Found]:
+def _children(before: Found, name: str) -> list[Found]:
     path = before.datatype.removeprefix("#")
     try:
         elements = {element.name: element for element in load().elements(path)}
@@ -187,10 +197,10 @@ def children(before: Found, name: str) -> list[Found]:
         raise Irreducible(f"{path} has no elements") from error
     if name not in elements:
         raise Irreducible(f"{path} has no element {name!r}")
-    return list(spelt(before, path, elements[name]))
+    return list(_spelt(before, path, elements[name]))
 
 
-def spelt(before: Found, path: str, element: Element) -> Iterator[Found]:
+def _spelt(before: Found, path: str, element: Element) -> Iterator[Found]:
     for json_name, type_name in element.json_names().items():
         yield Found(
             (*before.steps, json_name),

@@ -6,7 +6,6 @@ The table `search_parameters.json` is made by `tools/reduce_search_parameters.py
 `unserved()` names the rest of R4's parameters, each with the reason.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,38 +18,11 @@ from typing import Any
 import msgspec
 
 from fhir_server.definitions.structures import RESOURCE_TYPES
+from fhir_server.definitions.value_paths import ElementPath, path_from
 
 ANY_TYPE = "*"
 
 _DECLARED = {"age": "number", "sound": "string"}
-
-_PATH = re.compile(r"(?P<steps>.+):(?P<datatype>#?[\w.]+)(?:\((?P<only>\w+)\))?")
-_STEP = re.compile(r"(?P<name>\w+)(?:\[(?P<element>[\w.]+)=(?P<value>[^\]]*)\])?(?:\.|$)")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One element of a path by its JSON name; with `element` only where that child has `value`.
-
-    `element` may be a child of a child: with `extension.url` one of the extensions has it.
-    """
-
-    name: str
-    element: str | None = None
-    value: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ElementPath:
-    """Where a parameter finds its values: the way from the resource, and the datatype at its end.
-
-    `only` narrows references to those that point to one type. The datatype `existence` stands for "is there, and not
-    false" (`Patient.deceased`), `order` for a birth order, which says that there was more than one.
-    """
-
-    steps: tuple[Step, ...]
-    datatype: str
-    only: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +141,10 @@ def only_shipped() -> bool:
 
 
 def parameters_of(type_name: str) -> Mapping[str, SearchParameter]:
-    """The parameters of a resource type by their codes: those of every resource (`_id`, `_tag` ...), of the type, and
+    """The parameters of a resource type by their codes.
 
-    of the operator. Raises KeyError for a type that this server does not store.
+    They are those of every resource (`_id`, `_tag` ...), of the type, and of the operator. Raises KeyError for a type
+    that this server does not store.
     """
     known, shipped = _OWN.get() or _NONE, shipped_parameters_of(type_name)
     own, lagging = known.parameters.get(type_name), known.lagging.get(type_name)
@@ -228,7 +201,7 @@ def _parameter(code: str, row: Mapping[str, Any], known: Mapping[str, SearchPara
     return SearchParameter(
         code=code,
         type=row["type"],
-        paths=tuple(_path(text) for text in row["paths"]),
+        paths=tuple(path_from(text) for text in row["paths"]),
         targets=tuple(row.get("targets", ())),
         single=row.get("single", False),
         system=row.get("system"),
@@ -242,14 +215,6 @@ def _part(at: str, components: Sequence[Any], known: Mapping[str, SearchParamete
 
 
 def _own_part(kept: str, place: Mapping[str, Any]) -> Part:
-    path = _path(place["at"]) if place["at"] else None
+    path = path_from(place["at"]) if place["at"] else None
     components = tuple(_parameter(each["code"], each, {}) for each in place["components"])
     return Part(".".join(step.name for step in path.steps) if path else "", components, kept, path)
-
-
-def _path(text: str) -> ElementPath:
-    match = _PATH.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is no path with a datatype")
-    steps = tuple(Step(step["name"], step["element"], step["value"]) for step in _STEP.finditer(match["steps"]))
-    return ElementPath(steps, match["datatype"], match["only"])

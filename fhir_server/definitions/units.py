@@ -4,6 +4,7 @@ https://ucum.org/ucum
 
 The table `units.json` holds, for each kind of quantity, its units with their factors; a temperature also has an offset.
 Only units of one kind can be compared. What stands in braces is said to people and does not count (`{beats}/min`).
+UCUM writes a litre `L` or `l`; the table has the first, and both are known.
 """
 
 import re
@@ -43,9 +44,10 @@ def _units() -> Mapping[str, Unit]:
     packed = files(__package__).joinpath("units.json").read_bytes()
     table = msgspec.json.decode(packed, type=dict[str, dict[str, str | list[str]]])
     return {
-        code: _unit(kind, [row] if isinstance(row, str) else row)
+        spelt: _unit(kind, [row] if isinstance(row, str) else row)
         for kind, rows in table.items()
         for code, row in rows.items()
+        for spelt in (code, code.replace("L", "l"))
     }
 
 

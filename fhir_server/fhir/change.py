@@ -1,7 +1,9 @@
 """What a write does to one resource."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from fhir_server.fhir.dates import instant
 from fhir_server.fhir.json import Resource
 
 
@@ -34,3 +36,15 @@ class Change:
     def creates(self) -> bool:
         """True when the resource did not exist before."""
         return self.before is None
+
+
+def as_version(resource: Resource, version: int, moment: datetime) -> Resource:
+    """The resource with a version and its time in the meta; the order of the elements stays, a new meta follows the id.
+
+    https://hl7.org/fhir/R4/resource.html#Meta
+    """
+    meta = {**resource.get("meta", {}), "versionId": str(version), "lastUpdated": instant(moment)}
+    if "meta" in resource:
+        return {**resource, "meta": meta}
+    head = {name: resource[name] for name in ("resourceType", "id")}
+    return {**head, "meta": meta, **{name: value for name, value in resource.items() if name not in head}}

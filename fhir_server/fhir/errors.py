@@ -4,17 +4,21 @@ FhirError
 ├── MalformedRequest    the request itself cannot be understood          400
 ├── Unauthenticated     no token, or one that proves nothing             401
 ├── Forbidden           readable, but this actor may not do this         403
+├── TooCostly           the search would examine too much                403
 ├── NotFound            absent, or not readable: the same to a stranger  404
+│   ├── UnknownType     a resource type that is not stored here          404
+│   └── UnknownAddress  an address that nobody has                       404
 ├── MethodNotAllowed    the address exists, not with this method         405
 ├── NotAcceptable       no format that we speak was accepted             406
 ├── StillReferred       others refer to what was to be deleted           409
+├── Gone                deleted, told to those who could read it         410
+├── LengthRequired      the body may have broken off                     411
 ├── VersionConflict     somebody changed the resource since it was read  412
 │   └── MultipleMatches a condition matches more than one resource       412
 ├── TooLarge            the body, or what would be stored                413
 ├── UnsupportedMedia    the body is not in a format that we read         415
 ├── InvalidResource     structure, references or invariants              422
 │   └── InvalidWorkflow a rule of care coordination                      422
-├── TooCostly           the search would examine too much                403
 ├── NotYetIndexed       a search parameter that is being indexed         503
 └── Unavailable         the store or the audit store does not answer     503
 
@@ -84,6 +88,13 @@ class UnknownType(NotFound):
         super().__init__(issues=issues or [Issue("not-supported", told)])
 
 
+class UnknownAddress(NotFound):
+    """There is no such address at all, whoever asks; the message says what may be wrong with it."""
+
+    def __init__(self, told: str = "", *, issues: list[Issue] | None = None) -> None:
+        super().__init__(issues=issues or [Issue(self.code, told, rule="address")])
+
+
 class Gone(FhirError):
     """Deleted; only those who could read it are told so."""
 
@@ -100,6 +111,12 @@ class NotAcceptable(FhirError):
     """No format that this server speaks was accepted."""
 
     code = "not-supported"
+
+
+class LengthRequired(FhirError):
+    """The body says neither how long it is nor where it ends, and may have broken off."""
+
+    code = "required"
 
 
 class StillReferred(FhirError):

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/json.html
 """
 
+import re
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -13,6 +14,12 @@ from fhir_server.fhir.repeats import may_repeat, repeated
 Resource: TypeAlias = dict[str, Any]
 
 _LONGEST_NAME, _LONGEST_PATH = 64, 200
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_OTHER_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16
+_TRUNCATED = "Input data was truncated"
+# The first half of a character beyond 16 bits without its second.
+_HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -36,7 +43,22 @@ def decode(body: bytes) -> Any:
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
-        raise NotJson(str(error)) from error
+        raise NotJson(_fault(body, error)) from error
+
+
+def _fault(body: bytes, error: Exception) -> str:
+    """What is wrong with the bytes, in words of their sender's world and not of the parser's."""
+    if body.startswith(_BYTE_ORDER_MARK):
+        return "it begins with a byte order mark; leave that out"
+    if isinstance(error, UnicodeDecodeError) or body.startswith(_OTHER_MARKS):
+        return "it is not in UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    if isinstance(error, ArithmeticError):
+        return "it holds a number that no computer keeps"
+    if str(error) != _TRUNCATED:
+        return str(error).removeprefix("JSON is malformed: ")
+    return "half of a character stands alone as \\u escape" if _HALF.search(body) else "it ends too early"
 
 
 def decode_sent(body: bytes) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fhir_server.access.types import TYPES
 from fhir_server.definitions.operations import OPERATIONS
-from fhir_server.fhir.errors import MethodNotAllowed, NotFound, UnknownType
+from fhir_server.fhir.errors import MethodNotAllowed, UnknownAddress, UnknownType
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,10 @@ ADDRESSES = (
     *_operation("Resource-meta-delete", _INSTANCE, methods=_SENT),
 )
 
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _PLACES = {
     "type": r"(?P<type>[A-Z][A-Za-z]*)",
-    "id": r"(?P<id>[A-Za-z0-9.-]{1,64})",
+    "id": f"(?P<id>{_ID.pattern})",
     "member": r"(?P<member>[A-Z][A-Za-z]*)",
     "version": r"(?P<version>[A-Za-z0-9.-]{1,64})",
 }
@@ -115,7 +116,7 @@ _OF_DEPTH = {
 def resolve(method: str, path: str) -> Place:
     """The place of `method` and `path` (with a leading slash, without base or query); HEAD reads like GET.
 
-    Raises UnknownType, NotFound (no such address) or MethodNotAllowed (naming those that the address has).
+    Raises UnknownType, UnknownAddress or MethodNotAllowed (naming those that the address has).
     """
     asked = "GET" if method == "HEAD" else method
     for address, pattern in _OF_DEPTH.get(path.count("/"), ()):
@@ -132,7 +133,22 @@ def resolve(method: str, path: str) -> Place:
     allowed = allowed_methods(path)
     if allowed:
         raise MethodNotAllowed(f"{method} is not possible here; this address has {', '.join(allowed)}.")
-    raise NotFound
+    raise UnknownAddress(_what_is_wrong(path))
+
+
+def _what_is_wrong(path: str) -> str:
+    """What may be wrong with a path that is no address; nothing of it is repeated, for it may name a person."""
+    first, *others = path.removeprefix("/").split("/")
+    last = others[-1] if others else first
+    meant = next((name for name in TYPES if name.lower() == first.lower()), None)
+    if meant and meant != first:
+        return f"There is no such address: the type is written {meant}."
+    if last.startswith("$"):
+        known = sorted({address.path.rpartition("/")[2] for address in ADDRESSES if "/$" in address.path})
+        return f"There is no such operation here. Those of this server are {', '.join(known)}, where /metadata says."
+    if meant and others and not _ID.fullmatch(others[0]):
+        return f"There is no such address: an id of a {meant} is 1 to 64 letters, digits, - and dots."
+    return "There is no such address; /metadata says what there is."
 
 
 def allowed_methods(path: str) -> list[str]:
@@ -140,8 +156,3 @@ def allowed_methods(path: str) -> list[str]:
     matches = ((address, pattern.fullmatch(path)) for address, pattern in _PATTERNS)
     found = {address.method for address, match in matches if match and address.is_of(match.groupdict().get("type"))}
     return sorted(found | {"HEAD"} if "GET" in found else found)
-
-
-def methods() -> tuple[str, ...]:
-    """Every HTTP method of the table, HEAD, and the one that is known elsewhere and refused here in FHIR's words."""
-    return tuple(sorted({address.method for address in ADDRESSES} | {"HEAD", "OPTIONS"}))

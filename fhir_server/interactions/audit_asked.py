@@ -1,6 +1,7 @@
-"""Which transactions ask about AuditEvents: they see what was there when they began, so the audit settles before.
+"""Which transactions ask about AuditEvents: for these the audit is settled before they begin.
 
-Outside of a transaction the store does that by itself.
+A transaction sees the database as it was when it began, so what waits in a journal by then would be missing. Outside of
+transactions the store settles the audit by itself.
 """
 
 from collections.abc import Iterator

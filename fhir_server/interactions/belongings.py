@@ -39,7 +39,8 @@ class Belongings:
 def belongings(person: str, services: Services, purge: Purge | None = None) -> Belongings:
     """What belongs to `Patient/x`, or is left of it while its `purge` is under way. Raises NotFound."""
     parsed = parse_reference(person)
-    known = services.store.read("Patient", parsed.id) if parsed and parsed.type == "Patient" else None
+    named = parsed is not None and parsed.type == "Patient" and str(parsed) == person
+    known = services.store.read("Patient", parsed.id) if parsed and named else None
     if known is None and purge is None:
         raise NotFound
     plans = _plans(person, known, services) | set(purge.plans if purge else ())

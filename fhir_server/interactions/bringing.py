@@ -1,17 +1,17 @@
 """The grants by which a search brings resources beside its matches: for each type those that a search of it has."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from fhir_server.access.scopes import allows
 from fhir_server.fhir.errors import TooCostly
 from fhir_server.interactions.glimpses import grants_along
 from fhir_server.interactions.joining import compartment_of, person_named
 from fhir_server.interactions.sight import Sight
-from fhir_server.search.grant import Grant
+from fhir_server.search.grant import Grant, GrantsFor
 from fhir_server.search.query import Query
 
 
-def grants_to_bring(queries: Sequence[Query], sight: Sight) -> Callable[[str], Sequence[Grant]]:
+def grants_to_bring(queries: Sequence[Query], sight: Sight) -> GrantsFor:
     """What judges the resources of a type that the queries of one search include.
 
     A token must allow to read the type, and to search it when it is sought for what it refers to. Whoever cares for

@@ -4,13 +4,14 @@ https://hl7.org/fhir/R4/bundle.html
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from urllib.parse import urlencode
+from functools import lru_cache
+from urllib.parse import quote_plus
 
 from fhir_server.fhir.dates import instant
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.fhir.outcome import Issue, operation_outcome
 from fhir_server.interactions.conditions import etag
-from fhir_server.store.values import Page, Stored
+from fhir_server.store.values import Page, Shown, Stored
 
 _METHOD_STATUS = {"POST": "201 Created", "PUT": "200 OK", "PATCH": "200 OK", "DELETE": "204 No Content"}
 
@@ -19,10 +20,10 @@ def searchset(
     base_url: str,
     place: str,
     parameters: Sequence[tuple[str, str]],
-    page: Page,
+    page: Page[Shown],
     *,
     matches: bool = True,
-    skipped: Sequence[str] = (),
+    skipped: Sequence[tuple[str, str]] = (),
 ) -> bytes:
     """The searchset Bundle of a page: its links, the total when it was asked, entries with their mode.
 
@@ -81,7 +82,7 @@ def _history_part(version: Stored) -> bytes:
     return b'"request":' + encode(request) + b',"response":' + encode(response)
 
 
-def _entries(base_url: str, shown: Iterable[Stored], rest: bytes) -> list[bytes]:
+def _entries(base_url: str, shown: Iterable[Shown], rest: bytes) -> list[bytes]:
     """An entry for each, which ends with `rest`; types and ids are written as they are, nothing in them is escaped."""
     begin = b'{"fullUrl":' + encode(f"{base_url}/")[:-1]
     return [
@@ -98,8 +99,9 @@ def _entries(base_url: str, shown: Iterable[Stored], rest: bytes) -> list[bytes]
     ]
 
 
-def _outcome(skipped: Sequence[str]) -> bytes:
-    told = [Issue("not-supported", f"{name} was left out of the search.", severity="warning") for name in skipped]
+def _outcome(skipped: Sequence[tuple[str, str]]) -> bytes:
+    left_out = dict.fromkeys(f"{name} ({text}) was left out of the search." for name, text in skipped)
+    told = [Issue("not-supported", each, severity="warning") for each in left_out]
     return encode({"resource": operation_outcome(told), "search": {"mode": "outcome"}})
 
 
@@ -110,7 +112,7 @@ def _spliced(head: Resource, entries: Sequence[bytes]) -> bytes:
     return opened + b',"entry":[' + b",".join(entries) + b"]}"
 
 
-def _ways(first: str, page: Page) -> Iterator[dict[str, str]]:
+def _ways(first: str, page: Page[Shown]) -> Iterator[dict[str, str]]:
     """The links from a page to the one at the address `first`, and to those around it."""
     yield {"relation": "first", "url": first}
     joint = "&" if "?" in first else "?"
@@ -121,4 +123,14 @@ def _ways(first: str, page: Page) -> Iterator[dict[str, str]]:
 
 
 def _address(base_url: str, place: str, parameters: Sequence[tuple[str, str]]) -> str:
-    return f"{base_url}/{place}".rstrip("/") + (f"?{urlencode(parameters)}" if parameters else "")
+    asked = "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in parameters])
+    return f"{base_url}/{place}".rstrip("/") + (f"?{asked}" if asked else "")
+
+
+def _quoted(text: str) -> str:
+    return _once(text) if len(text) < _LONGEST else quote_plus(text)
+
+
+# The same few words, and the people who are asked about all day.
+_once = lru_cache(maxsize=2048)(quote_plus)
+_LONGEST = 100

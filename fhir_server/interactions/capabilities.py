@@ -35,6 +35,12 @@ _FILTERED = (
     "(name[filter].name); and over words, as _text co value, of the types that declare _text."
 )
 _LISTED = f"The id of a List; beside a patient also {', '.join(FUNCTIONS)}, of the types that these lists hold."
+_OAUTH = {"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "OAuth"}
+_SECURITY = {
+    "service": [{"coding": [_OAUTH]}],
+    "description": "Bearer tokens for organisations and persons; nothing is open without one. "
+    "Who may read what follows from the care team of each plan.",
+}
 _REASON = "open to every signed-in party"
 _MODES = ("full", "normative", "terminology")
 _SERVED: Mapping[str, tuple[str, ...]] = {"mode": _MODES, "_summary": ("true", "text", "data", "false")}
@@ -58,15 +64,17 @@ def _statement(mode: str, services: Services) -> Resource:
 
 
 def _asked(interaction: Interaction) -> dict[str, str]:
-    """The values of `mode` and `_summary`. Raises MalformedRequest for a parameter or value that is not served."""
+    """The values of `mode` and `_summary`. Raises MalformedRequest for others, and for two values of one."""
     given = dict(interaction.parameters)
-    for name, text in given.items():
+    for name, text in interaction.parameters:
         if name not in _SERVED and not interaction.lenient:
             told = f"/metadata has no parameter {name!r}; it has {', '.join(sorted(_SERVED))}."
             raise MalformedRequest(told, rule="unknown-parameter")
         if name in _SERVED and text not in _SERVED[name]:
             told = f"{name} of /metadata is {' or '.join(_SERVED[name])}; it was {text!r}."
             raise MalformedRequest(told, rule="parameter-value")
+        if name in _SERVED and text != given[name]:
+            raise MalformedRequest(f"{name} of /metadata is said once.", rule="parameter-value")
     return given
 
 
@@ -91,20 +99,7 @@ def statement(services: Services) -> Resource:
         "rest": [
             {
                 "mode": "server",
-                "security": {
-                    "service": [
-                        {
-                            "coding": [
-                                {
-                                    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
-                                    "code": "OAuth",
-                                }
-                            ]
-                        }
-                    ],
-                    "description": "Bearer tokens for organisations and persons; nothing is open without one. "
-                    "Who may read what follows from the care team of each plan.",
-                },
+                "security": _SECURITY,
                 "resource": [_resource(type_name, services) for type_name in sorted(TYPES)],
                 "searchParam": [
                     {"name": "_filter", "type": "special", "documentation": _FILTERED},

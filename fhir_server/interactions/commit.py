@@ -3,15 +3,13 @@
 Rules are pure; when another writer was first, the whole gate runs again on the new state.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from fhir_server.access.carrying import contained_issues
 from fhir_server.access.labels import label_issues
-from fhir_server.access.plan_scope import patient_of, plans_of
+from fhir_server.access.plan_scope import behind_their_chains, element_that_leads, patient_of, plans_of
 from fhir_server.access.policy import check_create, check_delete, check_membership, check_update
 from fhir_server.access.types import COORDINATION, TYPES, VERSIONED_UPDATE
-from fhir_server.audit.events import Occurrence, audit_event
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, Forbidden, InvalidResource, InvalidWorkflow, NotFound
 from fhir_server.fhir.json import Resource
@@ -27,27 +25,17 @@ from fhir_server.interactions.conditions import (
 from fhir_server.interactions.coordination import Coordination
 from fhir_server.interactions.foresight import foresee
 from fhir_server.interactions.keeping import keep
-from fhir_server.interactions.matching import said
 from fhir_server.interactions.references import new_targets, reference_issues, turns_at_targets
 from fhir_server.interactions.referrers import check_referrers
 from fhir_server.interactions.settling import resolve
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import Pending, WorkingSet
-from fhir_server.search.grant import Stamp
+from fhir_server.interactions.written import Written, became, tell, tell_of_nothing
 from fhir_server.store.contract import Transaction
 from fhir_server.store.values import Stored
 
 # What brings an earlier party back into a plan: it asks again, or records the person's consent anew.
 REJOINING = frozenset({"Task", "ServiceRequest", "Consent"})
-
-
-@dataclass(frozen=True)
-class Written:
-    """What became of one ask: created, updated, unchanged, existing or deleted, and the version that now stands."""
-
-    ask: Ask
-    outcome: str
-    stored: Stored
 
 
 def commit(asks: Sequence[Ask], actor: Actor, services: Services) -> list[Written]:
@@ -66,33 +54,37 @@ class Gate:
         self.services = services
         self.working = WorkingSet(tx, actor, services.clock(), services.max_circles)
         self.reasons: dict[str, str] = {}
-        self.unchanged: dict[str, Stored] = {}
 
     def write(self, asks: Sequence[Ask]) -> list[Written]:
-        """The steps, in their order."""
+        """The steps in their order, each for all asks before the next one: what one says of another must be there."""
         resolved = resolve(asks, self.working, self.services)
         settled = [ask for ask in resolved if not ask.nothing]
-        for ask in settled:
-            self._each(ask, self._take_in)
-        for ask in settled:
-            self._each(ask, self._check_references)
-        for ask in settled:
-            self._each(ask, self._place)
-        for ask in settled:
-            self._each(ask, self._authorise)
+        for step in (self._take_in, self._check_references, self._place, self._authorise):
+            for ask in self._behind_their_chains(settled) if step == self._place else settled:
+                self._take(step, ask)
         gone = [ask for ask in settled if ask.interaction == "delete" and ask.existing is None]
         check_referrers(gone, self.working, self.services)
         coordination = Coordination(self.working, self.actor, self.services)
         if not self.actor.imports:
             coordination.follow({ask.reference: ask.place for ask in settled if ask.place})
-        self.unchanged = self.working.leave_unchanged()
+        unchanged = self.working.leave_unchanged()
         kept = keep(self.working, coordination, self.services)
-        written = [self._written(ask, kept) for ask in settled]
-        self._tell(written, kept)
-        self._tell_of_nothing(ask for ask in resolved if ask.nothing)
+        written = [became(ask, self.working, kept, unchanged) for ask in settled]
+        tell(written, kept, self.reasons, self.working, self.services)
+        tell_of_nothing((ask for ask in resolved if ask.nothing), self.working, self.services)
         return written
 
-    def _each(self, ask: Ask, step: Callable[[Ask], None]) -> None:
+    def _behind_their_chains(self, asks: Sequence[Ask]) -> Sequence[Ask]:
+        """Whatever the order in the Bundle, what leads to a plan through another entry is placed after that one."""
+        if len(asks) < 2:
+            return asks
+        written = {ask.reference: self.working.pending[ask.reference].after for ask in asks if ask.existing is None}
+        order = behind_their_chains({reference: after for reference, after in written.items() if after is not None})
+        place = {reference: number for number, reference in enumerate(order)}
+        return sorted(asks, key=lambda ask: place.get(ask.reference, 0))
+
+    def _take(self, step: Callable[[Ask], None], ask: Ask) -> None:
+        """One step for one ask, whose place in its Bundle a refusal names; what is left as it was needs none."""
         if ask.existing is not None:
             return
         try:
@@ -103,7 +95,7 @@ class Gate:
     def _take_in(self, ask: Ask) -> None:
         """Put the ask into the working set, on the state that it is based on."""
         if ask.interaction == "create":
-            after = {**_with_id(ask.resource or {}, ask.id)}
+            after = _with_id(ask.resource or {}, ask.id)
             self.working.put(ask.reference, Pending(None, after, (), self.actor.author, "POST"))
             return
         stored = self.working.stored(ask.reference)
@@ -125,14 +117,10 @@ class Gate:
 
     def _before(self, ask: Ask, stored: Stored | None) -> Stored:
         """The readable state that an update or delete starts from."""
-        if stored is None:
+        before, _ = self.working.sight.visible(stored)
+        if before.deleted and ask.interaction == "delete":
             raise NotFound
-        reason = self.working.sight.reason_to_read(stored)
-        if reason is None:
-            raise NotFound
-        if stored.deleted and ask.interaction == "delete":
-            raise NotFound
-        return stored
+        return before
 
     def _check_base_version(self, ask: Ask, content: Resource, before: Stored) -> None:
         """Coordination is versioned-update: a change says which version it is based on."""
@@ -184,9 +172,9 @@ class Gate:
         for plan in plans:
             circle = self.tx.circle(plan)
             if circle and patient and circle.patient != patient:
-                raise InvalidResource(
-                    f"CarePlan/{plan} is about another person.", f"{ask.type}.basedOn", "another-person"
-                )
+                told = f"This leads to CarePlan/{plan}, which is about another person than the {ask.type} is."
+                path = element_that_leads(pending.after, plan, self.working)
+                raise InvalidResource(told, path, "another-person")
         self.working.place(ask.reference, plans)
 
     def _rejoined(self, resource: Resource) -> tuple[str, ...]:
@@ -196,9 +184,9 @@ class Gate:
         return plans if len(plans) == 1 else ()
 
     def _may_add_to(self, resource: Resource, plans: tuple[str, ...]) -> list[str]:
-        """Which of `plans` the actor may add the resource to: as a member, or asking again; a part of a Task is
+        """Which of `plans` the actor may add the resource to: as a member, or because it asks again.
 
-        judged by the workflow, for its asker need not be a member yet.
+        A part of a Task is judged by the workflow instead, for whoever asks for it need not be a member yet.
         """
         members = [circle.plan for circle in self.working.sight.circles(plans=plans)]
         if set(members) >= set(plans):
@@ -226,42 +214,6 @@ class Gate:
             check_membership(ask.type, added, self._may_add_to(after, added))
             reason = check_update(self.actor, after, pending.author)
         self.reasons[ask.reference] = reason
-
-    def _written(self, ask: Ask, kept: dict[str, Stored]) -> Written:
-        if ask.existing is not None:
-            return Written(ask, "deleted" if ask.interaction == "delete" else "existing", ask.existing)
-        if ask.reference in self.unchanged:
-            return Written(ask, "unchanged", self.unchanged[ask.reference])
-        stored = kept[ask.reference]
-        made = self.working.pending[ask.reference].is_new
-        outcome = "deleted" if stored.deleted else "created" if made else "updated"
-        return Written(ask, outcome, stored)
-
-    def _tell(self, written: Sequence[Written], kept: dict[str, Stored]) -> None:
-        """One AuditEvent for each ask, in the same commit; the first in a plan also names what followed there."""
-        asked = {each.stored.reference for each in written}
-        followed = [stored for reference, stored in kept.items() if reference not in asked]
-        for each in written:
-            plans = set(each.stored.stamp.plans)
-            told = [stored.reference for stored in followed if plans.intersection(stored.stamp.plans)]
-            followed = [stored for stored in followed if stored.reference not in told]
-            entities = [f"{each.stored.reference}/_history/{each.stored.version}", *told]
-            occurrence = Occurrence(
-                each.ask.interaction,
-                entities,
-                each.stored.stamp.patient,
-                query=said(each.ask.type, each.ask.condition) if each.ask.condition else None,
-                reason=each.ask.reason or self.reasons.get(each.stored.reference, each.outcome),
-            )
-            event = audit_event(self.services.new_id(), self.working.moment, self.actor, occurrence)
-            self.tx.record([event], Stamp(patient=each.stored.stamp.patient, plans=each.stored.stamp.plans))
-
-    def _tell_of_nothing(self, asks: Iterable[Ask]) -> None:
-        """A delete whose condition matched nothing is told as well."""
-        for ask in asks:
-            asked = Occurrence("delete", query=said(ask.type, ask.condition or ()), reason="nothing matched")
-            event = audit_event(self.services.new_id(), self.working.moment, self.actor, asked)
-            self.tx.record([event], Stamp())
 
 
 def _with_id(resource: Resource, id: str | None) -> Resource:

@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/http.html#versions
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -29,21 +30,37 @@ def matches_etag(header: str, version: int) -> bool:
     )
 
 
-def not_modified(interaction: Interaction, stored: Stored) -> bool:
-    """Whether the caller has this version already: by If-None-Match, and only without one by If-Modified-Since."""
+def not_modified(
+    interaction: Interaction, stored: Stored, followed: Callable[[], Stored | None] = lambda: None
+) -> bool:
+    """Whether the caller has this version already: by If-None-Match, and only without one by If-Modified-Since.
+
+    `followed` is asked for the version before, where dates alone cannot tell the two apart.
+    """
     if interaction.if_none_match:
         return matches_etag(interaction.if_none_match, stored.version)
-    return bool(interaction.if_modified_since) and _is_known(str(interaction.if_modified_since), stored.last_updated)
+    since = interaction.if_modified_since
+    if isinstance(since, datetime):
+        return stored.last_updated <= since
+    return bool(since) and _is_known(str(since), stored.last_updated, followed)
 
 
-def _is_known(header: str, last_updated: datetime) -> bool:
-    """Whether nothing newer than the date is there; a header that is no HTTP date asks nothing."""
+def _is_known(header: str, last_updated: datetime, followed: Callable[[], Stored | None]) -> bool:
+    """Whether nothing newer than the date is there; a header that is no HTTP date asks nothing.
+
+    A date has whole seconds: of two versions within one, nobody knows which the caller has, and so it is not known.
+    """
     try:
         stated = parsedate_to_datetime(header)
     except (ValueError, TypeError):
         return False
     # Of the three forms that HTTP has, the oldest names no zone; it means the same one.
-    return last_updated.replace(microsecond=0) <= (stated if stated.tzinfo else stated.replace(tzinfo=UTC))
+    stated = stated if stated.tzinfo else stated.replace(tzinfo=UTC)
+    second = last_updated.replace(microsecond=0)
+    if second != stated:
+        return second < stated
+    before = followed()
+    return before is None or before.last_updated < second
 
 
 def version_required(current: Stored, otherwise: str) -> VersionConflict:

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from fhir_server.fhir.json import Resource
-
 MASKED = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}]}
 
 
@@ -21,9 +19,3 @@ def cut(value: Any, gone: Callable[[str], bool]) -> Any:
     if isinstance(value, list):
         return [cut(child, gone) for child in value]
     return value
-
-
-def with_version(resource: Resource, version: int, moment: str) -> Resource:
-    """A stored resource as its next version."""
-    meta = {**resource.get("meta", {}), "versionId": str(version), "lastUpdated": moment}
-    return {**resource, "meta": meta}

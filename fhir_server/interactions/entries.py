@@ -4,7 +4,6 @@ https://hl7.org/fhir/R4/http.html#transaction
 """
 
 from dataclasses import dataclass, replace
-from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -13,9 +12,10 @@ from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import FhirError, MalformedRequest
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.addressing import resolve
-from fhir_server.interactions.parameters import OF_FORM, check_known, parameters_in
+from fhir_server.interactions.parameters import check_known, parameters_in
 from fhir_server.interactions.patching import unpacked
 from fhir_server.interactions.words import Interaction, Services
+from fhir_server.search.parse import OF_FORM
 
 NESTED = frozenset({"transaction", "batch"})
 
@@ -57,6 +57,7 @@ def _read(entry: Resource, place: str, services: Services, lenient: bool) -> Ent
     request = entry["request"]
     method = request["method"]
     path, query = _address(request["url"], services)
+    parameters = parameters_in(query)
     found = resolve(method, path)
     if found.interaction in NESTED:
         raise MalformedRequest(
@@ -67,13 +68,14 @@ def _read(entry: Resource, place: str, services: Services, lenient: bool) -> Ent
         found.type,
         found.id,
         found.version,
-        tuple((name, value) for name, value in parameters_in(query) if name not in OF_FORM),
+        tuple(pair for pair in parameters if pair[0] not in OF_FORM),
         unpacked(entry.get("resource")) if found.interaction == "patch" else entry.get("resource"),
         request.get("ifMatch"),
         request.get("ifNoneMatch"),
         request.get("ifNoneExist"),
         lenient,
-        _http_date(request["ifModifiedSince"]) if "ifModifiedSince" in request else None,
+        time_range(request["ifModifiedSince"])[0] if "ifModifiedSince" in request else None,
+        form=tuple(pair for pair in parameters if pair[0] in OF_FORM),
     )
     if not lenient:
         check_known(interaction.name, interaction.id, interaction.parameters)
@@ -83,15 +85,12 @@ def _read(entry: Resource, place: str, services: Services, lenient: bool) -> Ent
     return Entry(place, entry.get("fullUrl"), interaction, method == "HEAD", sends)
 
 
-def _http_date(instant: str) -> str:
-    """An instant as If-Modified-Since states it."""
-    return format_datetime(time_range(instant)[0], usegmt=True)
-
-
 def _address(url: str, services: Services) -> tuple[str, str]:
     """The path below the base, with its slash, and the query."""
+    below = url.removeprefix(services.base_url)
+    is_own = below != url and below[:1] in {"", "/", "?"}
     try:
-        parts = urlsplit(url.removeprefix(f"{services.base_url}/"))
+        parts = urlsplit(below.removeprefix("/") if is_own else url)
     except ValueError as error:
         raise MalformedRequest("request.url is no address.", "entry.request.url") from error
     if parts.scheme or parts.netloc:

@@ -1,69 +1,17 @@
-"""FHIRPath Patch: operations in a Parameters resource, each at an element that a path leads to.
-
-A path is made of element names, `[0]`, `where(...)`, `first()`, `last()` and `ofType(...)`; what stands in a `where`
-may be any FHIRPath.
+"""FHIRPath Patch: its operations change a resource, each at an element that a path leads to.
 
 https://hl7.org/fhir/R4/fhirpatch.html
 """
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.definitions.structures import Element, load
-from fhir_server.fhir.errors import InvalidResource, MalformedRequest
+from fhir_server.fhir.errors import InvalidResource
 from fhir_server.fhir.json import Resource
-from fhir_server.interactions.element_paths import Place, Step, follow, root_of, steps_of
-
-MOST_OPERATIONS = 1000
-MOST_OF_CRITERIA = 20_000
-"""Characters of all that stands in `where` together: each is read as FHIRPath, which takes its time."""
-
-_NEEDS: Mapping[str, Mapping[str, str | None]] = {
-    "add": {"path": "String", "name": "String", "value": None},
-    "insert": {"path": "String", "index": "Integer", "value": None},
-    "delete": {"path": "String"},
-    "replace": {"path": "String", "value": None},
-    "move": {"path": "String", "source": "Integer", "destination": "Integer"},
-}
-_PARAMETER = "Parameters.parameter"
-
-
-@dataclass(frozen=True)
-class Value:
-    """A value as a Parameters resource holds it, and the name of its type as it ends a choice element's name."""
-
-    json: Any
-    suffix: str = ""
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One operation: where it stands, what it does, the steps of its path, what else it says."""
-
-    place: str
-    name: str
-    path: str
-    steps: tuple[Step, ...]
-    given: Mapping[str, Any]
-
-    def places(self, root: Place) -> list[Place]:
-        """The places in the resource that the path leads to."""
-        return follow(self.steps, root, self.place)
-
-
-def read(parameters: Any) -> tuple[Operation, ...]:
-    """The operations of a Parameters resource. Raises MalformedRequest with the place of what cannot be understood."""
-    given = parameters.get("parameter") if isinstance(parameters, dict) else None
-    if not isinstance(given, list) or not given or len(given) > MOST_OPERATIONS:
-        raise MalformedRequest(f"A FHIRPath Patch is Parameters with 1 to {MOST_OPERATIONS} operations.", _PARAMETER)
-    operations = tuple(_read(operation, f"{_PARAMETER}[{position}]") for position, operation in enumerate(given))
-    criteria = sum(len(step.argument) for each in operations for step in each.steps if step.kind == "where")
-    if criteria > MOST_OF_CRITERIA:
-        told = f"The criteria of a patch have {MOST_OF_CRITERIA} characters at most, these {criteria}; send several."
-        raise MalformedRequest(told, _PARAMETER, "patch-path")
-    return operations
+from fhir_server.interactions.element_paths import Place, follow, root_of
+from fhir_server.interactions.fhirpath_operations import Operation, Value
 
 
 def apply(operations: tuple[Operation, ...], resource: Resource) -> Resource:
@@ -72,60 +20,6 @@ def apply(operations: tuple[Operation, ...], resource: Resource) -> Resource:
     for operation in operations:
         _APPLY[operation.name](operation, root_of(changed))
     return changed
-
-
-def _read(given: Any, place: str) -> Operation:
-    if not isinstance(given, dict) or given.get("name") != "operation" or not isinstance(given.get("part"), list):
-        raise MalformedRequest("Each parameter is named `operation` and has parts.", place, "patch")
-    parts: dict[str, Any] = {}
-    for part in given["part"]:
-        if not isinstance(part, dict) or not isinstance(part.get("name"), str) or part["name"] in parts:
-            raise MalformedRequest("Each part of an operation has a name of its own.", f"{place}.part", "patch")
-        parts[part["name"]] = part
-    name = parts.pop("type", {}).get("valueCode")
-    if name not in _NEEDS:
-        raise MalformedRequest(f"The part `type` is one of {', '.join(_NEEDS)}.", f"{place}.part", "patch")
-    needs = _NEEDS[name]
-    if set(parts) != set(needs):
-        raise MalformedRequest(f"`{name}` has the parts type, {', '.join(needs)}.", f"{place}.part", "patch")
-    told = {each: _part(parts[each], datatype, f"{place}.part") for each, datatype in needs.items()}
-    return Operation(place, name, told["path"], steps_of(told["path"], place), told)
-
-
-def _part(part: Resource, datatype: str | None, place: str) -> Any:
-    if datatype is None:
-        return _value_of(part, place)
-    found = part.get(f"value{datatype}")
-    small = isinstance(found, int) and not isinstance(found, bool) and 0 <= found < MOST_OPERATIONS**2
-    if not (isinstance(found, str) if datatype == "String" else small):
-        raise MalformedRequest(f"The part `{part['name']}` has a value{datatype}.", place, "patch")
-    return found
-
-
-def _value_of(part: Resource, place: str) -> Value:
-    """`value[x]`, a resource, or parts that are the elements of a structure without a name of its own."""
-    names = [name for name in part if name not in {"name", "id", "extension"}]
-    if len(names) != 1:
-        raise MalformedRequest(
-            f"The part `{part['name']}` has one value[x], resource or list of parts.", place, "patch"
-        )
-    if names[0] == "part" and isinstance(part["part"], list):
-        return Value(_structure(part["part"], place))
-    if names[0] == "resource":
-        return Value(part["resource"])
-    if names[0].startswith("value"):
-        return Value(part[names[0]], names[0].removeprefix("value"))
-    raise MalformedRequest(f"The part `{part['name']}` has no {names[0]!r}.", place, "patch")
-
-
-def _structure(parts: list[Any], place: str) -> Resource:
-    built: Resource = {}
-    for part in parts:
-        if not isinstance(part, dict) or not isinstance(part.get("name"), str):
-            raise MalformedRequest("Each part of a value has the name of an element.", place, "patch")
-        value = _value_of(part, place).json
-        built.setdefault(part["name"], []).append(value)
-    return built
 
 
 def _add(operation: Operation, root: Place) -> None:

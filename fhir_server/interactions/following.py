@@ -33,8 +33,10 @@ _SERVER = Actor(organization=SERVER)
 
 @dataclass(frozen=True)
 class Followed:
-    """A plan after this write: its circle and whether that changed, its stored workflow, and what its Tasks offer, by
-    the Task or order that it shows."""
+    """A plan after this write: its circle, and whether that `changed`; its `stored` workflow, as it was before.
+
+    `offers` are what its Tasks show their owners, by the Task or order that is shown.
+    """
 
     circle: Circle
     offers: Mapping[str, Sequence[Offer]]

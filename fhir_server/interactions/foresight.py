@@ -12,10 +12,10 @@ _MOST = 100
 # A role says for which organisation somebody acts.
 _DECIDES = frozenset({"PractitionerRole", *(name for name, rule in TYPES.items() if rule.kind == COORDINATION)})
 _WORKFLOW = tuple(name for name, rule in TYPES.items() if rule.kind == COORDINATION)
-# What is only referred to, and taken away by nobody who would not wait: see store/mongo/standing.py.
-_STANDING = frozenset({"Patient", *(name for name, rule in TYPES.items() if rule.kind != CHART)} - DELETED_BY_CLIENTS)
-# Of these, what the workflow takes nothing from but that it is there: a role or a service says who acts, so who is in.
-_STANDING_ASIDE = frozenset(
+# What is only referred to, and taken away by nobody who would not wait: see store/mongo/lately_seen.py.
+_LASTING = frozenset({"Patient", *(name for name, rule in TYPES.items() if rule.kind != CHART)} - DELETED_BY_CLIENTS)
+# Of these, what decides nothing in the workflow; a role or a service does: it says who acts, and so who is in a team.
+_LASTING_FOR_WORKFLOW = frozenset(
     {name for name, rule in TYPES.items() if rule.kind in {DIRECTORY, DEFINITION}}
     - DELETED_BY_CLIENTS
     - {"PractitionerRole", "HealthcareService"}
@@ -35,21 +35,21 @@ def foresee(asks: Sequence[Ask], base_url: str) -> Foreseen | None:
         return None
     follows = any(TYPES[ask.type].kind == COORDINATION for ask in asks)
     people = frozenset(reference for found in named for reference in found if reference.startswith("Patient/"))
-    lasting = _lasting(asks)
-    standing = frozenset(each for each in references if each.partition("/")[0] in lasting)
-    return Foreseen(frozenset(references), _WORKFLOW if follows else (), people, standing)
+    types = _lasting(asks)
+    lasting = frozenset(each for each in references if each.partition("/")[0] in types)
+    return Foreseen(frozenset(references), _WORKFLOW if follows else (), people, lasting)
 
 
 def _lasting(asks: Sequence[Ask]) -> Set[str]:
-    """The types of what the asks need not see anew when it stood there a moment ago: they only add, and refer to it."""
+    """The types of what the asks need not read when it was seen a moment ago; none unless they only add resources."""
     kinds = {TYPES[ask.type].kind if ask.interaction == "create" else None for ask in asks}
     if not kinds <= {CHART, COORDINATION}:
         return frozenset()
-    return _STANDING_ASIDE if COORDINATION in kinds else _STANDING
+    return _LASTING_FOR_WORKFLOW if COORDINATION in kinds else _LASTING
 
 
 def _looked_up(ask: Ask, named: set[str]) -> set[str]:
-    """What will be read: all that a new resource names; of a changed one what decides, the rest stood there before."""
+    """What will be read: all that a new resource names; of a changed one what decides, the rest was checked before."""
     if ask.interaction == "create" or ask.id is None:
         return named
     decides = _DECIDES if TYPES[ask.type].kind == COORDINATION else None

@@ -45,7 +45,7 @@ def glimpsed(stored: Stored | None, sight: Sight, services: Services) -> Stored 
     return replace(stored, body=encode(marked(only(stored.resource(), paths), "Patient")))
 
 
-def cut(page: Page, sight: Sight, services: Services) -> Page:
+def cut(page: Page[Stored], sight: Sight, services: Services) -> Page[Stored]:
     """The page with those Patients cut that it has by a glimpse alone."""
     if all(stored.type != "Patient" for stored in (*page.matches, *page.included)):
         return page
@@ -53,7 +53,7 @@ def cut(page: Page, sight: Sight, services: Services) -> Page:
     return cut_included(replace(page, matches=matches), sight, services)
 
 
-def cut_included(page: Page, sight: Sight, services: Services) -> Page:
+def cut_included(page: Page[Stored], sight: Sight, services: Services) -> Page[Stored]:
     """The page with those of the included Patients cut that it has by a glimpse alone; its matches are whole."""
     if all(stored.type != "Patient" for stored in page.included):
         return page

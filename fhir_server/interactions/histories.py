@@ -3,9 +3,6 @@
 https://hl7.org/fhir/R4/http.html#history
 """
 
-import base64
-import binascii
-import hmac
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,17 +12,17 @@ import msgspec
 from fhir_server.access.scopes import allows
 from fhir_server.access.types import TYPES, stamped_with_readers
 from fhir_server.fhir.actor import Actor
-from fhir_server.fhir.errors import MalformedRequest, NotFound
+from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.interactions.bundles import history_page
 from fhir_server.interactions.history import at_of, check_parameters, count_of, since_of
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Grant
+from fhir_server.store.signed import signed, unsigned
 from fhir_server.store.values import Changed, Span, Stored
 
 _KNOWN = frozenset({"_count", "_since", "_at", "_cursor", "_format", "_pretty"})
 _ROUNDS = 5
-_SIGNED_BYTES = 16
 _LONGEST = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -35,16 +32,16 @@ def histories(interaction: Interaction, actor: Actor, services: Services) -> Ans
     """A page of the versions of a type, or of every type that the token allows; the audit has no system history."""
     given = check_parameters(interaction, _KNOWN)
     count = count_of(given, services)
-    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    sight = Sight.of(actor, services)
     asked = Span(_types(interaction, actor), since_of(given), at_of(given))
     span = replace(asked, before=_read_cursor(given["_cursor"], asked, services) if "_cursor" in given else None)
     shown, last = _page(span, sight, services, count)
-    kept = [(name, value) for name, value in interaction.parameters if name != "_cursor"]
+    kept = [pair for pair in (*interaction.parameters, *interaction.form) if pair[0] != "_cursor"]
     following = [*kept, ("_cursor", _cursor(last, asked, services))] if last else None
     place = f"{interaction.type}/_history" if interaction.type else "_history"
-    body = history_page(services.base_url, place, shown, interaction.parameters, following)
-    told = "&".join(f"{name}={value}" for name, value in interaction.parameters)
-    return Answer("ok", body, None, tuple(shown), "each version by the grants of the actor", query=f"{place}?{told}")
+    body = history_page(services.base_url, place, shown, (*interaction.parameters, *interaction.form), following)
+    reason = "each version by the grants of the actor"
+    return Answer("ok", body, None, tuple(shown), reason, query=f"{place}?{interaction.asked}")
 
 
 def _types(interaction: Interaction, actor: Actor) -> tuple[str, ...]:
@@ -75,33 +72,22 @@ def _page(span: Span, sight: Sight, services: Services, count: int) -> tuple[lis
 
 def _permitted(sight: Sight, changed: Changed) -> bool:
     """Exactly what a vread asks."""
-    if sight.reason_to_read(changed.current) is None:
-        return False
-    try:
-        sight.readable_version(changed.current, changed.version)
-    except NotFound:
-        return False
-    return True
+    return sight.reason_to_read(changed.current) is not None and sight.shows_version(changed.current, changed.version)
 
 
 def _cursor(last: Stored, span: Span, services: Services) -> str:
     at = (last.last_updated - _EPOCH) // _MILLISECOND
     body = msgspec.json.encode([at, last.type, last.id, last.version])
-    return base64.urlsafe_b64encode(_signature(span, body, services) + body).rstrip(b"=").decode()
+    return signed(body, _question(span), services.secret)
 
 
 def _read_cursor(text: str, span: Span, services: Services) -> tuple[datetime, str, str, int]:
-    try:
-        signed = base64.urlsafe_b64decode(text[:_LONGEST].encode("ascii") + b"=" * (-len(text) % 4))
-    except (binascii.Error, UnicodeEncodeError):
-        signed = b""
-    signature, body = signed[:_SIGNED_BYTES], signed[_SIGNED_BYTES:]
-    if not hmac.compare_digest(signature, _signature(span, body, services)):
+    body = unsigned(text, _question(span), services.secret, longest=_LONGEST)
+    if body is None:
         raise MalformedRequest("'_cursor' is not from a next link of this history; follow the links as they are given.")
     at, type_name, id, version = msgspec.json.decode(body)
     return _EPOCH + at * _MILLISECOND, type_name, id, version
 
 
-def _signature(span: Span, body: bytes, services: Services) -> bytes:
-    question = repr((span.types, span.since, span.at)).encode()
-    return hmac.digest(services.secret, b"history " + question + body, "sha256")[:_SIGNED_BYTES]
+def _question(span: Span) -> bytes:
+    return b"history " + repr((span.types, span.since, span.at)).encode()

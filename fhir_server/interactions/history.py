@@ -26,16 +26,18 @@ def history(interaction: Interaction, actor: Actor, services: Services) -> Answe
         raise NotFound
     given = check_parameters(interaction, _KNOWN)
     count, before = count_of(given, services), int(given["_before"]) if "_before" in given else None
-    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
-    current = services.reading.read(interaction.type, interaction.id)
-    reason = sight.reason_to_read(current) if current else None
-    if current is None or reason is None:
-        raise NotFound
-    found = services.reading.history(interaction.type, interaction.id, before, count + 1)
+    sight = Sight.of(actor, services)
+    current, reason = sight.visible(services.reading.read(interaction.type, interaction.id))
+    start = _behind(current, given, services) if "_at" in given and before is None else before
+    found = services.reading.history(interaction.type, interaction.id, start, count + 1)
     page = _in_time(found, given, _end_of_first(found, interaction, services))[:count]
-    shown = [version for version in page if version in found[:count] and _permitted(sight, current, version)]
+    shown = [version for version in page if version in found[:count] and sight.shows_version(current, version)]
     following = found[count - 1].version if len(found) > count and _older_matter(found[count - 1], given) else None
-    kept = [("_count", str(count)), *((name, given[name]) for name in ("_since", "_at") if name in given)]
+    kept = [
+        ("_count", str(count)),
+        *((name, given[name]) for name in ("_since", "_at") if name in given),
+        *interaction.form,
+    ]
     body = history_page(
         services.base_url,
         f"{interaction.type}/{interaction.id}/_history",
@@ -43,8 +45,7 @@ def history(interaction: Interaction, actor: Actor, services: Services) -> Answe
         kept + ([("_before", str(before))] if before is not None else []),
         [*kept, ("_before", str(following))] if following is not None else None,
     )
-    told = "&".join(f"{name}={value}" for name, value in interaction.parameters) or None
-    return Answer("ok", body, None, tuple(shown), reason, query=told)
+    return Answer("ok", body, None, tuple(shown), reason, query=interaction.asked or None)
 
 
 def check_parameters(interaction: Interaction, known: frozenset[str]) -> Mapping[str, str]:
@@ -85,6 +86,17 @@ def _range(given: Mapping[str, str], name: str) -> tuple[datetime, datetime]:
         raise MalformedRequest(told, rule="parameter-value") from error
 
 
+def _behind(current: Stored, given: Mapping[str, str], services: Services) -> int:
+    """The first version that is made after all that `_at` asks for, where the page begins: versions are ever later."""
+    end = (at_of(given) or (current.last_updated, current.last_updated))[1]
+    earlier, later = 0, current.version + 1
+    while later - earlier > 1:
+        middle = (earlier + later) // 2
+        version = services.reading.read_version(current.type, current.id, middle)
+        earlier, later = (earlier, middle) if version and version.last_updated >= end else (middle, later)
+    return later
+
+
 def _end_of_first(found: list[Stored], interaction: Interaction, services: Services) -> datetime | None:
     """When the first version found was followed by another; None while it is the current one."""
     if not found:
@@ -109,11 +121,3 @@ def _older_matter(oldest: Stored, given: Mapping[str, str]) -> bool:
     """Whether versions before this one can be among those that are asked for."""
     since, at = since_of(given), at_of(given)
     return (since is None or since <= oldest.last_updated) and (at is None or at[0] < oldest.last_updated)
-
-
-def _permitted(sight: Sight, current: Stored, version: Stored) -> bool:
-    try:
-        sight.readable_version(current, version)
-    except NotFound:
-        return False
-    return True

@@ -10,13 +10,13 @@ from fhir_server.access.scopes import check_scope
 from fhir_server.access.types import TYPES
 from fhir_server.definitions.search_parameters import shipped_parameters_of
 from fhir_server.fhir.errors import TooCostly
+from fhir_server.interactions.part_hierarchy import places_standing
 from fhir_server.interactions.sight import Sight
-from fhir_server.interactions.standing import places_standing
 from fhir_server.interactions.terminology import codes_in, codes_standing
 from fhir_server.search.contained import may_be_contained
 from fhir_server.search.grant import Grant
 from fhir_server.search.hierarchy import DIRECTIONS, PART_OF
-from fhir_server.search.joins import conditions_of, joined, joins_in
+from fhir_server.search.join_answers import conditions_of, joined, joins_in
 from fhir_server.search.query import Clause, Condition, Join, Query, Target, Token, Value
 
 Known = dict[tuple[Query, str | None], Sequence[str]]
@@ -74,11 +74,11 @@ def answered(query: Query, sight: Sight, known: Known | None = None) -> Query:
 
 
 def grants_of(query: Query, sight: Sight) -> list[Grant]:
-    """The grants for what a query asks, by no more of the actor's circles than it can be about.
+    """The grants for what a query asks, by no more of the actor's circles than it can be about. Raises TooCostly.
 
-    Who cares for more people than one question may bring searches one person's compartment all the same: by the
-    circles about the person, and those of what names the person and is about somebody else. Of what may name several
-    people it then finds what lies in the plans about the one. Raises TooCostly.
+    An actor may care for more people than one question may bring circles of. It can still search what names one person:
+    by the circles about that person, and the plans of what names the person but is about somebody else. Of the types
+    whose resources may name several people it then finds what lies in the plans about the one.
     """
     named = person_named(query)
     try:
@@ -98,9 +98,9 @@ def grants_of(query: Query, sight: Sight) -> list[Grant]:
 
 
 def _plans_naming(naming: Query | None, person: str, sight: Sight) -> list[str]:
-    """The actor's plans about the person, and the plans of what names the person and is about somebody else.
+    """The actor's plans about the person, and all plans of what names the person and is about somebody else.
 
-    Whose plans these are the grants judge; AuditEvents are too many to be asked.
+    The grants decide which of these plans the actor takes part in.
     """
     beside = sight.reading.plans_beside(naming, person, limit=MOST_JOINED) if naming is not None else []
     return sorted({*(circle.plan for circle in sight.circles(patient=person)), *beside})

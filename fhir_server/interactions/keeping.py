@@ -1,12 +1,13 @@
 """The last step of the gate: versions with their stamps, what the store is told to keep, who is to hear of it."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from fhir_server.access.labels import label_of
 from fhir_server.access.plan_scope import patient_of
 from fhir_server.access.types import DEFINITION, DIRECTORY, TYPES, stamped_with_readers
-from fhir_server.fhir.dates import instant
+from fhir_server.fhir.change import as_version
 from fhir_server.fhir.errors import InvalidResource, TooLarge
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.coordination import Coordination
@@ -16,6 +17,7 @@ from fhir_server.interactions.working_set import Pending, WorkingSet
 from fhir_server.search.grant import Reader, Stamp
 from fhir_server.store.values import Stored
 
+_MILLISECOND = timedelta(milliseconds=1)
 ANNOUNCED = frozenset({"Task", "CarePlan", "CareTeam"})
 
 
@@ -40,15 +42,21 @@ def _version(
     type_name, _, id = reference.partition("/")
     version = pending.before.version + 1 if pending.before else 1
     stamp = _stamp(reference, pending, coordination)
+    updated = _time_of(pending, working)
     body = b""
     if pending.after is not None:
-        body = encode(_with_meta(pending.after, version, instant(working.moment)))
+        body = encode(as_version(pending.after, version, updated))
         if len(body) > services.max_stored:
             raise TooLarge(
                 f"{reference} would be {len(body)} bytes; {services.max_stored} are stored at most.", type_name
             )
     revives = pending.before is not None and pending.before.deleted and pending.after is not None
-    return Stored(type_name, id, version, working.moment, body, stamp, pending.after is None, pending.method, revives)
+    return Stored(type_name, id, version, updated, body, stamp, pending.after is None, pending.method, revives)
+
+
+def _time_of(pending: Pending, working: WorkingSet) -> datetime:
+    """The moment of the write, and later than that of the version it follows, though that server's clock ran ahead."""
+    return max(working.moment, pending.before.last_updated + _MILLISECOND) if pending.before else working.moment
 
 
 def _stamp(reference: str, pending: Pending, coordination: Coordination) -> Stamp:
@@ -68,15 +76,6 @@ def _stamp(reference: str, pending: Pending, coordination: Coordination) -> Stam
         glimpses = coordination.glimpses(reference) if type_name == "Patient" else ()
         return replace(stamp, readers=coordination.readers(reference, stamp), glimpses=glimpses)
     return stamp
-
-
-def _with_meta(resource: Resource, version: int, moment: str) -> Resource:
-    """The resource with the server's version and time in its meta; the order of the elements stays."""
-    meta = {**resource.get("meta", {}), "versionId": str(version), "lastUpdated": moment}
-    if "meta" in resource:
-        return {**resource, "meta": meta}
-    head = {name: resource[name] for name in ("resourceType", "id")}
-    return {**head, "meta": meta, **{name: value for name, value in resource.items() if name not in head}}
 
 
 def _check_consequence(resource: Resource, services: Services) -> None:

@@ -37,9 +37,10 @@ def condition_of(interaction: Interaction) -> Condition | None:
 
 
 def read_condition(text: str, type_name: str) -> Condition:
-    """The parameters of `identifier=1`, `?identifier=1`, `Patient?identifier=1` or `https://.../Patient?identifier=1`,
+    """The parameters of a condition in any of the forms that clients write.
 
-    as clients of different kinds write them. Raises MalformedRequest for another type.
+    These are `identifier=1`, `?identifier=1`, `Patient?identifier=1` and `https://.../Patient?identifier=1`. Raises
+    MalformedRequest for another type.
     """
     place, mark, query = text.partition("?")
     if not mark or "=" in place:

@@ -18,6 +18,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import reference_to
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import Pending, WorkingSet
+from fhir_server.search.escaping import literally
 from fhir_server.search.grant import Reader
 from fhir_server.search.parse import parse
 from fhir_server.store.values import Circle
@@ -50,9 +51,9 @@ class Opening:
             self.working.rewrite(reference, {**after, "basedOn": [{"reference": f"CarePlan/{plans[0]}"}]})
 
     def _check_order(self, task: Resource) -> None:
-        """Nobody is asked for what is not to be done, nor for what carries, inside, what nobody may see before
+        """Nobody is asked for what is not to be done, nor for an order that contains what is hidden until acceptance.
 
-        acceptance: it was imported so.
+        Such an order can only have been imported: a client that writes one is refused.
         """
         asked = self.working.resource(focus(task)) if fulfils(task) else None
         if asked is not None:
@@ -116,7 +117,7 @@ class Opening:
     def _custodian(self, programme: Programme, person: Resource) -> str:
         """The case manager's organisation for this person, found by language and region."""
         coding = programme.service_type
-        asked = [("service-type", f"{coding.system}|{coding.code}")]
+        asked = [("service-type", f"{literally(coding.system)}|{literally(coding.code)}")]
         query = parse("HealthcareService", asked, base_url=self.services.base_url, default_count=_MOST, max_count=_MOST)
         grants = self.working.sight.grants("HealthcareService")
         services = [s.resource() for s in self.working.tx.search(query, grants, self.working.moment).matches]

@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from fhir_server.fhir.errors import MalformedRequest
 
 MOST = 1000
-
-OF_FORM = frozenset({"_format", "_pretty"})
-"""How an answer is written; every address takes these."""
 
 SUBSETTING = ("_elements", "_summary")
 """Which part of a resource is asked for."""
@@ -24,6 +22,8 @@ _KNOWN: Mapping[str, Sequence[str]] = {
     "delete": (),
     "transaction": (),
 }
+# What is asked again and again is taken apart once, as in `search/repeated.py`.
+_LONGEST = 1000
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -32,6 +32,10 @@ def parameters_in(query: str) -> list[tuple[str, str]]:
 
     Raises MalformedRequest for broken percent-encoding, what is no UTF-8, and more parameters than anyone needs.
     """
+    return list((_once if len(query) <= _LONGEST else _parameters_in)(query)) if query else []
+
+
+def _parameters_in(query: str) -> list[tuple[str, str]]:
     if query.count("&") >= MOST:
         raise MalformedRequest(f"There are more than {MOST} parameters.", rule="parameters")
     broken = _BROKEN.search(query)
@@ -43,6 +47,14 @@ def parameters_in(query: str) -> list[tuple[str, str]]:
     raise _not_encoded()
 
 
+_once = lru_cache(maxsize=2048)(_parameters_in)
+
+
+def stated(parameters: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The parameters that have a value. R4 has a search ignore the others; no condition of a write may."""
+    return [pair for pair in parameters if pair[1]]
+
+
 def check_known(interaction: str, id: str | None, parameters: Sequence[tuple[str, str]]) -> None:
     """Raise MalformedRequest for a parameter that a read or write has not, so that none is taken for a condition."""
     known = _KNOWN.get(interaction)
@@ -51,7 +63,7 @@ def check_known(interaction: str, id: str | None, parameters: Sequence[tuple[str
     unknown = next((name for name, _ in parameters if name not in known), None)
     if unknown is not None:
         has = f"{' and '.join(known)}, _format and _pretty" if known else "_format and _pretty"
-        told = f"A {interaction} has no parameter {unknown!r}; it has {has}."
+        told = f"{'An' if interaction[0] in 'aeiou' else 'A'} {interaction} has no parameter {unknown!r}; it has {has}."
         if interaction == "create":
             told += " A condition is sent as the header If-None-Exist."
         raise MalformedRequest(told, rule="unknown-parameter")

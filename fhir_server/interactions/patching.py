@@ -11,7 +11,7 @@ from typing import Any
 from fhir_server.fhir import json_patch
 from fhir_server.fhir.errors import FhirError, MalformedRequest
 from fhir_server.fhir.json import NotJson, Resource, decode_sent
-from fhir_server.interactions import fhirpath_patch
+from fhir_server.interactions import fhirpath_operations, fhirpath_patch
 
 JSON_PATCH = "application/json-patch+json"
 PATCH_FORMATS = (JSON_PATCH, "application/fhir+json", "application/fhir+xml")
@@ -47,7 +47,7 @@ def read_patch(body: Any) -> Patch:
             lambda resource: json_patch.apply(operations, resource), json_patch.tests(operations, "meta", "versionId")
         )
     if isinstance(body, dict) and body.get("resourceType") == "Parameters":
-        steps = fhirpath_patch.read(body)
+        steps = fhirpath_operations.read(body)
         return _shallow(lambda resource: fhirpath_patch.apply(steps, resource))
     raise MalformedRequest(
         f"A patch is a JSON Patch ({JSON_PATCH}, a list of operations) or a FHIRPath Patch (a Parameters resource).",

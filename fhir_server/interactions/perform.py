@@ -27,9 +27,10 @@ Performer = Callable[[Interaction, Actor, Services], Answer]
 
 
 def perform(interaction: Interaction, actor: Actor, services: Services) -> Answer:
-    """The answer to `interaction`. A read, a search and a refusal are recorded before they are answered;
+    """The answer to `interaction`.
 
-    a write's AuditEvent is in its own commit. Raises a FhirError when refused, Unavailable when it cannot be recorded.
+    A read, a search and a refusal are recorded before they are answered; a write's AuditEvent is in its own commit.
+    Raises a FhirError when refused, Unavailable when it cannot be recorded.
     """
     try:
         check_scope(actor, interaction.name, interaction.type)
@@ -49,16 +50,16 @@ def perform(interaction: Interaction, actor: Actor, services: Services) -> Answe
 
 def record_refusal(interaction: Interaction, actor: Actor | None, services: Services, error: FhirError) -> None:
     """Keep the AuditEvents of a refusal, so that who keeps the plan that was asked about reads of it."""
-    for event, stamp in refusals(interaction, actor, services, error):
-        services.store.record_reading(event, stamp)
+    for told in refusals(interaction, actor, services, error):
+        services.store.record_reading(*told)
 
 
 def perform_within(tx: Transaction, interaction: Interaction, actor: Actor, services: Services) -> Answer:
     """The answer to a read or search inside a transaction: it sees the writes, and its AuditEvent is in the commit."""
     check_scope(actor, interaction.name, interaction.type)
     answer = _performer(interaction, services)(interaction, actor, replace(services, within=tx))
-    for event, stamp in tellings(interaction, actor, replace(services, within=tx), answer):
-        tx.record([event], stamp)
+    for told in tellings(interaction, actor, replace(services, within=tx), answer):
+        tx.record([told.event], told.stamp)
     return answer
 
 
@@ -67,8 +68,8 @@ def _performer(interaction: Interaction, services: Services) -> Performer:
 
 
 def _record(interaction: Interaction, actor: Actor, services: Services, answer: Answer) -> None:
-    for event, stamp in tellings(interaction, actor, services, answer):
-        services.store.record_reading(event, stamp)
+    for told in tellings(interaction, actor, services, answer):
+        services.store.record_reading(*told)
 
 
 def _bundle(interaction: Interaction, actor: Actor, services: Services) -> Answer:

@@ -15,12 +15,12 @@ from functools import partial
 from fhir_server.audit.events import Occurrence, audit_event
 from fhir_server.audit.pseudonyms import Pseudonyms
 from fhir_server.fhir.actor import OPERATE, Actor
-from fhir_server.fhir.dates import instant
+from fhir_server.fhir.change import as_version
 from fhir_server.fhir.errors import FhirError, Forbidden, StillReferred, Unavailable
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.interactions.belongings import WORKFLOW, Belongings, belongings
-from fhir_server.interactions.cutting import cut, with_version
+from fhir_server.interactions.cutting import cut
 from fhir_server.interactions.perform import record_refusal
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.search.grant import Stamp
@@ -169,7 +169,7 @@ class _Purging:
         if after == before and plans == stored.stamp.plans:
             return False
         moment, version = self.services.clock(), stored.version + 1
-        body = encode(with_version(after, version, instant(moment)))
+        body = encode(as_version(after, version, moment))
         stamp = replace(stored.stamp, plans=plans)
         tx.save(Stored(type_name, id, version, moment, body, stamp, False, "PUT"))
         told = Occurrence("update", [f"{reference}/_history/{version}"], stamp.patient, reason="purge")

@@ -10,6 +10,7 @@ from fhir_server.interactions.glimpses import glimpsed
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.subsets import part_of
 from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.store.values import Stored
 
 
 def read(interaction: Interaction, actor: Actor, services: Services) -> Answer:
@@ -19,7 +20,7 @@ def read(interaction: Interaction, actor: Actor, services: Services) -> Answer:
     """
     if interaction.type is None or interaction.id is None:
         raise NotFound
-    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    sight = Sight.of(actor, services)
     found = sight.read(interaction.type, interaction.id)
     try:
         stored, reason = sight.readable(found)
@@ -34,6 +35,11 @@ def read(interaction: Interaction, actor: Actor, services: Services) -> Answer:
             (part,),
             "asked to care for the person; sees what the programme names",
         )
-    if not_modified(interaction, stored):
+    if not_modified(interaction, stored, lambda: _followed(stored, services)):
         return Answer("not-modified", None, stored, (stored,), reason)
     return Answer("ok", part_of(stored, interaction.parameters, services.base_url), stored, (stored,), reason)
+
+
+def _followed(stored: Stored, services: Services) -> Stored | None:
+    """The version before this one."""
+    return services.reading.read_version(stored.type, stored.id, stored.version - 1) if stored.version > 1 else None

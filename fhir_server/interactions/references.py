@@ -3,6 +3,7 @@
 A check on an invisible reference answers as on an absent one.
 """
 
+import re
 from collections.abc import Callable, Set
 
 from fhir_server.access.types import AUTHOR, TYPES
@@ -11,6 +12,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.fhir.reference import parse_reference, references_in, targets_in
 
+_CONDITION = re.compile(r"[A-Za-z]+\?")
 _ADDRESSES = ("http://", "https://", "urn:")
 DELETED_BY_CLIENTS = frozenset(name for name, rule in TYPES.items() if rule.deletes == AUTHOR)
 
@@ -51,8 +53,12 @@ def _what_is_wrong(reference: str, readable: Callable[[str], bool], *, existence
     if not existence and _is_elsewhere(reference):
         return None
     if reference.startswith("urn:"):
-        return f"{reference} is no fullUrl of an entry of this Bundle."
+        return (
+            f"{reference} is no fullUrl here; so the entries of one transaction refer to each other, and nothing else."
+        )
     parsed = parse_reference(reference)
+    if parsed is None and _CONDITION.match(reference):
+        return f"{reference!r} is a condition; it refers to what matches it in a transaction only. Write Type/id."
     if parsed is None:
         return f"{reference!r} is not a reference to this server; write it as Type/id, without query or parent steps."
     if parsed.type not in TYPES:

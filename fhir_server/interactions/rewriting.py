@@ -26,10 +26,11 @@ _LINK = re.compile(r"""(?P<before>\b(?:href|src)\s*=\s*)(?P<quote>["'])(?P<addre
 
 
 def named_anew(resource: Resource, targets: Mapping[str, str], outside: str) -> Resource:
-    """The resource with every `urn:uuid:` and `urn:oid:` address among `targets` replaced, and in a url, a link or an
+    """The resource with the addresses among `targets` replaced.
 
-    image other addresses, relative ones as they are meant at `outside`, the base of the resource. What a resource calls
-    itself (`url` of a definition) and plain texts, such as the value of an identifier, stay.
+    These are every `urn:uuid:` and `urn:oid:`, and in a url, a link or an image every other address too; a relative one
+    is meant below `outside`, the base that the resource comes from. What a resource calls itself (`url` of a
+    definition) and plain texts, such as the value of an identifier, stay.
     """
     urns = {name: target for name, target in targets.items() if name.startswith("urn:")}
     places = {name: target for name, target in targets.items() if "://" in name and "?" not in name}

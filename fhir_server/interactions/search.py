@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/http.html#search
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from fhir_server.access.grants import needs_circles
 from fhir_server.fhir.actor import Actor
@@ -13,6 +13,7 @@ from fhir_server.interactions.bringing import grants_to_bring
 from fhir_server.interactions.bundles import searchset
 from fhir_server.interactions.glimpses import cut, grants_by_id
 from fhir_server.interactions.joining import answered, grants_of, patient_asked
+from fhir_server.interactions.parameters import stated
 from fhir_server.interactions.search_contained import search_contained
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.subsets import subset_of
@@ -20,17 +21,18 @@ from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
 from fhir_server.search.repeated import parse_again
-from fhir_server.store.values import Page
+from fhir_server.store.values import Page, Shown
 
 
 def search(interaction: Interaction, actor: Actor, services: Services) -> Answer:
     """A searchset; `disclosed` names each resource in it."""
     if interaction.type is None:
         raise NotFound
-    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    sight = Sight.of(actor, services)
+    parameters = stated(interaction.parameters)
     query = parse_again(
         interaction.type,
-        interaction.parameters,
+        parameters,
         base_url=services.base_url,
         default_count=services.default_count,
         max_count=services.max_count,
@@ -39,23 +41,28 @@ def search(interaction: Interaction, actor: Actor, services: Services) -> Answer
         patient=interaction.id,
         full_text=services.full_text,
     )
+    page: Page[Shown]
+    disclosed: Sequence[Shown]
     if query.contained:
         page, disclosed = search_contained([query], sight, services, interaction.id)
     else:
         query = answered(query, sight)
-        page = cut(_found(query, sight, grants_to_bring([query], sight)), sight, services)
+        page = _found(query, sight, services)
         disclosed = page.matches + page.included
-    asked = "&".join(f"{name}={value}" for name, value in interaction.parameters)
     counted = query.summary == "count"
-    used = [pair for pair in interaction.parameters if pair[0] not in query.skipped]
+    used = [pair for pair in parameters if pair not in query.skipped]
     page = subset_of(page, query)
     place = f"Patient/{interaction.id}/{query.type}" if interaction.id else query.type
-    body = searchset(services.base_url, place, used, page, matches=not counted, skipped=query.skipped)
+    body = searchset(
+        services.base_url, place, (*used, *interaction.form), page, matches=not counted, skipped=query.skipped
+    )
     shown = () if counted else tuple(disclosed)
-    return Answer("ok", body, None, shown, "the query and the grants of the actor", query=f"{place}?{asked}")
+    return Answer(
+        "ok", body, None, shown, "the query and the grants of the actor", query=f"{place}?{interaction.asked}"
+    )
 
 
-def _found(query: Query, sight: Sight, grants_for: Callable[[str], Sequence[Grant]]) -> Page:
+def _found(query: Query, sight: Sight, services: Services) -> Page[Shown]:
     """The page that the actor sees; in one question where the circles of one person decide on all of it."""
 
     def grants() -> list[Grant]:
@@ -67,4 +74,5 @@ def _found(query: Query, sight: Sight, grants_for: Callable[[str], Sequence[Gran
         page = sight.search_about(patient, query, grants)
         if page is not None:
             return page
-    return sight.reading.search(query, grants(), sight.moment, grants_for)
+    found = sight.reading.search(query, grants(), sight.moment, grants_to_bring([query], sight))
+    return cut(found, sight, services)

@@ -29,14 +29,14 @@ from fhir_server.search.contained import (
     way_inside,
 )
 from fhir_server.search.grant import Grant
-from fhir_server.search.joins import conditions_of
+from fhir_server.search.join_answers import conditions_of
 from fhir_server.search.query import AllOf, Query
 from fhir_server.store.values import Page, Stored
 
 
 def search_contained(
     queries: Sequence[Query], sight: Sight, services: Services, patient: str | None
-) -> tuple[Page, Sequence[Stored]]:
+) -> tuple[Page[Stored], Sequence[Stored]]:
     """The page, and the stored resources that it discloses, which contain what it shows.
 
     The queries are those of one search, of a type each, not answered yet; `patient` is the id of the person whose
@@ -71,11 +71,11 @@ def _container_queries(queries: Sequence[Query], sight: Sight, patient: str | No
         outside = answered(outside, sight, known)
     within = [way_inside(answered(inside(query), sight, known), outside, query) for query in queries]
     alone = queries if first.contained == "both" else ()
-    standing = {each.type: AllOf(conditions_of(answered(itself(each), sight, known))) for each in alone}
+    found_alone = {each.type: AllOf(conditions_of(answered(itself(each), sight, known))) for each in alone}
     containers = possible_containers(patient, _searched(queries, sight.actor)) or [first.type]
     for at, name in enumerate(containers):
         contains = within if outside is None or outside.type == name else []
-        ways = [*([standing[name]] if name in standing else ()), *contains]
+        ways = [*([found_alone[name]] if name in found_alone else ()), *contains]
         if ways or at == 0:
             yield container_query(queries, name, ways, patient)
 

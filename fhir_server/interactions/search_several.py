@@ -15,21 +15,22 @@ from fhir_server.interactions.bringing import grants_to_bring
 from fhir_server.interactions.bundles import searchset
 from fhir_server.interactions.glimpses import cut_included
 from fhir_server.interactions.joining import Known, answered, grants_of
+from fhir_server.interactions.parameters import stated
 from fhir_server.interactions.search_contained import search_contained
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.subsets import subset_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.query import Query
 from fhir_server.search.several import parse_several
-from fhir_server.store.values import Page
+from fhir_server.store.values import Page, Shown, Stored
 
 
 def search_several(interaction: Interaction, actor: Actor, services: Services) -> Answer:
     """A searchset of every type that is asked; `disclosed` names each resource in it."""
-    pairs = [pair for pair in interaction.parameters if pair[0] != "_type"]
+    parameters = stated(interaction.parameters)
     queries = parse_several(
-        _types(interaction, actor),
-        pairs,
+        _types(interaction.id, parameters, actor),
+        [pair for pair in parameters if pair[0] != "_type"],
         base_url=services.base_url,
         default_count=services.default_count,
         max_count=services.max_count,
@@ -39,7 +40,9 @@ def search_several(interaction: Interaction, actor: Actor, services: Services) -
         full_text=services.full_text,
     )
     first = queries[0]
-    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    sight = Sight.of(actor, services)
+    page: Page[Shown]
+    disclosed: Sequence[Shown]
     if first.contained:
         page, disclosed = search_contained(queries, sight, services, interaction.id)
     else:
@@ -47,15 +50,16 @@ def search_several(interaction: Interaction, actor: Actor, services: Services) -
         disclosed = page.matches + page.included
     page = subset_of(page, first)
     counted = first.summary == "count"
-    used = [pair for pair in interaction.parameters if pair[0] not in first.skipped]
+    used = [pair for pair in parameters if pair not in first.skipped]
     place = f"Patient/{interaction.id}/*" if interaction.id else ""
-    body = searchset(services.base_url, place, used, page, matches=not counted, skipped=first.skipped)
-    told = "&".join(f"{name}={value}" for name, value in interaction.parameters)
+    body = searchset(
+        services.base_url, place, (*used, *interaction.form), page, matches=not counted, skipped=first.skipped
+    )
     reason = "the query and, for each type, the grants of the actor"
-    return Answer("ok", body, None, () if counted else tuple(disclosed), reason, query=f"{place}?{told}")
+    return Answer("ok", body, None, () if counted else tuple(disclosed), reason, query=f"{place}?{interaction.asked}")
 
 
-def _found(queries: Sequence[Query], sight: Sight, services: Services) -> Page:
+def _found(queries: Sequence[Query], sight: Sight, services: Services) -> Page[Stored]:
     known: Known = {}
     asked = [answered(query, sight, known) for query in queries]
     seen = [(query, grants_of(query, sight)) for query in asked]
@@ -63,14 +67,14 @@ def _found(queries: Sequence[Query], sight: Sight, services: Services) -> Page:
     return cut_included(page, sight, services)
 
 
-def _types(interaction: Interaction, actor: Actor) -> list[str]:
+def _types(patient: str | None, parameters: Sequence[tuple[str, str]], actor: Actor) -> list[str]:
     """The types that are named, each of which must be allowed; else those that the token allows, without the audit.
 
     Raises MalformedRequest, Forbidden.
     """
-    anywhere = interaction.id is None or ("_contained", "true") in interaction.parameters
+    anywhere = patient is None or ("_contained", "true") in parameters
     possible = sorted(TYPES if anywhere else patient_compartment())
-    given = [value for name, value in interaction.parameters if name == "_type"]
+    given = [value for name, value in parameters if name == "_type"]
     if len(given) > 1:
         raise MalformedRequest("The search parameter '_type' may be given once; its types stand between commas.")
     if not given:

@@ -1,6 +1,5 @@
 """Asks become definite: ids are given, conditions decided, patches applied, references between entries rewritten."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -9,7 +8,6 @@ from fhir_server.access.scopes import allows, check_scope
 from fhir_server.access.types import VERSIONED_UPDATE
 from fhir_server.fhir.errors import (
     FhirError,
-    Gone,
     InvalidResource,
     InvalidWorkflow,
     MalformedRequest,
@@ -25,7 +23,7 @@ from fhir_server.interactions.references import local
 from fhir_server.interactions.rewriting import named_anew
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import WorkingSet
-from fhir_server.search.escaping import escape
+from fhir_server.search.escaping import literally
 from fhir_server.search.parse import parse
 from fhir_server.validation.findings import quoted
 
@@ -100,11 +98,8 @@ def _patch(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
         if found is None:
             raise NotFound
         ask = replace(ask, id=found.id)
-    stored = working.stored(ask.reference)
-    if stored is None or working.sight.reason_to_read(stored) is None or ask.patch is None:
-        raise NotFound
-    if stored.deleted:
-        raise Gone(f"{stored.reference} was deleted.")
+    assert ask.patch is not None, "who asks for a patch has one"
+    stored, _ = working.sight.readable(working.stored(ask.reference))
     check_if_match(ask.if_match, stored)
     if ask.type in VERSIONED_UPDATE and not (
         says_version(ask.if_match) or ask.patch.says_version or working.actor.imports
@@ -175,8 +170,8 @@ def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:
     identifier = person.get("identifier", {})
     if ask.existing is not None or ask.resource is None or "reference" in person or "value" not in identifier:
         return ask
-    value = escape(identifier["value"])
-    asked = [("identifier", f"{escape(identifier['system'])}|{value}" if "system" in identifier else value)]
+    value = literally(identifier["value"])
+    asked = [("identifier", f"{literally(identifier['system'])}|{value}" if "system" in identifier else value)]
     query = parse("Patient", asked, base_url=services.base_url, default_count=2, max_count=2)
     allowed = allows(working.actor, "search-type", "Patient")
     grants = working.sight.grants("Patient") if allowed else ()
@@ -200,13 +195,12 @@ def _check_patched(asks: Sequence[Ask], working: WorkingSet, services: Services)
 
 def _refuse_ambiguous(asks: Sequence[Ask]) -> None:
     """A fullUrl names one entry, and a condition means one resource, beside the one that is deleted under it."""
-    said_of = [_names(ask) if ask.interaction != "delete" else () for ask in asks]
-    counted = Counter(name for names in said_of for name in names)
-    for ask, names in zip(asks, said_of, strict=True):
-        twice = [name for name in names if counted[name] > 1]
-        if twice:
-            told = f"{quoted(twice[0])} stands at more than one entry of this Bundle."
-            raise ask.located(MalformedRequest(told, ask.type, "duplicate-entry"))
+    first: dict[str, Ask] = {}
+    for ask in asks:
+        for name in _names(ask) if ask.interaction != "delete" else ():
+            if first.setdefault(name, ask) is not ask:
+                told = f"{quoted(name)} stands at {first[name].place} as well; only one entry of a Bundle may have it."
+                raise ask.located(MalformedRequest(told, ask.type, "duplicate-entry"))
 
 
 def _names(ask: Ask) -> tuple[str, ...]:

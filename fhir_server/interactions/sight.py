@@ -7,10 +7,11 @@ from datetime import datetime
 from fhir_server.access.grants import grants, judged_by_custodian, needs_circles
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import Gone, NotFound, TooCostly
+from fhir_server.interactions.words import Services
 from fhir_server.search.grant import Grant, first_that_admits
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Reading
-from fhir_server.store.values import Circle, Page, Stored
+from fhir_server.store.values import Circle, Match, Page, Stored
 
 _TOO_MANY = "You care for too many people for one such search; name the person with patient=Patient/[id]."
 
@@ -26,6 +27,11 @@ class Sight:
         self._max_circles = max_circles
         self._known: dict[tuple[str | None, tuple[str, ...] | None], list[Circle]] = {}
         self._kept: list[str] | None = None
+
+    @classmethod
+    def of(cls, actor: Actor, services: Services) -> "Sight":
+        """What the actor sees now, in the store or in the transaction that the services work within."""
+        return cls(actor, services.reading, services.clock(), services.max_circles)
 
     def circles(self, patient: str | None = None, plans: Sequence[str] | None = None) -> list[Circle]:
         """The circles that have the actor as a member now, narrowed to a patient or to plans.
@@ -56,7 +62,7 @@ class Sight:
             parties=self.actor.parties, patient=patient, plans=plans, moment=self.moment, limit=self._max_circles + 1
         )
 
-    def search_about(self, patient: str, query: Query, grants: Callable[[], Sequence[Grant]]) -> Page | None:
+    def search_about(self, patient: str, query: Query, grants: Callable[[], Sequence[Grant]]) -> Page[Match] | None:
         """A page by the `grants` that this sight gives, with the circles about the patient in the same question.
 
         None when that needs two questions, also when these circles were asked for already.
@@ -104,16 +110,27 @@ class Sight:
         grant = first_that_admits(self.grants(stored.type, plans=stored.stamp.plans), stored.stamp, self.moment)
         return grant.reason if grant else None
 
+    def visible(self, stored: Stored | None) -> tuple[Stored, str]:
+        """`stored`, which may be deleted, and the reason to know of it. Raises NotFound for absent and hidden alike."""
+        reason = self.reason_to_read(stored) if stored is not None else None
+        if stored is None or reason is None:
+            raise NotFound
+        return stored, reason
+
     def readable(self, stored: Stored | None) -> tuple[Stored, str]:
-        """`stored` and the reason to show it. Raises NotFound, the same for absent and hidden; Gone when deleted."""
-        if stored is None:
-            raise NotFound
-        reason = self.reason_to_read(stored)
-        if reason is None:
-            raise NotFound
+        """`stored` and the reason to show it. Raises NotFound for absent and hidden alike, Gone when it is deleted."""
+        stored, reason = self.visible(stored)
         if stored.deleted:
             raise Gone(f"{stored.reference} was deleted.")
         return stored, reason
+
+    def shows_version(self, current: Stored, version: Stored) -> bool:
+        """Whether a past version of a readable resource is readable, too."""
+        try:
+            self.readable_version(current, version)
+        except NotFound:
+            return False
+        return True
 
     def readable_version(self, current: Stored, version: Stored | None) -> Stored:
         """A past version of a readable resource: its own plans, patient and labels must permit too. Raises NotFound."""

@@ -22,6 +22,7 @@ _STATUSES: tuple[tuple[type[errors.FhirError], str], ...] = (
     (errors.NotAcceptable, "406 Not Acceptable"),
     (errors.StillReferred, "409 Conflict"),
     (errors.Gone, "410 Gone"),
+    (errors.LengthRequired, "411 Length Required"),
     (errors.VersionConflict, "412 Precondition Failed"),
     (errors.TooLarge, "413 Content Too Large"),
     (errors.UnsupportedMedia, "415 Unsupported Media Type"),

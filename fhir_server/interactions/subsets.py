@@ -14,14 +14,14 @@ from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.parameters import SUBSETTING
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
-from fhir_server.store.values import Page, Stored
+from fhir_server.store.values import Match, Page, Shown, Stored
 
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
 
 
-def subset_of(page: Page, query: Query) -> Page:
+def subset_of(page: Page[Shown], query: Query) -> Page[Shown]:
     """The page with its matches cut to what the query asks of them; what is included stays whole."""
     if query.elements:
         return _cut(page, lambda resource: _only(resource, frozenset(query.elements)))
@@ -46,12 +46,13 @@ def summary_of(resource: Resource, summary: str) -> Resource:
     return marked(cut(resource), resource["resourceType"]) if cut else resource
 
 
-def _cut(page: Page, cut: Callable[[Resource], Resource]) -> Page:
+def _cut(page: Page[Shown], cut: Callable[[Resource], Resource]) -> Page[Shown]:
     return replace(page, matches=tuple(_tagged(stored, cut) for stored in page.matches))
 
 
-def _tagged(stored: Stored, cut: Callable[[Resource], Resource]) -> Stored:
-    return replace(stored, body=encode(marked(cut(stored.resource()), stored.type)))
+def _tagged(shown: Shown, cut: Callable[[Resource], Resource]) -> Match:
+    resource = shown.resource()  # with `_containedType=contained` of another type than what it is stored in
+    return Match(shown.type, shown.id, encode(marked(cut(resource), resource["resourceType"])), shown.stamp)
 
 
 def marked(resource: Resource, type_name: str) -> Resource:

@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_server.access.types import TYPES
 from fhir_server.audit.events import REFUSED, Occurrence, audit_event
@@ -14,43 +14,55 @@ from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Stamp
-from fhir_server.store.values import Stored
+from fhir_server.store.values import Shown
 
 _NO_PLAN = ""
 _PLACE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]{1,63}/[A-Za-z0-9.-]{1,64})(?:[/?].*)?")
 
 
-def tellings(
-    interaction: Interaction, actor: Actor, services: Services, answer: Answer
-) -> list[tuple[Resource, Stamp]]:
+class Told(NamedTuple):
+    """An AuditEvent and its stamp, which says what custodians may read it.
+
+    `page` are the references of its first entities when all of these are about the person of the stamp.
+    """
+
+    event: Resource
+    stamp: Stamp
+    page: Sequence[str] = ()
+
+
+def tellings(interaction: Interaction, actor: Actor, services: Services, answer: Answer) -> list[Told]:
     """The AuditEvents of an answered reading, each with the stamp that says which custodians may read it.
 
     Whoever keeps a plan reads what happened in it. A page over the plans of several custodians is told to each of
     them by itself, without the question, which may name another's person; the whole of it is kept for whoever keeps
     the database. A plan whose custodian still waits for the person's consent stands alone.
     """
-    groups = _groups(answer.disclosed, services)
+    stamps = _stamps(answer.disclosed)
+    whole = _telling(interaction, actor, services, answer, answer.disclosed, stamps)
+    groups = _groups(answer.disclosed, stamps, services)
     if len(groups) <= 1:
-        return [_telling(interaction, actor, services, answer, answer.disclosed)]
-    whole, _ = _telling(interaction, actor, services, answer, answer.disclosed)
+        return [whole]
     apart = replace(answer, query=None)
-    return [(whole, Stamp()), *(_telling(interaction, actor, services, apart, group) for group in groups)]
+    return [
+        Told(whole.event, Stamp()),
+        *(_telling(interaction, actor, services, apart, group, _stamps(group)) for group in groups),
+    ]
 
 
-def refusals(
-    interaction: Interaction, actor: Actor | None, services: Services, error: FhirError
-) -> list[tuple[Resource, Stamp]]:
+def refusals(interaction: Interaction, actor: Actor | None, services: Services, error: FhirError) -> list[Told]:
     """The AuditEvents of a refusal: what was asked of which address and the rule, never the body.
 
     The answer says nothing of what is there; the record does, to whoever keeps the plan of what was asked.
     """
     places = _places(interaction)
-    groups = _groups(_stored_at(places, services), services)
+    asked = _stored_at(places, services)
+    groups = _groups(asked, _stamps(asked), services)
     rules = sorted({issue.rule or issue.code for issue in error.issues})
     whole = Occurrence(
         interaction.name,
         () if interaction.name == "transaction" else places,
-        query="&".join(f"{name}={value}" for name, value in interaction.parameters) or None,
+        query=interaction.asked or None,
         outcome=REFUSED,
         description=f"refused: {', '.join(rules)}",
     )
@@ -60,14 +72,12 @@ def refusals(
     return [_refused(each, group, actor, services) for each, group in ((whole, ()), *((apart, g) for g in groups))]
 
 
-def _refused(
-    occurrence: Occurrence, asked: Sequence[Stored], actor: Actor | None, services: Services
-) -> tuple[Resource, Stamp]:
+def _refused(occurrence: Occurrence, asked: Sequence[Shown], actor: Actor | None, services: Services) -> Told:
     stamps = _stamps(asked)
     stamp = _stamp_of(stamps)
     entities = occurrence.entities or [stored.reference for stored in asked]
     told = replace(occurrence, entities=entities, patient=stamp.patient, people=_people(stamps))
-    return audit_event(services.new_id(), services.clock(), actor, told), stamp
+    return Told(audit_event(services.new_id(), services.clock(), actor, told), stamp)
 
 
 def _places(interaction: Interaction) -> list[str]:
@@ -90,7 +100,7 @@ def _place_of(entry: Any) -> str | None:
     return found[1] if found else None
 
 
-def _stored_at(places: Sequence[str], services: Services) -> list[Stored]:
+def _stored_at(places: Sequence[str], services: Services) -> Sequence[Shown]:
     named = [place.partition("/") for place in places]
     if len(named) == 1 and named[0][0] in TYPES:
         one = services.store.read(named[0][0], named[0][2])
@@ -102,34 +112,40 @@ def _stored_at(places: Sequence[str], services: Services) -> list[Stored]:
     )
 
 
-def _groups(disclosed: Sequence[Stored], services: Services) -> list[Sequence[Stored]]:
-    stamps = _stamps(disclosed)
+def _groups(disclosed: Sequence[Shown], stamps: Sequence[Stamp], services: Services) -> list[Sequence[Shown]]:
     plans = _plans_of(stamps)
     lying = {stamp.plans or stamp.audience for stamp in stamps}
     if len(plans) <= 1 and lying <= {plans, "everyone"}:
         return [disclosed] if disclosed else []
     keeper = services.reading.keepers(plans, services.clock())
-    groups: dict[tuple[str, ...], list[Stored]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[Shown]] = defaultdict(list)
     for stored in disclosed:
         groups[_key(stored, keeper)].append(stored)
     return list(groups.values())
 
 
-def _key(stored: Stored, keeper: dict[str, str]) -> tuple[str, ...]:
+def _key(stored: Shown, keeper: dict[str, str]) -> tuple[str, ...]:
     return tuple(sorted({keeper.get(plan, plan) for plan in stored.stamp.plans})) or (_NO_PLAN,)
 
 
 def _telling(
-    interaction: Interaction, actor: Actor, services: Services, answer: Answer, told: Sequence[Stored]
-) -> tuple[Resource, Stamp]:
-    stamps = _stamps(told)
-    references = [stored.reference for stored in told]
+    interaction: Interaction,
+    actor: Actor,
+    services: Services,
+    answer: Answer,
+    told: Sequence[Shown],
+    stamps: Sequence[Stamp],
+) -> Told:
+    """What is told of resources that carry these stamps."""
+    references = [f"{each.type}/{each.id}" for each in told]
     stamp, people = _stamp_of(stamps), _people(stamps)
     occurrence = Occurrence(interaction.name, references, stamp.patient, people, answer.query, reason=answer.reason)
-    return audit_event(services.new_id(), services.clock(), actor, occurrence), stamp
+    about_one = stamp.patient is not None and all(each.patient == stamp.patient for each in stamps)
+    event = audit_event(services.new_id(), services.clock(), actor, occurrence)
+    return Told(event, stamp, references if about_one else ())
 
 
-def _stamps(told: Iterable[Stored]) -> Sequence[Stamp]:
+def _stamps(told: Iterable[Shown]) -> Sequence[Stamp]:
     """The stamps of these resources; whole charts share one, which is then looked at once."""
     return list({id(stored.stamp): stored.stamp for stored in told}.values())
 

@@ -10,7 +10,7 @@ from fhir_server.access.scopes import check_scope
 from fhir_server.definitions.structures import load
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import instant
-from fhir_server.fhir.errors import FhirError, MalformedRequest, TooLarge
+from fhir_server.fhir.errors import FhirError, MalformedRequest, MethodNotAllowed, TooLarge
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.fhir.outcome import operation_outcome
 from fhir_server.interactions.asks import Ask, check_structure
@@ -47,9 +47,7 @@ def transaction(
         raise TooLarge(told, "Bundle.entry", "entries")
     if kind == "batch":
         return _batch(raw, actor, services, perform, interaction)
-    entries = [read_entry(entry, position, services, lenient=interaction.lenient) for position, entry in enumerate(raw)]
-    for entry in entries:
-        _check_asks_only(entry)
+    entries = _entries(raw, services, lenient=interaction.lenient)
     asks = asks_of(entries, actor)
     check_structure(asks, actor, services)
 
@@ -80,6 +78,17 @@ def entries_of(bundle: Any) -> tuple[str, list[Any]]:
     if not isinstance(entries, list):
         raise MalformedRequest("Bundle.entry must be a list.", "Bundle.entry")
     return kind, entries
+
+
+def _entries(raw: Sequence[Any], services: Services, *, lenient: bool) -> list[Entry]:
+    """The entries of a transaction. A method that an address does not have is no fault of the base's own method."""
+    try:
+        entries = [read_entry(entry, position, services, lenient=lenient) for position, entry in enumerate(raw)]
+    except MethodNotAllowed as error:
+        raise MalformedRequest(issues=error.issues) from error
+    for entry in entries:
+        _check_asks_only(entry)
+    return entries
 
 
 def _check_around(bundle: Resource) -> None:

@@ -19,10 +19,9 @@ def vread(interaction: Interaction, actor: Actor, services: Services) -> Answer:
     """The bytes of that version; readable only when the current document and its own plans permit."""
     if interaction.type is None or interaction.id is None or interaction.version is None:
         raise NotFound
-    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
-    current = services.reading.read(interaction.type, interaction.id)
-    reason = sight.reason_to_read(current) if current else None
-    if current is None or reason is None or not _NUMBER.fullmatch(interaction.version):
+    sight = Sight.of(actor, services)
+    current, reason = sight.visible(services.reading.read(interaction.type, interaction.id))
+    if not _NUMBER.fullmatch(interaction.version):
         raise NotFound
     version = sight.readable_version(
         current, services.reading.read_version(interaction.type, interaction.id, int(interaction.version))

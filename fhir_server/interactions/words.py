@@ -10,13 +10,16 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.store.contract import Reading, Store
-from fhir_server.store.values import Stored
+from fhir_server.store.values import Shown, Stored
 from fhir_server.validation.validator import Validator
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """One interaction as it was asked: its FHIR name, the place, search parameters, body and conditions."""
+    """One interaction as it was asked: its FHIR name, the place, search parameters, body and conditions.
+
+    `form` are the parameters that say how the answer is written; the links of a page carry them on.
+    """
 
     name: str
     type: str | None = None
@@ -28,8 +31,14 @@ class Interaction:
     if_none_match: str | None = None
     if_none_exist: str | None = None
     lenient: bool = False
-    if_modified_since: str | None = None
+    if_modified_since: str | datetime | None = None
     returning: str | None = None
+    form: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def asked(self) -> str:
+        """Its parameters as the audit tells them: decoded, in their order."""
+        return "&".join(f"{name}={value}" for name, value in self.parameters)
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,7 @@ class Answer:
     outcome: str
     body: bytes | None = None
     stored: Stored | None = None
-    disclosed: tuple[Stored, ...] = ()
+    disclosed: tuple[Shown, ...] = ()
     reason: str | None = None
     query: str | None = None
     audited: bool = False

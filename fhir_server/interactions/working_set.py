@@ -103,19 +103,6 @@ class WorkingSet:
         """What changes in a plan."""
         return ((reference, pending) for reference, pending in self.pending.items() if plan in pending.plans)
 
-    def net_in_plan(self, plan: str, type_name: str) -> dict[str, Resource]:
-        """The resources of a type in the plan as they will be, by reference."""
-        found = {
-            stored.reference: stored.resource() for stored in self.tx.in_plan(plan, type_name) if not stored.deleted
-        }
-        for reference, pending in self.pending.items():
-            if reference.partition("/")[0] != type_name:
-                continue
-            found.pop(reference, None)
-            if pending.after is not None and plan in pending.plans:
-                found[reference] = pending.after
-        return found
-
     def readable(self, reference: str) -> bool:
         """Whether the actor may refer to `Type/id`: it creates it in this write, or may read it."""
         if reference in self.pending:
@@ -137,9 +124,9 @@ class WorkingSet:
         return [circle.plan for circle in self.sight.circles(patient=patient) if circle.open]
 
     def rejoined_plans(self, patient: str) -> tuple[str, ...]:
-        """The open plans about the patient that the actor is not a member of now, and may still ask something in:
+        """The open plans about the patient in which the actor, no member now, may still ask for something.
 
-        those that it opened itself, and those that it left and could open anew.
+        They are those that it opened itself, and those that it left and could open anew.
         """
         parties = self.actor.parties
         found = [circle for circle in self.tx.circles_about(patient) if circle.open]

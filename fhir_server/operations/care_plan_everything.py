@@ -21,7 +21,7 @@ def care_plan_everything(interaction: Interaction, actor: Actor, services: Servi
     wish = wish_of(interaction, services, ORDER)
     if interaction.id is None:
         raise NotFound
-    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    sight = Sight.of(actor, services)
     plan, reason = sight.readable(services.reading.read("CarePlan", interaction.id))
 
     def fetch(type_name: str, cursor: str | None, count: int) -> Fetched:

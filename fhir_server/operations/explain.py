@@ -11,7 +11,8 @@ from fhir_server.fhir.actor import OPERATE, Actor
 from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import Forbidden, MalformedRequest
 from fhir_server.fhir.json import Resource, encode
-from fhir_server.interactions.joining import answered, patient_asked
+from fhir_server.interactions.joining import answered, grants_of
+from fhir_server.interactions.parameters import stated
 from fhir_server.interactions.search_contained import seen_containers
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
@@ -32,7 +33,7 @@ def explain(interaction: Interaction, actor: Actor, services: Services) -> Answe
         raise MalformedRequest("A transaction holds no $explain; ask by itself or in a batch.", rule="explain")
     query = parse(
         _type(interaction),
-        [pair for pair in interaction.parameters if pair[0] != "_type"],
+        [pair for pair in stated(interaction.parameters) if pair[0] != "_type"],
         base_url=services.base_url,
         default_count=services.default_count,
         max_count=services.max_count,
@@ -43,7 +44,7 @@ def explain(interaction: Interaction, actor: Actor, services: Services) -> Answe
     check_scope(actor, "search-type", query.type)
     if query.cursor is not None:
         raise MalformedRequest("$explain is of the first page; leave _cursor out.", rule="parameter-value")
-    sight = Sight(actor, services.store, services.clock(), services.max_circles)
+    sight = Sight.of(actor, services)
     asked = seen_containers([query], sight) if query.contained else [_seen(query, sight)]
     told = services.store.explain(asked, sight.moment)
     found = [_told(grants, each) for (_, grants), each in zip(asked, told, strict=True)]
@@ -56,13 +57,12 @@ def explain(interaction: Interaction, actor: Actor, services: Services) -> Answe
     else:
         parameters += found[0]
     body = encode({"resourceType": "Parameters", "parameter": parameters})
-    told_of = "&".join(f"{name}={value}" for name, value in interaction.parameters)
-    return Answer("ok", body, reason=f"scope {OPERATE}", query=told_of)
+    return Answer("ok", body, reason=f"scope {OPERATE}", query=interaction.asked)
 
 
 def _seen(query: Query, sight: Sight) -> tuple[Query, list[Grant]]:
     plain = answered(query, sight)
-    return plain, sight.grants(plain.type, patient_asked(plain))
+    return plain, grants_of(plain, sight)
 
 
 def _told(grants: Sequence[Grant], told: Explained) -> list[Resource]:

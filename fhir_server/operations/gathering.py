@@ -43,6 +43,7 @@ class Wish:
     count: int
     cursor: str | None
     parameters: tuple[tuple[str, str], ...]
+    form: tuple[tuple[str, str], ...]
 
     def is_new(self, stored: Stored) -> bool:
         """Whether the resource was updated since the asked time."""
@@ -69,6 +70,7 @@ def wish_of(interaction: Interaction, services: Services, usual: Sequence[str], 
         min(count or services.default_count, services.max_count),
         one(given, "_cursor"),
         tuple((name, value) for name, values in given.items() for value in values),
+        interaction.form,
     )
 
 
@@ -88,7 +90,9 @@ def _range(given: dict[str, list[str]], name: str) -> tuple[datetime, datetime] 
         raise MalformedRequest(f"{name} takes a date, not {text!r}.", rule="parameter-value") from error
 
 
-def everything(root: Stored, wish: Wish, order: Sequence[str], fetch: Fetch, sight: Sight, services: Services) -> Page:
+def everything(
+    root: Stored, wish: Wish, order: Sequence[str], fetch: Fetch, sight: Sight, services: Services
+) -> Page[Stored]:
     """The page that is wished for: resources of the types in their `order`, then the people they refer to."""
     asks_for_people = bool(wish.types & set(PEOPLE))
     listed = [name for name in order if asks_for_people or name in wish.types]
@@ -98,10 +102,10 @@ def everything(root: Stored, wish: Wish, order: Sequence[str], fetch: Fetch, sig
     return Page(tuple(stored for stored in found if stored.type in wish.types), people, following)
 
 
-def answer_of(root: Stored, reason: str, wish: Wish, page: Page, services: Services) -> Answer:
+def answer_of(root: Stored, reason: str, wish: Wish, page: Page[Stored], services: Services) -> Answer:
     """The searchset; `disclosed` names each resource in it."""
     place = f"{root.reference}/$everything"
-    body = searchset(services.base_url, place, wish.parameters, page)
+    body = searchset(services.base_url, place, (*wish.parameters, *wish.form), page)
     query = "&".join(f"{name}={value}" for name, value in wish.parameters)
     return Answer("ok", body, None, (*page.matches, *page.included), reason, query=f"{place}?{query}".rstrip("?"))
 

@@ -9,8 +9,10 @@ from typing import Any
 from fhir_server.fhir.errors import InvalidResource, MalformedRequest
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.words import Interaction, Services
+from fhir_server.search.parse import OF_FORM
 
-_KNOWN_EVERYWHERE = frozenset({"_format", "_pretty"})
+_WRONG = "parameter-value"
+_MOST_DIGITS = 15
 
 
 def texts(interaction: Interaction, services: Services, known: Collection[str]) -> dict[str, list[str]]:
@@ -23,7 +25,7 @@ def texts(interaction: Interaction, services: Services, known: Collection[str]) 
     for name, value in [*interaction.parameters, *_sent(interaction, services)]:
         if name in known:
             given.setdefault(name, []).append(value)
-        elif name not in _KNOWN_EVERYWHERE and not interaction.lenient:
+        elif name not in OF_FORM and not interaction.lenient:
             raise MalformedRequest(
                 f"The operation has no parameter {name!r}; it has {', '.join(sorted(known)) or 'none'}.",
                 rule="unknown-parameter",
@@ -72,7 +74,3 @@ def _sent(interaction: Interaction, services: Services) -> Iterator[tuple[str, s
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-_WRONG = "parameter-value"
-_MOST_DIGITS = 15

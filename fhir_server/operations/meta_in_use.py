@@ -29,7 +29,7 @@ _PAGE = 200
 def meta_in_use(interaction: Interaction, actor: Actor, services: Services) -> Answer:
     """One Meta with everything in use; no parameter at all when nothing is. Raises TooCostly."""
     types = [interaction.type] if interaction.type else [name for name in sorted(TYPES) if allows(actor, "read", name)]
-    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    sight = Sight.of(actor, services)
     labelled: dict[str, Stored] = {}
     for stored in _labelled(types, sight, services):
         labelled[stored.reference] = stored

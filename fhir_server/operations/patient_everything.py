@@ -23,7 +23,7 @@ def patient_everything(interaction: Interaction, actor: Actor, services: Service
     wish = wish_of(interaction, services, ORDER, _BY_NAME)
     if interaction.id is None:
         raise NotFound
-    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    sight = Sight.of(actor, services)
     patient, reason = sight.readable(services.reading.read("Patient", interaction.id))
 
     def fetch(type_name: str, cursor: str | None, count: int) -> Fetched:
@@ -36,5 +36,6 @@ def patient_everything(interaction: Interaction, actor: Actor, services: Service
         page = services.reading.search(query, sight.grants(type_name, patient.reference), sight.moment)
         return page.matches, page.next
 
-    page = everything(patient, wish, (*ORDER, *_BY_NAME), fetch, sight, services)
+    order = (*ORDER, *(name for name in _BY_NAME if name in wish.types))
+    page = everything(patient, wish, order, fetch, sight, services)
     return answer_of(patient, reason, wish, page, services)

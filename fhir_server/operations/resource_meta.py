@@ -14,9 +14,10 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import MalformedRequest, NotFound
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.asks import Ask, check_structure
-from fhir_server.interactions.commit import Gate, Written
+from fhir_server.interactions.commit import Gate
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.interactions.written import Written
 from fhir_server.operations.inputs import parameters_of, texts
 from fhir_server.operations.meta_in_use import meta_in_use
 from fhir_server.store.contract import Transaction
@@ -67,7 +68,7 @@ def _readable(interaction: Interaction, actor: Actor, services: Services) -> tup
     """Absent and hidden are answered alike, before anything is said about what was sent."""
     if interaction.type is None or interaction.id is None:
         raise NotFound
-    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    sight = Sight.of(actor, services)
     return sight.readable(services.reading.read(interaction.type, interaction.id))
 
 

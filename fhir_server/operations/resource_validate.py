@@ -49,7 +49,7 @@ def validate(interaction: Interaction, actor: Actor, services: Services) -> Answ
     disclosed: tuple[Stored, ...] = ()
     reason = "nothing stored is shown"
     if interaction.id is not None:
-        sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+        sight = Sight.of(actor, services)
         stored, reason = sight.readable(services.reading.read(interaction.type or "", interaction.id))
         disclosed = (stored,)
         if wish.mode == "profile":

@@ -60,7 +60,7 @@ def _found(stored: Stored, first: int, last: int | None, services: Services) -> 
 
 def _told(found: Sequence[NumberedEvent], actor: Actor, services: Services) -> tuple[list[Event], list[Stored]]:
     """The events, bare where the focus may not be read, and what is disclosed by them."""
-    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    sight = Sight.of(actor, services)
     readable = {}
     for focus in dict.fromkeys(event.focus for event in found):
         parsed = parse_reference(focus)

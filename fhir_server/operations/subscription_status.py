@@ -35,5 +35,5 @@ def own_subscription(interaction: Interaction, actor: Actor, services: Services)
     """The Subscription that is asked about, and why the actor may. Raises NotFound, the same for absent and hidden."""
     if interaction.id is None:
         raise NotFound
-    sight = Sight(actor, services.reading, services.clock(), services.max_circles)
+    sight = Sight.of(actor, services)
     return sight.readable(services.reading.read("Subscription", interaction.id))

@@ -8,24 +8,24 @@ import gzip
 import re
 import zlib
 
-from flask import Request, Response
-
 from fhir_server.fhir.errors import MalformedRequest, TooLarge, UnsupportedMedia
 
 LEAST = 1024
 """Bytes from which compressing an answer is worth its time."""
+
+PLAIN = frozenset({"", "identity"})
+"""What says that a body is as it is."""
 
 _LEVEL = 3
 _GZIP_WINDOW = 31
 _ACCEPTED = re.compile(r"(?:^|,)\s*(gzip|x-gzip|\*)\s*(?:;\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*)?(?=,|$)", re.ASCII)
 
 
-def compress(request: Request, response: Response) -> None:
-    """Send the body in gzip when it is long enough and the caller takes it."""
-    body = response.get_data()
-    if len(body) > LEAST and _accepts_gzip(request.headers.get("Accept-Encoding", "")):
-        response.set_data(gzip.compress(body, _LEVEL, mtime=0))
-        response.headers["Content-Encoding"] = "gzip"
+def compressed(body: bytes, accepted: str) -> bytes | None:
+    """The body in gzip when it is long and `accepted` (Accept-Encoding) takes it; None when it goes as it is."""
+    if len(body) <= LEAST or not _accepts_gzip(accepted):
+        return None
+    return gzip.compress(body, _LEVEL, mtime=0)
 
 
 def decompressed(body: bytes, encoding: str, limit: int) -> bytes:
@@ -33,7 +33,7 @@ def decompressed(body: bytes, encoding: str, limit: int) -> bytes:
 
     Raises UnsupportedMedia for any encoding but gzip, MalformedRequest for what is not gzip, TooLarge.
     """
-    if encoding in {"", "identity"}:
+    if encoding in PLAIN:
         return body
     if encoding not in {"gzip", "x-gzip"}:
         raise UnsupportedMedia("The Content-Encoding is not spoken here; send gzip or none.", rule="content-encoding")

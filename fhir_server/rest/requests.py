@@ -10,15 +10,23 @@ from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from fhir_server.definitions.operations import OPERATIONS
-from fhir_server.fhir.errors import FhirError, MalformedRequest, NotAcceptable, TooLarge, UnsupportedMedia
+from fhir_server.fhir.errors import (
+    FhirError,
+    LengthRequired,
+    MalformedRequest,
+    NotAcceptable,
+    TooLarge,
+    UnsupportedMedia,
+)
 from fhir_server.interactions.addressing import Place
-from fhir_server.interactions.parameters import OF_FORM, check_known, parameters_in
+from fhir_server.interactions.parameters import check_known, parameters_in
 from fhir_server.interactions.patching import JSON_PATCH, read_json_patch
 from fhir_server.interactions.returning import MINIMAL, OUTCOME, REPRESENTATION
 from fhir_server.interactions.words import Interaction
 from fhir_server.rest.binary import binary_of, is_content, may_be_content
-from fhir_server.rest.compression import decompressed
+from fhir_server.rest.compression import PLAIN, decompressed
 from fhir_server.rest.formats import JSON, Wish, format_accepted, format_named, format_of_body
+from fhir_server.search.parse import OF_FORM
 
 _FORM = "application/x-www-form-urlencoded"
 _RETURNS = {word.lower(): word for word in (REPRESENTATION, MINIMAL, OUTCOME)}
@@ -45,9 +53,10 @@ def interaction_of(request: Request, place: Place, parameters: Parameters, max_b
     if not lenient:
         check_known(place.interaction, place.id, [pair for pair in parameters if pair[0] not in OF_FORM])
     if place.interaction == "patch" and request.mimetype == JSON_PATCH:
-        resource = read_json_patch(_body_of(request, max_body))
+        _check_charset(request)
+        resource = read_json_patch(_some(_body_of(request, max_body), "a list of operations", "json"))
     elif is_content(request, place):
-        resource = binary_of(request, place, _some(_body_of(request, max_body), "content"))
+        resource = binary_of(request, place, _content_in(request, max_body))
     elif place.interaction in _WITH_BODY:
         resource = _resource_in(request, max_body)
     elif place.interaction in OPERATIONS:
@@ -65,6 +74,7 @@ def interaction_of(request: Request, place: Place, parameters: Parameters, max_b
         lenient,
         request.headers.get("If-Modified-Since"),
         _RETURNS.get(preferred.get("return", "")),
+        tuple(pair for pair in parameters if pair[0] in OF_FORM),
     )
 
 
@@ -114,22 +124,43 @@ def _resource_in(request: Request, max_body: int) -> Any:
     version = request.mimetype_params.get("fhirversion")
     known = format_of_body(request.mimetype, version)
     if known is None:
-        stated = f"{request.mimetype or 'of no stated type'!r}{f' of FHIR {version}' if version else ''}"
+        stated = (repr(request.mimetype) if request.mimetype else "of no stated type") + (
+            f" of FHIR {version}" if version else ""
+        )
         also = f", or as a patch {JSON_PATCH}" if request.method == "PATCH" else ""
         raise UnsupportedMedia(
             f"The body is {stated}; send application/fhir+json or application/fhir+xml, of FHIR 4.0{also}.",
             rule="content-type",
         )
+    _check_charset(request)
+    return known.read(_some(_body_of(request, max_body), "a resource", known.name))
+
+
+def _check_charset(request: Request) -> None:
+    """Raise UnsupportedMedia for what says that it is in anything but UTF-8."""
     if request.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
-        raise UnsupportedMedia("Resources are sent in UTF-8.", rule="content-type")
-    return known.read(_some(_body_of(request, max_body), "resource", known.name))
+        raise UnsupportedMedia("Resources and patches are sent in UTF-8.", rule="content-type")
 
 
 def _some(body: bytes, expected: str, rule: str | None = None) -> bytes:
     """The body. Raises MalformedRequest when there is nothing in it."""
     if not body.strip():
-        raise MalformedRequest(f"The body is empty; a {expected} was expected.", rule=rule)
+        raise MalformedRequest(f"The body is empty; {expected} was expected.", rule=rule)
     return body
+
+
+def _content_in(request: Request, max_body: int) -> bytes:
+    """What a Binary is to hold, when it is sure that it came whole. Raises LengthRequired.
+
+    The end of a resource shows by its last bracket, that of a picture does not; and in a body sent in chunks a
+    connection that breaks looks like the last chunk.
+    """
+    if request.content_length is None and "Transfer-Encoding" in request.headers and _encoding_of(request) in PLAIN:
+        told = (
+            "The content of a Binary is sent with a Content-Length, or in gzip, so that it is seen when it breaks off."
+        )
+        raise LengthRequired(told, rule="body-size")
+    return _some(_body_of(request, max_body), "the content of the Binary")
 
 
 def _input_in(request: Request, max_body: int) -> Any:
@@ -155,7 +186,14 @@ def _body_of(request: Request, max_body: int) -> bytes:
         raise too_large from error
     if len(body) > max_body:
         raise too_large
-    return decompressed(body, request.headers.get("Content-Encoding", "").strip().lower(), max_body)
+    if len(body) < (request.content_length or 0):
+        told = f"The body broke off: Content-Length says {request.content_length} bytes, and {len(body)} came."
+        raise MalformedRequest(told, rule="body-size")
+    return decompressed(body, _encoding_of(request), max_body)
+
+
+def _encoding_of(request: Request) -> str:
+    return request.headers.get("Content-Encoding", "").strip().lower()
 
 
 def _pairs(encoded: bytes) -> Parameters:

@@ -1,12 +1,12 @@
 """Words to HTTP: status, ETag, Last-Modified, Location, body by preference."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from flask import Request, Response
-from werkzeug.datastructures import Headers
+from flask import Request
 
 from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import encode
@@ -16,28 +16,39 @@ from fhir_server.interactions.returning import is_written, returned
 from fhir_server.interactions.statuses import STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.words import Answer
 from fhir_server.rest.binary import content_of
-from fhir_server.rest.compression import compress
+from fhir_server.rest.compression import compressed
 from fhir_server.rest.formats import Wish
 from fhir_server.rest.requests import wish_of_refused
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse
 
 
-_ALWAYS = [
-    ("Cache-Control", "private, no-cache"),
-    ("Vary", "Authorization, Accept, Accept-Encoding, Prefer"),
-    ("X-Content-Type-Options", "nosniff"),
-]
+_ALWAYS = {
+    "Cache-Control": "private, no-cache",
+    "Vary": "Authorization, Accept, Accept-Encoding, Prefer",
+    "X-Content-Type-Options": "nosniff",
+}
 _NO_LENGTH = ("204", "304")
 
 
-class _Response(Response):
-    """A response whose headers are sent as they were set here: there is nothing to correct in them."""
+@dataclass(frozen=True)
+class Response:
+    """What goes out: the status line, the headers as they are set here, and the body, which HEAD is not sent."""
 
-    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
-        """The headers themselves."""
-        return self.headers
+    status: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def status_code(self) -> int:
+        """The number of the status."""
+        return int(self.status[:3])
+
+    def send(self, start_response: "StartResponse", *, head: bool) -> list[bytes]:
+        """The answer to WSGI."""
+        start_response(self.status, list(self.headers.items()))
+        return [] if head else [self.body]
 
 
 def response_of(request: Request, wish: Wish, answer: Answer, returning: str | None, base_url: str) -> Response:
@@ -82,15 +93,14 @@ def _outcome(request: Request, status: str, issues: list[Issue]) -> Response:
 
 def _written(request: Request, wish: Wish, status: str, body: bytes | None) -> Response:
     """A response whose body, if there is one, is in the format, and packed for callers who take it so."""
-    if body and wish.content is not None:
+    if not body:
+        length = {} if status.startswith(_NO_LENGTH) else {"Content-Length": "0"}
+        return Response(status, {**length, **_ALWAYS}, b"")
+    if wish.content is not None:
         sent, headers = content_of(body, wish.content)
     else:
-        sent, headers = wish.write(body) if body else b"", {"Content-Type": wish.format.content_type}
-    response = _Response(sent, status, [*headers.items(), *_ALWAYS])
-    if body:
-        compress(request, response)
-        return response
-    del response.headers["Content-Type"]
-    if status.startswith(_NO_LENGTH):
-        del response.headers["Content-Length"]
-    return response
+        sent, headers = wish.write(body), {"Content-Type": wish.format.content_type}
+    packed = compressed(sent, request.headers.get("Accept-Encoding", ""))
+    if packed is not None:
+        sent, headers = packed, {**headers, "Content-Encoding": "gzip"}
+    return Response(status, {**headers, **_ALWAYS, "Content-Length": str(len(sent))}, sent)

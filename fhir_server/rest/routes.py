@@ -1,67 +1,56 @@
-"""Binds the address table to Flask: one entrance, authenticated first, every refusal an OperationOutcome."""
+"""The one entrance of FHIR over HTTP: authenticated first, every refusal an OperationOutcome."""
 
 import logging
+import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
-from flask import Blueprint, Request, Response, request
-from flask.sansio.blueprints import BlueprintSetupState
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import PathConverter
+from flask import Request
 
+from fhir_server.access.types import TYPES
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, MethodNotAllowed, Unauthenticated, UnsupportedMedia
 from fhir_server.fhir.faults import raised_at
-from fhir_server.interactions.addressing import Place, allowed_methods, methods, resolve
+from fhir_server.interactions.addressing import ADDRESSES, Place, allowed_methods, resolve
 from fhir_server.interactions.patching import PATCH_FORMATS
 from fhir_server.interactions.perform import perform, record_refusal
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.rest.requests import interaction_of, parameters_of, wish_of
-from fhir_server.rest.responses import failure_of, refusal_of, response_of
+from fhir_server.rest.responses import Response, failure_of, refusal_of, response_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
 Authenticate = Callable[[str | None], Actor]
 
 
-class _Anything(PathConverter):
-    """The rest of the path, slashes and line breaks too, so that no address is refused in other words than FHIR's."""
+def fhir_application(services: Services, authenticate: Authenticate, max_body: int, mount: str) -> "WSGIApplication":
+    """The WSGI application of the FHIR base, which lies at the path `mount`.
 
-    part_isolating = False
-    regex = "(?s:.+)"
+    `authenticate` turns the Authorization header into an Actor or raises. Every method at every address below is
+    answered in FHIR's words.
+    """
 
-
-def fhir_routes(services: Services, authenticate: Authenticate, max_body: int) -> Blueprint:
-    """The blueprint of the FHIR base; `authenticate` turns the Authorization header into an Actor or raises."""
-    blueprint = Blueprint("fhir", __name__)
-    blueprint.record_once(lambda state: state.app.url_map.converters.update(anything=_Anything))
-
-    prefix = ""
-
-    def learn_prefix(state: BlueprintSetupState) -> None:
-        nonlocal prefix
-        prefix = state.url_prefix or ""
-
-    blueprint.record_once(learn_prefix)
-
-    @blueprint.app_errorhandler(405)
-    def refuse(error: HTTPException) -> Response | HTTPException:
-        """A method that HTTP does not know, or that FHIR does not use, is refused in FHIR's words, at its addresses."""
-        if request.path != prefix and not request.path.startswith(f"{prefix}/"):
-            return error
-        return answer(request.path.removeprefix(prefix).lstrip("/"))
-
-    @blueprint.route("/", defaults={"path": ""}, methods=methods(), provide_automatic_options=False)
-    @blueprint.route("/<anything:path>", methods=methods(), provide_automatic_options=False)
-    def answer(path: str) -> Response:
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         started = time.perf_counter()
-        asked = request._get_current_object()  # type: ignore[attr-defined]  # looked up once, not for each word of it
-        actor, response = _answer(asked, f"/{path.strip('/')}", services, authenticate, max_body)
+        asked = Request(environ, populate_request=False)  # neither holds the other, so both go when it is answered
+        # One byte more than is allowed, so that a chunked body over the limit is seen and not cut.
+        asked.max_content_length = max_body + 1
+        path = asked.path.removeprefix(mount).strip("/")
+        actor, response = _answer(asked, f"/{path}", services, authenticate, max_body)
         _log(asked, path, actor, response, started)
-        return response
+        return response.send(start_response, head=asked.method == "HEAD")
 
-    return blueprint
+    return answer
+
+
+_WORDS = frozenset({"", *TYPES, *(part for address in ADDRESSES for part in address.path.split("/"))})
+_OUR_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def _answer(
@@ -109,12 +98,21 @@ def _refusal(asked: Request, error: FhirError, path: str) -> Response:
 
 
 def _log(asked: Request, path: str, actor: Actor | None, response: Response, started: float) -> None:
-    """One line per request: no query and no names, for both may tell of a person."""
+    """One line per request: no query, for it may tell of a person."""
     log.info(
         "%s %s %s %s %.1fms",
         asked.method,
-        "/".join(path.split("/")[:2]) if path.isprintable() else "(not printable)",
+        _place_in_words(path, response.status_code),
         response.status_code,
         (actor.client_id or actor.organization or actor.person) if actor else "-",
         (time.perf_counter() - started) * 1000,
     )
+
+
+def _place_in_words(path: str, status: int) -> str:
+    """The type and the id that were asked for. Of what was refused only what are words or ids of this server: anything
+    else may be a name, or a number of a person, that somebody put where an id belongs."""
+    parts = path.split("/")[:2]
+    if status < HTTPStatus.BAD_REQUEST:
+        return "/".join(parts)
+    return "/".join(part if part in _WORDS or _OUR_ID.fullmatch(part) else "..." for part in parts)

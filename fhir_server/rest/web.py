@@ -1,44 +1,27 @@
-"""A Flask application that knows which addresses are FHIR's: there one rule takes every path."""
+"""The Flask application, with a door of its own for FHIR."""
 
-from collections.abc import Mapping
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from flask import Flask, Request
-from werkzeug.routing import Map, MapAdapter, Rule
+from flask import Flask
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class Web(Flask):
-    """Flask; what lies below `fhir_path`, which ends in a slash, goes to its one rule without a look at the others."""
+    """Flask; what lies below `mount` is answered by the WSGI application `mounted`, whatever its method.
 
-    fhir_path = ""
+    Nothing that Flask prepares for a view is used there: no session, no template, no table of addresses. They would
+    cost a read as much as its access check (docs/decisions/0038). A middleware around `wsgi_app` is around both.
+    """
 
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """The adapter that matches the request's address."""
-        if request is None or not self.fhir_path or not request.path.startswith(self.fhir_path):
-            return super().create_url_adapter(request)
-        return _OneRule(self.url_map, request, self._fhir_rule, request.path[len(self.fhir_path) :])
+    mount = ""
+    mounted: "WSGIApplication | None" = None
 
-    @cached_property
-    def _fhir_rule(self) -> Rule:
-        return next(rule for rule in self.url_map.iter_rules() if rule.rule == f"{self.fhir_path}<anything:path>")
-
-
-class _OneRule(MapAdapter):
-    """An address that one rule takes, for the methods that the rule has; nothing there is led elsewhere."""
-
-    def __init__(self, url_map: Map, request: Request, rule: Rule, rest: str) -> None:
-        super().__init__(url_map, "", request.root_path, "", request.scheme, request.path, request.method)
-        self._rule = rule
-        self._rest = rest
-
-    def match(self, *asked: Any, **how: Any) -> tuple[Any, Mapping[str, Any]]:
-        """The rule with the rest of the path, as Flask asks for it; whatever else is asked, by all rules."""
-        if (
-            not asked
-            and how == {"return_rule": True}
-            and self._rest
-            and self.default_method in (self._rule.methods or ())
-        ):
-            return self._rule, {"path": self._rest}
-        return super().match(*asked, **how)
+    def wsgi_app(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer by whoever lives at the address."""
+        path = environ.get("PATH_INFO", "")
+        if self.mounted is not None and (path == self.mount or path.startswith(f"{self.mount}/")):
+            return self.mounted(environ, start_response)
+        return super().wsgi_app(environ, start_response)

@@ -16,7 +16,7 @@ from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource
 from fhir_server.search.elements import values_of
 from fhir_server.search.extract import OF_THE_STORE
-from fhir_server.search.joins import conditions_of
+from fhir_server.search.join_answers import conditions_of
 from fhir_server.search.parse import in_compartment
 from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Contained, Join, Not, Query
 
@@ -54,7 +54,7 @@ def inside(query: Query) -> Query:
 
 
 def itself(query: Query) -> Query:
-    """What the query says of a resource that stands alone, but for what it says of containers, too."""
+    """What the query says of a resource that is no contained one, without what it says of every container."""
     return Query(query.type, _own_clauses(query), joins=query.joins, filters=query.filters)
 
 

@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from fhir_server.definitions.search_parameters import ElementPath, SearchParameter, Step
+from fhir_server.definitions.search_parameters import SearchParameter
+from fhir_server.definitions.value_paths import RESOLVED, ElementPath, Step
 from fhir_server.fhir.json import Resource
 
 EXISTENCE = "existence"
+
+_BESIDE = frozenset({"extension", "id"})
+_SAYING = frozenset({"code", "end", "family", "reference", "start", "system", "text", "value"})
 
 
 def values_of(resource: Resource, parameter: SearchParameter) -> list[tuple[str, Any]]:
@@ -28,25 +32,41 @@ def elements_at(resource: Resource, path: ElementPath | None) -> list[Resource]:
     return [resource] if path is None else [each for each in _at(resource, path) if isinstance(each, dict)]
 
 
+def states(value: Any) -> bool:
+    """Whether a value says anything beside extensions, which often say why there is none."""
+    if isinstance(value, dict):
+        # Each write asks this of each value, and most have one of these.
+        return not _SAYING.isdisjoint(value) or any(
+            name not in _BESIDE and name[0] != "_" and states(each) for name, each in value.items()
+        )
+    return any(map(states, value)) if isinstance(value, list) else value is not None
+
+
 def _at(resource: Resource, path: ElementPath) -> Iterator[Any]:
     nodes: list[Any] = [resource]
     for step in path.steps:
-        nodes = [child for node in nodes for child in _children(node, step)]
+        nodes = [child for node in nodes for child in _children(node, step, resource)]
     return iter(nodes) if path.only is None else (each for each in nodes if _points_to(path.only, each, resource))
 
 
-def _children(node: Any, step: Step) -> Iterator[Any]:
+def _children(node: Any, step: Step, resource: Resource) -> Iterator[Any]:
     found = node.get(step.name) if isinstance(node, dict) else None
     for child in found if isinstance(found, list) else (found,):
-        if child is not None and (step.element is None or _has(child, step.element, step.value)):
+        if child is not None and (step.element is None or _is_meant(child, step, resource)):
             yield child
+
+
+def _is_meant(child: Any, step: Step, resource: Resource) -> bool:
+    if step.element == RESOLVED:
+        return _points_to(str(step.value), child, resource)
+    return _has(child, str(step.element), step.value)
 
 
 def _has(child: Any, element: str, value: str | None) -> bool:
     name, _, inner = element.partition(".")
     found = child.get(name) if isinstance(child, dict) else None
     if not inner:
-        return bool(found == value)
+        return found in (value, [value])  # FHIRPath compares a list with a text when it has one item
     return any(_has(each, inner, value) for each in (found if isinstance(found, list) else (found,)))
 
 
@@ -55,9 +75,8 @@ def _points_to(type_name: str, reference: Any, resource: Resource) -> bool:
     if not isinstance(reference, dict):
         return False
     address = reference.get("reference")
-    if not isinstance(address, str):
-        return reference.get("type") == type_name
-    if address.startswith("#"):
+    if isinstance(address, str) and address.startswith("#"):
         contained = [each for each in resource.get("contained", ()) if each.get("id") == address[1:]]
         return any(each.get("resourceType") == type_name for each in contained)
-    return type_name in address.partition("/_history/")[0].split("/")[-2:-1]
+    told = address.partition("/_history/")[0].split("/")[-2:-1] if isinstance(address, str) else []
+    return bool((told[0] if told and told[0][:1].isupper() else reference.get("type")) == type_name)

@@ -33,6 +33,11 @@ def escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|")
 
 
+def literally(text: str) -> str:
+    """`text` with all its escapes, so that a search asks for it as it is, whatever signs it holds."""
+    return escape(text).replace(",", "\\,").replace("$", "\\$")
+
+
 def _character(match: re.Match[str]) -> str:
     if match[1] not in _SPECIAL:
         raise MalformedRequest(rf"{match[0]!r} is no escape; FHIR has \, \| \$ and \\ in search values.")

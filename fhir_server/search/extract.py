@@ -25,11 +25,11 @@ from fhir_server.definitions.search_parameters import (
     shipped_parameters_of,
 )
 from fhir_server.fhir.json import Resource
-from fhir_server.search.elements import elements_at, values_of
+from fhir_server.search.elements import elements_at, states, values_of
 from fhir_server.search.folding import fold
 from fhir_server.search.keys import has_key, key_of
 from fhir_server.search.terms import STORED_AS_TERMS, stored_terms
-from fhir_server.search.types import date, near, number, quantity, string, token
+from fhir_server.search.types import codes, date, near, number, quantity, string, token
 from fhir_server.search.types.term import term
 
 OF_THE_STORE = frozenset({"_id", "_lastUpdated"})
@@ -54,7 +54,7 @@ def extracted(resource: Resource, parameters: Sequence[SearchParameter]) -> dict
         "t": [*always["t"], *_versioned(resource)],
         **_sometimes(given),
         **_places(resource, [each for each in parameters if not each.paths]),
-        "has": [parameter.code for parameter, _ in given],
+        "has": [parameter.code for parameter, values in given if states(values[0][1]) or _stated(values[1:])],
         "k": {
             parameter.code: key_of(parameter, values)
             for parameter, values in found
@@ -102,9 +102,9 @@ def _places(resource: Resource, own: Sequence[SearchParameter]) -> dict[str, Any
         if nodes:
             found[at] = nodes
     for part in (part for parameter in own for part in parameter.parts):
-        standing = [each for node in elements_at(resource, part.path) if (each := _place(node, part.components))]
-        if standing:
-            found[part.kept] = standing
+        nodes = [each for node in elements_at(resource, part.path) if (each := _place(node, part.components))]
+        if nodes:
+            found[part.kept] = nodes
     return {"m": found} if found else {}
 
 
@@ -124,6 +124,10 @@ def _versioned(resource: Resource) -> list[str]:
     """The canonical url with the version that the resource says it is, for whoever asks for both."""
     url, version = resource.get("url"), resource.get("version")
     return [term("url", f"{url}|{version}")] if isinstance(url, str) and isinstance(version, str) else []
+
+
+def _stated(values: _Values) -> bool:
+    return any(states(value) for _, value in values)
 
 
 def _terms(given: _Found) -> list[str]:
@@ -153,7 +157,7 @@ def _words(given: _Found) -> dict[str, Any]:
     found = {}
     for parameter, values in given:
         if parameter.type == "token" and token.has_words(parameter):
-            words = (text for datatype, value in values for text in token.texts_of(datatype, value))
+            words = (text for datatype, value in values for text in codes.texts_of(datatype, value))
             folded = _unique(fold(text[: string.LONGEST]) for text in words if isinstance(text, str))
             if any(folded):
                 found[f"{parameter.code}:text"] = {"f": [text for text in folded if text]}

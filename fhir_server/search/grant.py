@@ -4,9 +4,10 @@ Access decides which grants an actor has; a read asks whether some grant admits 
 for the query AND any grant. An empty list of grants admits nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
@@ -67,6 +68,10 @@ class Grant:
     everyone: bool = False
     glimpses: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+
+
+GrantsFor: TypeAlias = Callable[[str], Sequence[Grant]]
+"""The grants of somebody for the resources of a type."""
 
 
 def admits(grant: Grant, stamp: Stamp, moment: datetime) -> bool:

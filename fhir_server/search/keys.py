@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.search.query import Clause, Near
-from fhir_server.search.types import date, number, quantity, reference, string, token
+from fhir_server.search.types import codes, date, number, quantity, reference, string, token
 
 LAST_TEXT = "\U0010ffff"
 FIRST_TEXT = ""
@@ -48,7 +48,7 @@ def sortable(type_name: str) -> list[str]:
 
 
 def places_asked(clauses: Sequence[Clause]) -> list[Near]:
-    """The places near one of which everything must be that the clauses find: those of the first that names some."""
+    """The places of the first clause that asks for what is near some: whatever matches is near one of them."""
     clauses = [each for each in clauses if each.type == "special" and each.missing is None]
     return [place for each in clauses[:1] for place in each.values if isinstance(place, Near)]
 
@@ -85,7 +85,7 @@ def _text(datatype: str, value: Any) -> str | None:
 
 
 def _code(datatype: str, value: Any) -> str | None:
-    return next((found.code for found in token.tokens_of(datatype, value)), None)
+    return next((found.code for found in codes.tokens_of(datatype, value)), None)
 
 
 def _address(datatype: str, value: Any) -> str | None:
@@ -98,12 +98,12 @@ def _uri(datatype: str, value: Any) -> str | None:
 
 def _number(datatype: str, value: Any) -> float | None:
     found = number.range_of(datatype, value)
-    return found[0] if found else None
+    return number.sorted_by(*found) if found else None
 
 
 def _quantity(datatype: str, value: Any) -> float | None:
     ranges = [found for found, _ in quantity.ranges_of(datatype, value)]
-    return ranges[-1][0] if ranges else None
+    return number.sorted_by(*ranges[-1]) if ranges else None
 
 
 _READERS: Mapping[str, Callable[[str, Any], Any]] = {

@@ -8,7 +8,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.search.clauses import of_component
 from fhir_server.search.contained import referring_parameters
 from fhir_server.search.extract import search_values
-from fhir_server.search.joins import conditions_of
+from fhir_server.search.join_answers import conditions_of
 from fhir_server.search.query import (
     AllOf,
     Amount,

@@ -10,16 +10,18 @@ from functools import partial
 
 from fhir_server.definitions.compartments import patient_compartment
 from fhir_server.definitions.search_parameters import parameters_of
-from fhir_server.definitions.structures import RESOURCE_TYPES, load
+from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import MalformedRequest, UnknownType
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.clauses import Asking, NotServed, clause, indexed
 from fhir_server.search.filters import filter_condition
-from fhir_server.search.includes import EVERY_TYPE, INCLUDES
-from fhir_server.search.joins import asks_through, join, joins_in
+from fhir_server.search.includes import INCLUDES
+from fhir_server.search.join_answers import joins_in
+from fhir_server.search.joins import asks_through, join
 from fhir_server.search.keys import places_asked, sortable
-from fhir_server.search.lists import LIST, by_function, current_list, names_a_person
+from fhir_server.search.lists import by_function, current_list, names_a_person
 from fhir_server.search.query import Clause, Condition, Query, Sort, Target, Token
+from fhir_server.search.shown import elements_named, shown_types
 from fhir_server.search.words import words_condition
 
 DEFAULT_COUNT = 50
@@ -27,8 +29,8 @@ MAX_COUNT = 200
 MOST_JOINS = 16
 MOST_SORTS = 8
 
-READ_BY_THE_DOOR = frozenset({"_format", "_pretty"})
-"""Parameters that say how the answer is written, not what is asked."""
+OF_FORM = frozenset({"_format", "_pretty"})
+"""The parameters that say how an answer is written, not what is asked; every address takes these."""
 
 _TOTALS = ("none", "estimate", "accurate")
 _SUMMARIES = ("true", "text", "data", "count", "false")
@@ -54,10 +56,9 @@ def parse(
 
     `base_url` is this server's address, so that absolute references to it are known as its own; `moment` is the time
     that `ap` counts from, `patient` the id of the person in whose compartment is searched, `full_text` the types whose
-    words are kept. Raises UnknownType, and
-    MalformedRequest with an issue for each parameter, modifier, include or sort key that is not served and each value
-    that cannot be read. With `lenient` what is not served is left out and named in `Query.skipped`; a value that cannot
-    be read is refused all the same.
+    words are kept. Raises UnknownType, and MalformedRequest with an issue for each parameter, modifier, include or sort
+    key that is not served and each value that cannot be read. With `lenient` what is not served is left out and stands
+    in `Query.skipped`; a value that cannot be read is refused all the same.
     """
     if type_name not in RESOURCE_TYPES:
         raise UnknownType(type_name, RESOURCE_TYPES)
@@ -70,7 +71,7 @@ def parse(
         try:
             query = _with(query, asking, name, text)
         except NotServed as refusal:
-            query = replace(query, skipped=(*query.skipped, name))
+            query = replace(query, skipped=(*query.skipped, (name, text)))
             issues += [] if lenient else refusal.issues
         except MalformedRequest as refusal:
             issues += refusal.issues
@@ -82,7 +83,7 @@ def parse(
 
 
 def _decided_later(pair: tuple[str, str]) -> bool:
-    """What contains the matches may be of any type, and bring what that type refers to."""
+    """What contains the matches may be of any type, has the elements of that type, and brings what it refers to."""
     return pair[0] != "_contained"
 
 
@@ -98,7 +99,7 @@ def in_compartment(type_name: str, patient: str) -> tuple[Clause, ...]:
 
 
 def _with(query: Query, asking: Asking, name: str, text: str) -> Query:
-    if name in READ_BY_THE_DOOR:
+    if name in OF_FORM:
         return query
     if name in CONTROLS:
         return CONTROLS[name](query, text)
@@ -141,7 +142,7 @@ def contradictory(query: Query) -> list[Issue]:
 
 def _of_nobody(query: Query, pairs: Sequence[tuple[str, str]]) -> list[Issue]:
     """A list by its function is somebody's."""
-    asked = LIST not in query.skipped and any(by_function(name, text) for name, text in pairs)
+    asked = any(by_function(name, text) for name, text in pairs if (name, text) not in query.skipped)
     if not asked or names_a_person(query):
         return []
     return [
@@ -174,11 +175,6 @@ def _bringing(name: str, query: Query, text: str) -> Query:
     return replace(query, includes=(*query.includes, *INCLUDES[name](shown_types([query.type], query.contained), text)))
 
 
-def shown_types(searched: Sequence[str], contained: str | None) -> Sequence[str]:
-    """The types of what a search of some types shows: with `_contained`, what contains them and may be of any."""
-    return [*searched, *(each for each in EVERY_TYPE if each not in searched)] if contained else searched
-
-
 def _total(query: Query, text: str) -> Query:
     if text not in _TOTALS:
         raise NotServed(f"'_total' takes {', '.join(_TOTALS)}, not {text!r}.")
@@ -192,13 +188,7 @@ def _summary(query: Query, text: str) -> Query:
 
 
 def _elements(query: Query, text: str) -> Query:
-    known = {each.name for each in load().elements(query.type)}
-    named = tuple(each.removesuffix("[x]") for each in text.split(","))
-    unknown = [each for each in named if each not in known]
-    if unknown:
-        told = f"'_elements' takes elements of {query.type} itself, not {', '.join(map(repr, unknown))}"
-        raise NotServed(f"{told}; it has {', '.join(sorted(known))}.")
-    return replace(query, elements=named)
+    return replace(query, elements=elements_named(shown_types([query.type], query.contained), text))
 
 
 def _cursor(query: Query, text: str) -> Query:
@@ -230,9 +220,16 @@ CONTROLS: Mapping[str, Callable[[Query, str], Query]] = {
 }
 """The parameters that say how to answer, each with what it changes in the Query."""
 
+
+def _named_query(asking: Asking, text: str) -> Condition:
+    """R4 has it refused always: whoever asks by a query that nobody knows must not be told of everything."""
+    raise MalformedRequest(f"There is no query of the name {text!r}: this server has no '_query'.")
+
+
 SPECIAL: Mapping[str, Callable[[Asking, str], Condition]] = {
     "_filter": filter_condition,
     "_text": partial(words_condition, "_text"),
     "_content": partial(words_condition, "_content"),
+    "_query": _named_query,
 }
 """The parameters that are a condition of any type rather than a value of one parameter."""

@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,8 @@ class Query:
     that they came to. `filters` are the conditions of `_filter`, `filtered` the same with their joins answered.
     `contained` is true or both when contained resources are asked for, `as_contained` when these are shown rather than
     what contains them; of a query for what contains them `part_of` are the questions that it answers, as they were
-    asked. `summary` is count, true, text or data, `elements` what `_elements` names. `skipped` names the
-    parameters that a lenient search left out; they play no part in what is asked.
+    asked. `summary` is count, true, text or data, `elements` what `_elements` names. `skipped` are the
+    parameters that a lenient search left out, each with its value; they play no part in what is asked.
     """
 
     type: str
@@ -194,7 +194,7 @@ class Query:
     cursor: str | None = None
     total: str = "none"
     summary: str | None = None
-    skipped: tuple[str, ...] = field(default=(), compare=False)
+    skipped: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     any_of: tuple[Clause, ...] = ()
     joins: tuple[Join, ...] = ()
     joined: tuple[Condition, ...] = ()
@@ -204,6 +204,11 @@ class Query:
     contained: str | None = None
     as_contained: bool = False
     part_of: tuple["Query", ...] = ()
+
+    @cached_property
+    def made_of_it(self) -> dict[str, Any]:
+        """What was worked out of this very query, by name; a query that is asked again brings it along."""
+        return {}
 
     @cached_property
     def question(self) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import reduce
+from typing import TypeAlias
 
 from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir.errors import MalformedRequest
@@ -16,11 +17,15 @@ from fhir_server.search.includes import INCLUDES
 from fhir_server.search.joins import asks_through
 from fhir_server.search.keys import compare_alike, sortable
 from fhir_server.search.lists import held_by_all
-from fhir_server.search.parse import CONTROLS, SPECIAL, contradictory, parse, shown_types
+from fhir_server.search.parse import CONTROLS, SPECIAL, contradictory, parse
 from fhir_server.search.query import Include, Query
+from fhir_server.search.shown import elements_named, shown_types
 from fhir_server.search.words import IN_WORDS, kept_of_all
 
-Pairs = Sequence[tuple[str, str]]
+Pair: TypeAlias = tuple[str, str]
+Pairs: TypeAlias = Sequence[Pair]
+
+_ELEMENTS = "_elements"
 
 MOST_CONTAINED = 8
 """How many types of contained resources one search may be for."""
@@ -40,8 +45,8 @@ def parse_several(
 ) -> tuple[Query, ...]:
     """A Query of each type; see `search/parse.py` for what is asked and raised.
 
-    All have the same includes, each of which need only be one of some type; a list by its function leaves the types
-    that it holds. Also raises MalformedRequest for parameters and sort keys that not all types have.
+    All have the same includes and elements, each of which need only be one of some type; a list by its function leaves
+    the types that it holds. Also raises MalformedRequest for parameters and sort keys that not all types have.
     """
 
     def queries(asked: Pairs, *, lenient: bool) -> tuple[Query, ...]:
@@ -63,15 +68,17 @@ def parse_several(
     type_names = held_by_all(type_names, pairs)
     shown = shown_types(type_names, _contained(pairs))
     brought, unknown = _brought(shown, [pair for pair in pairs if pair[0] in INCLUDES])
-    pairs = [pair for pair in pairs if pair[0] not in INCLUDES]
-    issues = {pair[0]: told for pair in pairs if (told := _not_common(type_names, *pair, full_text))} | unknown
+    named, unnamed = _named(shown, [pair for pair in pairs if pair[0] == _ELEMENTS])
+    unknown |= unnamed
+    pairs = [pair for pair in pairs if pair[0] not in INCLUDES and (pair[0] != _ELEMENTS or named is None)]
+    issues = {pair: told for pair in pairs if (told := _not_common(type_names, *pair, full_text))} | unknown
     if issues and not lenient:
         raise MalformedRequest(issues=[Issue("not-supported", told) for told in issues.values()])
-    common = [pair for pair in pairs if pair[0] not in issues]
-    skipped = {name for query in queries(common, lenient=True) for name in query.skipped} if lenient else set()
-    found = queries([pair for pair in common if pair[0] not in skipped], lenient=False)
-    left_out = tuple(dict.fromkeys((*(name for name, _ in pairs if name in issues or name in skipped), *unknown)))
-    asked = tuple(replace(query, skipped=left_out, includes=brought) for query in found)
+    common = [pair for pair in pairs if pair not in issues]
+    skipped = {pair for query in queries(common, lenient=True) for pair in query.skipped} if lenient else set()
+    found = queries([pair for pair in common if pair not in skipped], lenient=False)
+    left_out = tuple(dict.fromkeys((*(pair for pair in pairs if pair in issues or pair in skipped), *unknown)))
+    asked = tuple(replace(query, skipped=left_out, includes=brought, elements=named or ()) for query in found)
     if contradictions := contradictory(asked[0]):
         raise MalformedRequest(issues=contradictions)
     return asked
@@ -81,16 +88,26 @@ def _contained(pairs: Pairs) -> str | None:
     return next((text for name, text in pairs if name == "_contained" and text != "false"), None)
 
 
-def _brought(type_names: Sequence[str], pairs: Pairs) -> tuple[tuple[Include, ...], dict[str, str]]:
-    """The includes of the whole search, and by the parameters' names why others cannot be."""
+def _brought(type_names: Sequence[str], pairs: Pairs) -> tuple[tuple[Include, ...], dict[Pair, str]]:
+    """The includes of the whole search, and of the other parameters why they cannot be."""
     brought: list[Include] = []
-    issues: dict[str, str] = {}
+    issues: dict[Pair, str] = {}
     for name, text in pairs:
         try:
             brought += INCLUDES[name](type_names, text)
         except NotServed as refusal:
-            issues[name] = str(refusal)
+            issues[name, text] = str(refusal)
     return tuple(dict.fromkeys(brought)), issues
+
+
+def _named(type_names: Sequence[str], pairs: Pairs) -> tuple[tuple[str, ...] | None, dict[Pair, str]]:
+    """The elements of the whole search, and why others cannot be; None for `parse` to refuse what is given twice."""
+    if len(pairs) > 1:
+        return None, {}
+    try:
+        return tuple(name for _, text in pairs for name in elements_named(type_names, text)), {}
+    except NotServed as refusal:
+        return (), {pair: str(refusal) for pair in pairs}
 
 
 def _not_common(type_names: Sequence[str], name: str, text: str, full_text: frozenset[str]) -> str | None:

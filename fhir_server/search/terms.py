@@ -37,7 +37,8 @@ def beginnings(parameter: SearchParameter, clause: Clause) -> list[str]:
 
 def _beginning(parameter: SearchParameter, value: Value) -> Iterator[str]:
     if isinstance(value, Token):
-        yield from (f"{each};" for each in token.asked_terms(parameter, value))
+        sign = ";" if "/" in (value.code or "") else "/"  # `image` alone has all its kinds below it
+        yield from (f"{each}{sign}" for each in token.asked_terms(parameter, value))
     elif isinstance(value, Target) and value.url:
         if "|" in value.url:
             yield term(parameter.code, f"{value.url}.")

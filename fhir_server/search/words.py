@@ -61,10 +61,10 @@ def says(clause: Clause, wording: Wording) -> bool:
 
 
 def words_condition(parameter: str, asking: Asking, text: str) -> Condition:
-    """All of the words and phrases; alternatives stand between commas or the word OR, and NOT says that what follows
+    """All of the words and phrases of a text such as `(bone OR liver) metastases NOT "lung cancer"`.
 
-    is not there: `(bone OR liver) metastases NOT "lung cancer"`. Raises NotServed for a type whose words are not kept,
-    MalformedRequest for what this small language does not have.
+    Alternatives stand between commas or the word OR, and NOT says that what follows is not there. Raises NotServed for
+    a type whose words are not kept, MalformedRequest for what this small language does not have.
     """
     if told := kept_of_all(parameter, [asking.type], asking.full_text):
         raise NotServed(told)

@@ -6,26 +6,25 @@ Reading and writing share one set of questions: inside a transaction they see it
 from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from fhir_server.fhir.json import Resource
-from fhir_server.search.grant import Grant, Stamp
+from fhir_server.search.grant import Grant, GrantsFor, Stamp
 from fhir_server.search.query import Query
+from fhir_server.store.purges import Purges
 from fhir_server.store.values import (
     Changed,
     Circle,
     Deletion,
     Explained,
     Foreseen,
+    Match,
     NumberedEvent,
     OwnParameter,
     Page,
     Span,
     Stored,
 )
-
-if TYPE_CHECKING:
-    from fhir_server.store.purges import Purges
 
 Result = TypeVar("Result")
 
@@ -51,7 +50,7 @@ class Reading(Protocol):
     def changes(
         self,
         span: Span,
-        grants_for: Callable[[str], Sequence[Grant]],
+        grants_for: GrantsFor,
         plans: Sequence[str],
         moment: datetime,
         count: int,
@@ -67,8 +66,8 @@ class Reading(Protocol):
         query: Query,
         grants: Sequence[Grant],
         moment: datetime,
-        grants_for: Callable[[str], Sequence[Grant]] | None = None,
-    ) -> Page:
+        grants_for: GrantsFor | None = None,
+    ) -> Page[Stored]:
         """The query AND any grant, decided inside the database; `grants_for(type)` judges what is included.
 
         Outside of a transaction the matches are to be shown: but for Patients, their stamps need not name readers.
@@ -78,21 +77,22 @@ class Reading(Protocol):
         self,
         patient: str,
         query: Query,
-        grants_from: Callable[[Sequence["Circle"]], Sequence[Grant]],
+        grants_from: Callable[[Sequence[Circle]], Sequence[Grant]],
         moment: datetime,
-    ) -> Page | None:
+    ) -> Page[Match] | None:
         """A page of a query that brings nothing along, together with the circles about the patient, in one question.
 
-        `grants_from` says what these circles, all about the patient, admit; of the last that it is given the page is.
-        None when one question cannot tell: then ask for the circles, and search.
+        `grants_from(circles)` gives the grants of a member of these circles, which are all about the patient; it may be
+        asked more than once, and the page is by the last. None when one question cannot tell: then ask for the circles,
+        and search.
         """
 
     def search_several(
         self,
         asked: Sequence[tuple[Query, Sequence[Grant]]],
         moment: datetime,
-        grants_for: Callable[[str], Sequence[Grant]] | None = None,
-    ) -> Page:
+        grants_for: GrantsFor | None = None,
+    ) -> Page[Stored]:
         """What queries of different types ask, each AND any of its grants, merged into one page of matches.
 
         They are of one question: sort, count, includes, total, summary and cursor of the first count for all;
@@ -111,15 +111,15 @@ class Reading(Protocol):
         """Whether some resource of the type contains one of the other type, whoever may read it."""
 
     def plans_beside(self, query: Query, patient: str, limit: int) -> list[str]:
-        """The plans of what the query finds that is about somebody else than `Patient/x`, whoever may read it; to
+        """The plans of what the query finds that is about somebody else than `Patient/x`, whoever may read it.
 
-        narrow the circles that decide about it, and for nothing else. Raises TooCostly for more than `limit` resources.
+        Only to narrow the circles that decide about it. Raises TooCostly for more than `limit` resources.
         """
 
     def referrers(self, references: Sequence[str], type_names: Sequence[str], limit: int) -> list[Stored]:
-        """Current resources of these types that refer to one of `Type/id` references, `limit` of each type at most;
+        """Current resources of these types that refer to one of `Type/id` references, `limit` of each type at most.
 
-        of what is committed, in a transaction too."""
+        Also in a transaction they are of what is committed."""
 
     def in_plan(self, plan: str, type_name: str) -> list[Stored]:
         """Current resources of a type that lie in the plan."""
@@ -135,8 +135,8 @@ class Reading(Protocol):
         since: datetime | None = None,
         count: int,
     ) -> list[Stored]:
-        """At most `count` current resources of a type that lie in the plan AND any grant admits, by id: those behind
-        the id `after`, updated since then."""
+        """At most `count` current resources of a type in the plan AND any grant: by id, after the id `after`, updated
+        since then."""
 
     def circle(self, plan: str) -> Circle | None:
         """The plan's circle."""
@@ -222,7 +222,7 @@ class Store(Reading, Protocol):
     """The whole store."""
 
     @property
-    def purges(self) -> "Purges":
+    def purges(self) -> Purges:
         """What forgets a whole person."""
 
     def defined(self) -> AbstractContextManager[None]:
@@ -232,8 +232,7 @@ class Store(Reading, Protocol):
         """Run `work` in one transaction; again from the start when another writer was first.
 
         What is `foreseen` may be read shortly before; a `guard` proves that what lies behind it did not change since.
-        `work` must be repeatable. Raises VersionConflict when it never gets through, Unavailable when the database
-        does not answer.
+        `work` must be repeatable. Raises Unavailable when it never gets through, or the database does not answer.
         """
 
     def deletions(self) -> list[Deletion]:
@@ -242,10 +241,10 @@ class Store(Reading, Protocol):
     def explain(self, asked: Sequence[tuple[Query, Sequence[Grant]]], moment: datetime) -> list[Explained]:
         """How the first page of each query is found. Raises TooCostly, like the search itself."""
 
-    def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
-        """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""
+    def record_reading(self, audit_event: Resource, stamp: Stamp, page: Sequence[str] = ()) -> None:
+        """Keep the AuditEvent of a read or refusal before it is answered; `page` are the references of its first
+        entities, when all of these are about the person of the stamp. Raises Unavailable."""
 
     def settle_audit(self) -> None:
-        """Let a transaction that begins now find the AuditEvent of everything that this machine answered before.
-
-        Other questions about AuditEvents do it themselves. Raises Unavailable."""
+        """Let a transaction that begins now find the AuditEvent of everything that this machine answered before, as
+        other questions about AuditEvents do by themselves. Raises Unavailable."""

@@ -58,6 +58,12 @@ class EmbeddedMongo:
         return self._process.pid if self._process else None
 
     @property
+    def crashed(self) -> bool:
+        """Whether the mongod that this object started was killed or gave up; one that was told to end did not."""
+        process = self._process
+        return process is not None and bool(process.poll())
+
+    @property
     def served(self) -> bool:
         """Whether a living process serves the folder, or is about to."""
         if not self.folder.is_dir():
@@ -167,6 +173,7 @@ class EmbeddedMongo:
             str(binary), "--dbpath", str(self.folder / "db"), "--replSet", REPLICA_SET,
             "--bind_ip", _HOST, "--port", str(self._port), "--quiet", "--oplogSize", "256",
             "--wiredTigerCacheSizeGB", str(self._cache_gb),
+            "--slowOpSampleRate", "0",  # such lines of its log repeat what was asked and stored
             *([] if os.name == "nt" else ["--nounixsocket"]),
             *(["--syncdelay", "10"] if self._test_commands else []),
             *(part for parameter in parameters for part in ("--setParameter", parameter)),

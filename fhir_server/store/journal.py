@@ -2,6 +2,9 @@
 
 Each process writes segments of its own into the folder that it shares with others, under a name on which it holds a
 lock for as long as it lives. Whoever gets the lock of a name finds what a dead process left; `carrying.py` does.
+
+A segment has room before records are written to it: zeros, which lie on the disk. A file that each record made longer
+would have its own entry written each time as well, and that takes a disk as long as the record.
 """
 
 import os
@@ -17,11 +20,12 @@ from fhir_server.store.together import Together
 
 SEGMENT_BYTES = 1024 * 1024
 MOST_BYTES = 256 * 1024 * 1024
+_FIRST_ROOM = 64 * 1024
 
 SEGMENT = ".audit"
 LOCK = ".lock"
 
-_OPENING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+_OPENING = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 # Each write is on disk before it returns, as by fdatasync, but in one call: each one gives the interpreter away.
 _DURABLE: int = getattr(os, "O_DSYNC", 0)
 # Records that one write takes along.
@@ -50,6 +54,7 @@ class Journal:
         self._number = 0
         self._descriptor: int | None = None
         self._written = 0
+        self._room = 0
         make_folder(folder)
         self._lock = _own_lock(folder)
 
@@ -89,12 +94,20 @@ class Journal:
 
     def _write(self, frames: bytes) -> None:
         descriptor = self._open_segment()
-        left = memoryview(frames)
-        while left:
-            left = left[os.write(descriptor, left) :]  # on disk when it returns, as the segment was opened
+        if self._written + len(frames) > self._room:
+            self._make_room(descriptor, len(frames))
+        _write_all(descriptor, frames)
         if not _DURABLE:
             os.fsync(descriptor)
         self._written += len(frames)
+
+    def _make_room(self, descriptor: int, least: int) -> None:
+        """Let the segment grow by as much as it has, as far as it may; by `least` in any case."""
+        more = min(max(self._room, _FIRST_ROOM), self._segment_bytes - self._room)
+        os.lseek(descriptor, self._room, os.SEEK_SET)
+        _write_all(descriptor, bytes(max(more, least)))
+        self._room += max(more, least)
+        os.lseek(descriptor, self._written, os.SEEK_SET)
 
     def _open_segment(self) -> int:
         """The descriptor of a segment with room."""
@@ -103,10 +116,11 @@ class Journal:
         self._leave_segment()
         self._check_room()
         self._number += 1
+        self._written = self._room = 0
         # Named as the growing one before it exists, so that nobody takes it for one that is finished.
         self.current = self.folder / f"{self.owner}-{self._number:08d}{SEGMENT}"
         self._descriptor = os.open(self.current, _OPENING | _DURABLE, 0o600)
-        self._written = os.write(self._descriptor, mark_of(HEADER))
+        self._written = self._room = os.write(self._descriptor, mark_of(HEADER))
         os.fsync(self._descriptor)
         _sync_folder(self.folder)
         return self._descriptor
@@ -120,8 +134,17 @@ class Journal:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with suppress(OSError):
+                os.ftruncate(descriptor, self._written)
+            with suppress(OSError):
                 os.close(descriptor)
         self.current = None
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write it behind what was written; it is on disk when this returns, as a segment is opened."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def make_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@
     record   4 bytes that begin a record, its length (4 bytes), the same inverted, its CRC-32, its bytes
 
 Numbers are big-endian. Records hold no zero byte, so no record looks like the beginning of another, and zeros
-behind the last one were never written: a machine that lost its power may have made the file longer first.
+behind the last one are room for others.
 """
 
 import struct

@@ -55,7 +55,8 @@ class Together(Generic[Asked, Answered]):
         if waits:
             self._wait(own)
         if own.leads:
-            self._lead(own, own.leads)
+            along, own.leads = own.leads, ()  # no circle: what was asked and answered goes as soon as it is done with
+            self._lead(own, along)
         if own.error is not None:
             raise own.error
         return own.answers[0]

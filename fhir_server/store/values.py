@@ -3,14 +3,62 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.search.grant import Reader, Stamp
 
+Key: TypeAlias = tuple[str, str]
+"""A resource by its type and id."""
+
+
+class Shown(Protocol):
+    """What an answer shows of a resource, and what its record says of it: as much as a page needs of a Stored."""
+
+    @property
+    def type(self) -> str:
+        """The resource type."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+
+    @property
+    def body(self) -> bytes:
+        """The exact JSON, or a part of it."""
+
+    @property
+    def stamp(self) -> Stamp:
+        """Of whom it is and in which plans it lies, at least."""
+
+    @property
+    def deleted(self) -> bool:
+        """Whether there is nothing to show."""
+
+    @property
+    def reference(self) -> str:
+        """`Type/id`."""
+
+    def resource(self) -> Resource:
+        """The content, decoded anew on each call."""
+
+
+class _Content:
+    """What both forms of a resource below say of themselves."""
+
+    @property
+    def reference(self: Shown) -> str:
+        """`Type/id`."""
+        return f"{self.type}/{self.id}"
+
+    def resource(self: Shown) -> Resource:
+        """The content, decoded anew on each call."""
+        resource: Resource = decode(self.body)
+        return resource
+
 
 @dataclass(frozen=True)
-class Stored:
+class Stored(_Content):
     """One version of one resource as it is kept; a tombstone has no body but keeps its stamp.
 
     `revives` says that the version brought back what was deleted.
@@ -31,15 +79,16 @@ class Stored:
         """Whether there was no such resource before this version."""
         return self.version == 1 or self.revives
 
-    @property
-    def reference(self) -> str:
-        """`Type/id`."""
-        return f"{self.type}/{self.id}"
 
-    def resource(self) -> Resource:
-        """The content, decoded anew on each call."""
-        resource: Resource = decode(self.body)
-        return resource
+@dataclass(frozen=True)
+class Match(_Content):
+    """A match of a page that is only shown; its stamp says of whom it is, in which plans and for what audience."""
+
+    type: str
+    id: str
+    body: bytes
+    stamp: Stamp
+    deleted: Literal[False] = False
 
 
 @dataclass(frozen=True)
@@ -61,12 +110,11 @@ class Circle:
     pending: tuple[str, ...] = ()
     former: tuple[Reader, ...] = ()
     open: bool = True
+    offered: tuple[Reader, ...] = ()
 
     def admits(self, parties: Sequence[str], moment: datetime) -> bool:
         """Whether one of the parties is a member at the moment."""
         return any(reader.party in parties and reader.start <= moment < reader.until for reader in self.members)
-
-    offered: tuple[Reader, ...] = ()
 
     def keeper(self, moment: datetime) -> str:
         """Who keeps what is told of the plan: its custodian when the circle admits it then, else the plan itself."""
@@ -83,11 +131,14 @@ class NumberedEvent:
     change: str
 
 
+Kept = TypeVar("Kept", bound=Shown, covariant=True)
+
+
 @dataclass(frozen=True)
-class Page:
+class Page(Generic[Kept]):
     """A page of a search: matches, then what they include; `next` and `previous` lead on, `total` only when asked."""
 
-    matches: tuple[Stored, ...]
+    matches: tuple[Kept, ...]
     included: tuple[Stored, ...] = ()
     next: str | None = None
     previous: str | None = None
@@ -159,11 +210,11 @@ class Foreseen:
     """What a write will surely ask for, so that a store may read it by one command before the transaction begins.
 
     `references` are `Type/id`; `people` are Patients, of whom every circle matters; of the plans that resources of
-    the `workflow` types lie in, all resources of these types, circle and moves. Of the references in `standing` it is
-    enough to know that they stood there a moment ago.
+    the `workflow` types lie in, all resources of these types, circle and moves. Of the references in `lasting` it is
+    enough to have seen them a moment ago: they are only referred to, and nobody takes one away without waiting.
     """
 
     references: frozenset[str]
     workflow: tuple[str, ...] = ()
     people: frozenset[str] = frozenset()
-    standing: frozenset[str] = frozenset()
+    lasting: frozenset[str] = frozenset()

@@ -25,6 +25,9 @@ from fhir_server.subscriptions.topics import PAYLOAD, topic_of, unserved
 
 logger = logging.getLogger(__name__)
 
+LONGEST_TIMEOUT = 10
+MOST_IN_A_TURN = 200
+
 MayRead = Callable[[str, str], bool]
 
 
@@ -35,10 +38,6 @@ class Settle(Protocol):
         self, store: Store, subscription: str, *, version: int, status: str, reason: str | None, moment: datetime
     ) -> int | None:
         """The new version, or None when the Subscription is not at `version` any more."""
-
-
-LONGEST_TIMEOUT = 10
-MOST_IN_A_TURN = 200
 
 
 @dataclass(frozen=True)
@@ -116,10 +115,8 @@ class Delivery:
             self._deliveries.drop(claim.subscription)
             return False
         resource = stored.resource()
-        if resource["status"] not in ("requested", "active"):
-            self._deliveries.park(stored.id, version=stored.version)
-            return False
-        if resource["status"] == "requested" and topic_of(resource) is None:  # imported, and kept as it came
+        as_it_came = resource["status"] == "requested" and topic_of(resource) is None  # imported, never served
+        if as_it_came or resource["status"] not in ("requested", "active"):
             self._deliveries.park(stored.id, version=stored.version)
             return False
         if has_ended(resource, self._clock()):

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from fhir_server.fhir.dates import instant
+from fhir_server.fhir.change import as_version
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.store.contract import Store, Transaction
 from fhir_server.store.values import Stored
@@ -38,7 +38,6 @@ def settle(
 
 
 def _settled(resource: Resource, version: int, status: str, reason: str | None, moment: datetime) -> Resource:
-    meta = {**resource.get("meta", {}), "versionId": str(version), "lastUpdated": instant(moment)}
-    settled = {**resource, "meta": meta, "status": status}
+    settled = {**as_version(resource, version, moment), "status": status}
     settled.pop("error", None)
     return settled | ({"error": reason} if reason else {})

@@ -36,9 +36,9 @@ class TeamShown:
 
 @dataclass(frozen=True)
 class ConsentShown:
-    """Whether the reader's organisation is permitted to see the chart now, since when and until when; `recorded` is
+    """Whether the reader's organisation is permitted to see the chart now, since when and until when.
 
-    false when nobody recorded any consent.
+    `recorded` is false when nobody recorded any consent.
     """
 
     in_force: bool

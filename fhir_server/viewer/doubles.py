@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from fhir_server.fhir.json import Resource
-from fhir_server.search.escaping import escape
+from fhir_server.search.escaping import literally
 from fhir_server.viewer.questions import Questions
 from fhir_server.viewer.texts import name_of
 
@@ -29,11 +29,7 @@ def doubles(person: Resource, questions: Questions, systems: Collection[str]) ->
     own = [each for each in person.get("identifier", []) if each.get("system") in systems and each.get("value")]
     if not own:
         return ()
-    asked = ",".join(f"{_plain(each['system'])}|{_plain(each['value'])}" for each in own)
+    asked = ",".join(f"{literally(each['system'])}|{literally(each['value'])}" for each in own)
     found = questions.search("Patient", ("identifier", asked), ("_count", str(MOST + 1))).matches
     others = [each for each in found if each["id"] != person["id"]]
     return tuple(Double(each["id"], name_of(each), each.get("birthDate", "")) for each in others[:MOST])
-
-
-def _plain(text: str) -> str:
-    return escape(text).replace(",", "\\,").replace("$", "\\$")

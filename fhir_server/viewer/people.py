@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fhir_server.care.programmes import Programme
 from fhir_server.fhir.json import Resource
+from fhir_server.search.escaping import literally
 from fhir_server.viewer.plans import plan_title
 from fhir_server.viewer.questions import Questions
 from fhir_server.viewer.task_rows import Reading
@@ -45,7 +46,7 @@ def people(
 ) -> People:
     """A page of the people whom the reader may see, by family name; only those whose name begins with `name`."""
     asked = [("_sort", "family,given"), ("_count", str(size))]
-    asked += [("name", _escaped(name))] if name else []
+    asked += [("name", literally(name.strip()))] if name else []
     asked += [("_cursor", start)] if start else []
     found = questions.search("Patient", *asked)
     plans = _plans_of(questions, [f"Patient/{person['id']}" for person in found.matches])
@@ -77,8 +78,3 @@ def _row(
             for plan in plans.get(f"Patient/{person['id']}", [])
         ),
     )
-
-
-def _escaped(text: str) -> str:
-    r"""A value that stands for itself in a search: `,`, `|`, `$` and `\` mean nothing special."""
-    return "".join(f"\\{letter}" if letter in "\\,|$" else letter for letter in text.strip())

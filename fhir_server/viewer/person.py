@@ -8,7 +8,7 @@ from datetime import date
 from babel import Locale
 
 from fhir_server.care.due import worklist_key
-from fhir_server.care.programmes import Programme
+from fhir_server.care.programmes import Programme, is_present
 from fhir_server.care.tasks import focus
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import reference_to
@@ -173,7 +173,7 @@ def _identity(
     spoken = person.get("communication", [])
     preferred: Resource = next((each for each in spoken if each.get("preferred")), next(iter(spoken), {}))
     died = person.get("deceasedDateTime", "" if person.get("deceasedBoolean") is True else None)
-    active = [each for each in conditions if _is_active(each)]
+    present = [each for each in conditions if is_present(each)]
     return Identity(
         id=person["id"],
         name=name_of(person),
@@ -182,7 +182,7 @@ def _identity(
         language=language_name(preferred.get("language", {}), Locale.parse(reading.language)) if preferred else "",
         died=died,
         diagnoses=tuple(
-            dict.fromkeys(filter(None, (_diagnosis(each, reading.language, programmes) for each in active)))
+            dict.fromkeys(filter(None, (_diagnosis(each, reading.language, programmes) for each in present)))
         ),
         gender=GENDERS.get(person.get("gender", "")),
         place=place_of(person),
@@ -196,12 +196,3 @@ def _diagnosis(condition: Resource, language: str, programmes: Sequence[Programm
     known = [coding for programme in programmes for coding in programme.enrolment if coding.is_in(concept)]
     named = next((coding.names[language] for coding in known if language in coding.names), "")
     return concept_text(concept, language) if concept.get("text") else named or concept_text(concept, language)
-
-
-def _is_active(condition: Resource) -> bool:
-    def codes(element: str) -> set[str]:
-        return {coding.get("code", "") for coding in condition.get(element, {}).get("coding", [])}
-
-    return bool(codes("clinicalStatus") & {"active", "recurrence", "relapse"}) and not (
-        codes("verificationStatus") & {"refuted", "entered-in-error"}
-    )

@@ -60,10 +60,7 @@ class PlanShown:
 
 @dataclass(frozen=True)
 class Parts:
-    """What plans are put together from, by reference: goals, orders with whoever placed them, teams, and Tasks by the
-
-    order that they work on.
-    """
+    """What plans are put together from, by reference; Tasks by the order that they work on."""
 
     goals: Mapping[str, Resource]
     orders: Mapping[str, Resource]

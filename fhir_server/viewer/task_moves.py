@@ -31,9 +31,9 @@ class TaskMove:
 
 
 def writers(questions: Questions, about: str, references: Sequence[str]) -> Writers:
-    """Who wrote which version, by `Type/id/_history/n`, as far as the audit trail is open to the reader: the reference
+    """Who wrote which version, by `Type/id/_history/n`, as far as the audit trail is open to the reader.
 
-    of the organisation, and of the person where one signed in.
+    It says the reference of the organisation, and of the person where one signed in.
     """
     if not references:
         return {}

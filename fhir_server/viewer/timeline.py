@@ -31,9 +31,10 @@ _TOLD: dict[str, tuple[str, tuple[str, ...], Any]] = {
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened. `kind` is a style (task, order, consent, result, team), `what` what it is about,
+    """Something that happened.
 
-    `did` what was done; a Task's move also has its statuses. Only the day is known of what is not `timed`.
+    `kind` is a style (task, order, consent, result, team), `what` what it is about, `did` what was done; a Task's move
+    also has its statuses. Only the day is known of what is not `timed`.
     """
 
     at: datetime

@@ -1,11 +1,16 @@
 """Histories of a type and of the system show each kind of actor what a vread shows, and nothing else."""
 
+import base64
+
 import pytest
 
 from tests.access.actors import KINDS, NOBODY
-from tests.access.circle import Matrix
+from tests.access.circle import Matrix, made, walk
 from tests.access.oracle import expected, may_see
 from tests.access.samples import in_turn
+from tests.access.test_searches import following, pages
+from tests.http.scenarios.test_a_plans_and_teams import LUC
+from tests.minimal import minimal
 from tests.world import Reply
 
 MOST_READ = 8
@@ -49,3 +54,25 @@ def test_the_history_of_the_system_shows_what_a_vread_shows(matrix: Matrix, kind
         assert not {each.partition("/_history")[0] for each in shown} & hidden
         for each in shown[: 3 * MOST_READ]:
             assert party.get(each).status in {200, 410}, each
+
+
+def test_a_link_to_the_next_page_names_nothing_that_is_hidden(matrix: Matrix) -> None:
+    """A page that looked at many hidden versions ends on one of them; its cursor does not say on which."""
+    world = matrix.world
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home, LUC)
+    walk(home, case.task, "accepted")
+    about = {"subject": {"reference": case.patient}}
+    written = [made(hosp, minimal("Flag", **about)) for _ in range(14)]
+    secret = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}]}
+    for each in written[1:]:
+        assert hosp.change(each, meta={**hosp.read(each)["meta"], **secret}).status == 200
+
+    pages_seen = pages(home, "Flag/_history?_count=1")
+
+    onward = filter(None, map(following, pages_seen))
+    cursors = [base64.urlsafe_b64decode(place.partition("_cursor=")[2] + "==") for place in onward]
+    assert [version for page in pages_seen for version in versions_in(page)] == [f"{written[0]}/_history/1"]
+    assert cursors, "it all fitted on one page"
+    ids = [each.partition("/")[2].encode() for each in written]
+    assert not [id for id in ids if any(id in cursor for cursor in cursors)]

@@ -51,8 +51,11 @@ def statuses(replies: Mapping[str, Reply]) -> dict[str, int]:
 
 
 def assert_as_absent(matrix: Matrix, kind: str, address: Address, replies: Mapping[str, Reply]) -> None:
-    """Byte for byte, headers too: whatever exists and is hidden answers as what never was."""
-    hidden = {name: reply for name, reply in replies.items() if reply.status in {401, 404}}
+    """Byte for byte, headers too: whatever exists and is hidden answers as what never was.
+
+    An address that resources of a type do not have is another matter: it says so to everybody.
+    """
+    hidden = {name: reply for name, reply in replies.items() if reply.status in {401, 404} and address.is_of(name)}
     answers = {repr(constant(reply)) for reply in hidden.values()}
     for name in OF_EACH_SORT:
         if name in hidden and not (kind == OPERATOR and address.interaction == "update"):  # an import creates it

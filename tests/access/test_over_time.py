@@ -1,10 +1,13 @@
 """Access as it changes: consent withdrawn, membership ended, reading time over, what was written before."""
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 from fhir_server.app import build, web
 from fhir_server.demo.referral import consent
@@ -17,7 +20,7 @@ from tests.access.asking import constant, marked
 from tests.access.circle import TO_THE_END, Matrix, asked, made, walk
 from tests.access.test_searches import following, matches
 from tests.http.scenarios.test_a_plans_and_teams import LUC
-from tests.world import Case, Party, World
+from tests.world import Case, Party, World, world_apart
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,15 @@ class Cast:
     observation: str
 
 
+@pytest.fixture(scope="module")
+def world(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+    """A world of these tests alone: what they ask on a later day stands in its audit as the newest."""
+    with world_apart(mongo_url, mongo_client) as made_here:
+        yield made_here
+
+
 @pytest.fixture
-def cast(matrix: Matrix) -> Cast:
-    world = matrix.world
+def cast(world: World) -> Cast:
     hosp, home = world.hospital(), world.party()
     case = world.case(hosp, home, LUC)
     observation = made(hosp, _observation(case))
@@ -104,8 +113,7 @@ def test_a_withdrawn_consent_closes_the_chart_in_the_same_request(cast: Cast) ->
     }  # fmt: skip
 
 
-def test_a_consent_that_begins_later_lets_in_by_itself_when_it_begins(matrix: Matrix) -> None:
-    world = matrix.world
+def test_a_consent_that_begins_later_lets_in_by_itself_when_it_begins(world: World) -> None:
     hosp, home, offered = world.hospital(), world.party(), world.party()
     case = world.case(hosp, home, LUC, with_consent=False)
     walk(home, case.task, "accepted")

@@ -4,13 +4,14 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pymongo import MongoClient
 from werkzeug.serving import make_server
 
@@ -34,6 +35,8 @@ _QUIETLY = (
     "--disable-component-update",
     "--disable-sync",
 )
+# What a page is to show it shows in a moment, and on a busy machine later.
+expect.set_options(timeout=30_000)
 # The viewer reckons its days here.
 ZONE = ZoneInfo("Europe/Brussels")
 MARKUP = "<script>document.title='taken'</script><b>Zwaar</b> & \"druk\""
@@ -54,9 +57,30 @@ class Ward:
 
 
 @pytest.fixture(scope="session")
-def ward(mongo_url: str, mongo_client: MongoClient[dict[str, Any]], database_name: str) -> Iterator[Ward]:
+def ward_of_a_day(
+    mongo_url: str, mongo_client: MongoClient[dict[str, Any]], database_name: str
+) -> Iterator[Callable[[date], Ward]]:
+    """The ward whose Tasks are late, or soon due, on that day."""
+    made: dict[date, Ward] = {}
+    with ExitStack() as opened:
+
+        def of_day(day: date) -> Ward:
+            if day not in made:
+                made[day] = opened.enter_context(_opened(mongo_url, mongo_client, f"{database_name}_b{len(made)}"))
+            return made[day]
+
+        yield of_day
+
+
+@pytest.fixture
+def ward(ward_of_a_day: Callable[[date], Ward]) -> Ward:
+    """The ward of today, also when the run goes on past midnight."""
+    return ward_of_a_day(dates.now().astimezone(ZONE).date())
+
+
+@contextmanager
+def _opened(mongo_url: str, mongo_client: MongoClient[dict[str, Any]], name: str) -> Iterator[Ward]:
     """A server on loopback, told the stories of its people through the FHIR interface."""
-    name = f"{database_name}_b"
     world = World(mongo_url, name)
     server = make_server("127.0.0.1", 0, world.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -248,7 +248,9 @@ def _readable(world: World, hospital: Party, case: Case, type_name: str) -> tupl
     if type_name in OF_A_CASE:
         return hospital, hospital.read(getattr(case, OF_A_CASE[type_name]))
     if type_name == "AuditEvent":
-        return world.custodian, world.custodian.get("AuditEvent?_sort=-_lastUpdated&_count=1").entries[0]
+        assert hospital.get(case.plan).status == 200  # so that there is a new one
+        asked = f"AuditEvent?patient={case.patient}&_sort=-_lastUpdated&_count=1"
+        return world.custodian, world.custodian.get(asked).entries[0]
     made = world.operator.post(imported(type_name))
     assert made.status == 201, made.body
     return world.operator, made.body

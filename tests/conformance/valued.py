@@ -3,8 +3,9 @@
 from decimal import Decimal
 from typing import Any
 
-from fhir_server.definitions.search_parameters import ElementPath, SearchParameter, Step
+from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.definitions.structures import Element, load
+from fhir_server.definitions.value_paths import ElementPath, Step
 from fhir_server.fhir.json import Resource
 from tests.conformance.questions import questions
 from tests.http.resources import imported

@@ -163,7 +163,7 @@ def house(url: str) -> Iterator[House]:
             client.drop_database(name)
 
 
-def eventually(condition: Any, seconds: float = 15.0) -> None:
+def eventually(condition: Any, seconds: float = 60.0) -> None:
     """Wait until `condition()` holds."""
     end = time.monotonic() + seconds
     while not condition():

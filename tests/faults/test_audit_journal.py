@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from fhir_server.auth.clients import register_client
 from fhir_server.fhir import dates
 from fhir_server.fhir.json import decode
 from fhir_server.settings import Settings
+from tests.ports import free_port
 
 SECONDS = 180.0  # a busy machine is slow, and still right
 READERS = 6
@@ -265,12 +265,6 @@ def journals(parts: Parts) -> Iterator[Path]:
 def children_of(process: int) -> list[int]:
     found = Path(f"/proc/{process}/task/{process}/children").read_text()
     return [int(each) for each in found.split()]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_until(happened: Callable[[], bool]) -> None:

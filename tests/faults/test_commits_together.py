@@ -18,7 +18,7 @@ from fhir_server.store.mongo.committing import Committing
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.sending import Save
 from fhir_server.store.mongo.store import MongoStore
-from fhir_server.store.mongo.unit import StartAgain, Unit
+from fhir_server.store.mongo.unit import StartAgain, Taken, Unit
 from fhir_server.store.values import Circle, Foreseen, Stored
 from tests.conftest import TYPES
 
@@ -387,7 +387,7 @@ def test_what_does_not_hold_is_told_and_nothing_is_kept(
     process.keep(creating(version_of, id, turns={f"new-{id}": 0}), deadline)
     with pytest.raises(StartAgain):
         process.keep(Unit(restamps={("Task", id): Stamp()}, turns={f"new-{id}": 0}), deadline)
-    with pytest.raises(VersionConflict):
+    with pytest.raises(Taken):
         process.keep(creating(version_of, id), deadline)
     process.keep(Unit(), deadline)
 

@@ -85,8 +85,8 @@ def test_a_mongod_that_never_becomes_ready_is_ended(monkeypatch: pytest.MonkeyPa
     pid = tmp_path / "pid"
     script = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     a_mongod(monkeypatch, tmp_path, script)
-    with pytest.raises(NoEmbeddedMongo, match=r"not become ready within 1 s; its words: .*mongod\.log"):
-        EmbeddedMongo(tmp_path / "data", seconds=1).start()
+    with pytest.raises(NoEmbeddedMongo, match=r"not become ready within 3 s; its words: .*mongod\.log"):
+        EmbeddedMongo(tmp_path / "data", seconds=3).start()
     assert mongod.command_line(int(pid.read_text())) == ""
     assert FolderLock(tmp_path / "data" / "owner.lock").acquire()
 

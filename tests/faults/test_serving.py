@@ -1,6 +1,7 @@
 """The server ends when it is told to, leaves nothing behind, and comes back after a crash."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +13,10 @@ from pathlib import Path
 import pytest
 import requests
 
+from fhir_server.cli.alarm import Alarm
+from fhir_server.cli.listening import AddressRefused, claimed
 from fhir_server.store.embedded import EmbeddedMongo
+from tests.ports import free_port
 
 SECONDS = 90
 
@@ -20,9 +24,11 @@ SECONDS = 90
 class Served:
     """`fhir-server serve` on a folder of its own, with the embedded MongoDB."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int | None = None, **settings: str) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = port or free_port()
+        self.host = settings.get("SAMEN_HOST", "127.0.0.1")
+        self._settings = settings
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -38,7 +44,7 @@ class Served:
         with (self.folder / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "fhir_server", "serve"],
-                env=environment | settings,
+                env=environment | settings | self._settings,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -55,7 +61,7 @@ class Served:
 
     def answers(self) -> bool:
         try:
-            return requests.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5).status_code == 200
+            return requests.get(f"{self.origin}/readyz", timeout=5).status_code == 200
         except requests.RequestException:
             return False
 
@@ -64,6 +70,10 @@ class Served:
         with socket.socket() as caller:
             refused = caller.connect_ex(("127.0.0.1", self.port)) != 0
         return refused and not EmbeddedMongo(self.folder / "mongodb").served
+
+    @property
+    def origin(self) -> str:
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
     def words(self) -> str:
         return (self.folder / "serve.log").read_text()
@@ -78,10 +88,11 @@ def served(tmp_path: Path) -> Iterator[Served]:
         server.process.wait(SECONDS)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+def refused(server: Served) -> str:
+    """What a server says that does not start."""
+    process = server.launch()
+    assert process.wait(SECONDS) == 1, server.words()
+    return server.words()
 
 
 def eventually(served: Served) -> bool:
@@ -108,6 +119,148 @@ def test_the_server_ends_at_once_while_it_is_starting(served: Served) -> None:
     process.terminate()
     assert process.wait(SECONDS) == 0, served.words()
     assert time.monotonic() - told < 10
+
+
+def test_the_server_ends_however_often_it_is_told_to(served: Served) -> None:
+    process = served.start()
+    for _ in range(300):
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(SECONDS) == 0, served.words()
+
+
+def test_a_signal_may_interrupt_itself_and_every_wait() -> None:
+    story = """
+import os, signal
+from fhir_server.cli.alarm import Alarm
+
+seen = 0
+
+def handle(*_):
+    global seen
+    seen += 1
+    alarm.set()
+    if seen % 3 == 0 and seen < 3000:
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+alarm = Alarm(lambda: seen >= 3000)
+signal.signal(signal.SIGUSR1, handle)
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+while seen < 3000:
+    alarm.wait()
+    alarm.clear()
+signal.setitimer(signal.ITIMER_REAL, 0)
+alarm.clear()
+assert alarm.is_set() and alarm.wait(0)
+print("ended")
+"""
+    told = subprocess.run([sys.executable, "-c", story], stdout=subprocess.PIPE, timeout=SECONDS).stdout
+
+    assert told == b"ended\n"
+
+
+def test_nothing_that_was_set_is_forgotten_until_it_is_cleared() -> None:
+    alarm = Alarm(lambda: False)
+
+    assert not alarm.wait(0)
+    alarm.set()
+    assert alarm.wait(0)
+    assert alarm.wait(0)
+    alarm.clear()
+    assert not alarm.wait(0)
+
+
+def test_a_second_server_on_a_taken_port_says_so_and_ends(
+    served: Served, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    served.launch()
+    served.wait_until(lambda: "Listening" in served.words())
+    words = f"Error: Another program listens on 127.0.0.1:{served.port}: end it, or choose another port"
+
+    assert words in refused(Served(tmp_path_factory.mktemp("early"), served.port)), "while the first still starts"
+
+    served.wait_until(served.answers)
+    for host in ("127.0.0.1", "0.0.0.0"):
+        second = Served(
+            tmp_path_factory.mktemp("late"), served.port, SAMEN_HOST=host, SAMEN_BASE_URL=f"{served.origin}/fhir"
+        )
+        told = refused(second)
+        assert words.replace("127.0.0.1", host) in told
+        assert "Traceback" not in told
+    assert served.answers()
+
+
+def test_connections_that_linger_keep_no_server_from_its_port(served: Served) -> None:
+    process = served.start()
+    with requests.Session() as kept:
+        assert kept.get(f"{served.origin}/livez", timeout=5).ok
+        process.terminate()
+        assert process.wait(SECONDS) == 0, served.words()
+        served.start()
+
+
+def test_a_server_listens_on_an_address_of_ipv6_alone(tmp_path: Path) -> None:
+    if not has_ipv6():
+        pytest.skip("this machine has no IPv6: give it the address ::1")
+    server = Served(tmp_path, SAMEN_HOST="::1", SAMEN_WORKERS="1")
+    process = server.start()
+    second = Served(tmp_path, server.port, SAMEN_HOST="::1")
+    assert f"Another program listens on [::1]:{server.port}" in refused(second)
+    process.terminate()
+    assert process.wait(SECONDS) == 0, server.words()
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as listener:
+            listener.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def test_a_machine_listens_on_its_own_addresses_only() -> None:
+    with (
+        pytest.raises(AddressRefused, match=r"This machine has no address 192\.0\.2\.1"),
+        claimed("192.0.2.1", free_port()),
+    ):
+        pytest.fail("nobody has this address")
+
+
+def test_a_process_that_was_killed_is_replaced_on_the_same_port(served: Served) -> None:
+    served.start()
+    served.wait_until(lambda: "Started worker-1" in served.words())
+    assert "WARNING" not in served.words(), "a start that is as it should be warns of nothing"
+    [killed] = re.findall(r"Spawning worker-1 with PID: (\d+)", served.words())
+
+    os.kill(int(killed), signal.SIGKILL)
+
+    served.wait_until(lambda: served.words().count("Started worker-1") == 2)
+    assert served.answers()
+
+
+def test_a_server_that_starts_before_its_database_waits_for_it(tmp_path: Path) -> None:
+    with EmbeddedMongo(tmp_path / "mongodb") as mongo:
+        url = mongo.url
+    server = Served(tmp_path, SAMEN_MONGODB_URL=url, SAMEN_WORKERS="1")
+    process = server.launch()
+
+    server.wait_until(lambda: "serves as soon as the database answers" in server.words())
+    assert "Traceback" not in server.words()
+    with EmbeddedMongo(tmp_path / "mongodb"):
+        server.wait_until(server.answers)
+        process.terminate()
+        assert process.wait(SECONDS) == 0, server.words()
+
+
+def test_a_server_that_waits_for_its_database_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    server = Served(tmp_path, SAMEN_MONGODB_URL=f"mongodb://127.0.0.1:{free_port()}/", SAMEN_WORKERS="1")
+    process = server.launch()
+    server.wait_until(lambda: "serves as soon as the database answers" in server.words())
+
+    process.terminate()
+
+    assert process.wait(SECONDS) == 0, server.words()
 
 
 def test_the_server_comes_back_after_it_was_killed(served: Served) -> None:
@@ -139,6 +292,18 @@ if __name__ == "__main__":
     told = subprocess.run([sys.executable, "-c", story], stdout=subprocess.PIPE, timeout=SECONDS).stdout
 
     assert told in {b"serves\n", b""}, "and nobody holds the pipe any more"
+
+
+def test_a_server_whose_own_database_was_killed_says_so_and_ends(served: Served) -> None:
+    process = served.start()
+    mongod = int((served.folder / "mongodb" / "db" / "mongod.lock").read_text())
+
+    os.kill(mongod, signal.SIGKILL)
+
+    assert process.wait(SECONDS) == 1, served.words()
+    assert "Error: The embedded MongoDB was killed or gave up" in served.words()
+    assert "Traceback" not in served.words()
+    served.start()
 
 
 def test_two_servers_on_one_folder_share_one_database(served: Served) -> None:

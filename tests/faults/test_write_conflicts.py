@@ -9,13 +9,13 @@ from contextlib import suppress
 
 import pytest
 
-from fhir_server.fhir.errors import VersionConflict
+from fhir_server.fhir.errors import Unavailable, VersionConflict
 from fhir_server.store.contract import Transaction
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.values import Stored
 
 Versions = Callable[..., Stored]
-WAIT = 10.0
+WAIT = 60.0
 
 
 @pytest.fixture
@@ -176,6 +176,22 @@ def test_two_creates_of_one_id_leave_one(store: MongoStore, version_of: Versions
     assert len(store.history("Task", id, None, 9)) == 1
 
 
+def test_who_finds_an_id_taken_begins_again_and_follows(store: MongoStore, version_of: Versions, id: str) -> None:
+    both = threading.Barrier(2)
+
+    def store_it(tx: Transaction) -> None:
+        found = tx.read("Task", id)
+        with suppress(threading.BrokenBarrierError):
+            if found is None:
+                both.wait(WAIT)
+        tx.save(version_of("Task", id, found.version + 1 if found else 1))
+
+    with ThreadPoolExecutor(2) as pool:
+        for storing in [pool.submit(store.transact, store_it) for _ in range(2)]:
+            storing.result(WAIT)
+    assert [stored.version for stored in store.history("Task", id, None, 9)] == [2, 1]
+
+
 def test_who_never_gets_a_turn_is_told_so(
     mongo_url: str, database_name: str, store: MongoStore, version_of: Versions, id: str
 ) -> None:
@@ -194,7 +210,7 @@ def test_who_never_gets_a_turn_is_told_so(
         assert has_turn.wait(WAIT)
         start = time.monotonic()
         try:
-            with pytest.raises(VersionConflict, match="never had its turn"):
+            with pytest.raises(Unavailable, match="never had its turn"):
                 hurried.transact(lambda tx: tx.guard(id))
             assert time.monotonic() - start < WAIT / 2
         finally:

@@ -12,18 +12,6 @@ from tests.world import Party, World
 JSON = "application/fhir+json"
 
 
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
-@pytest.fixture
-def patient(hosp: Party) -> str:
-    """A Patient of the hospital."""
-    return f"Patient/{hosp.post(minimal('Patient')).body['id']}"
-
-
 def stored(hosp: Party) -> int:
     """How many Patients the party sees."""
     return int(hosp.get("Patient?_summary=count").body["total"])
@@ -294,6 +282,27 @@ def test_an_address_that_is_not_there_is_not_found(hosp: Party, place: str) -> N
     reply = hosp.get(place)
 
     assert (reply.status, reply.issues[0]["code"]) == (404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("patient/1", "written Patient"),
+        ("careplan", "written CarePlan"),
+        ("Patient/a_b", "1 to 64 letters, digits, - and dots"),
+        ("Patient/" + "x" * 65, "1 to 64 letters, digits, - and dots"),
+        ("Patient/1/$no-such-operation", "$everything, $explain"),
+        ("Task/1/$everything", "$everything, $explain"),
+        ("_histories", "/metadata"),
+        ("Patient/1/_history/2/3", "/metadata"),
+    ],
+)
+def test_an_address_that_nobody_has_says_so(world: World, hosp: Party, place: str, told: str) -> None:
+    for party in (hosp, world.operator):
+        reply = party.get(place)
+
+        assert (reply.status, reply.rules) == (404, {"address"})
+        assert told in reply.issues[0]["diagnostics"]
 
 
 @pytest.mark.parametrize("place", ["/Patient", "//Patient/", "/Patient//", "/"])

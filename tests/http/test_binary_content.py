@@ -12,12 +12,6 @@ from tests.world import Party, Reply, World
 PICTURE = b"\x89PNG\r\n\x1a\n\x00\xff"
 
 
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
 def sent(party: Party, content: bytes = PICTURE, kind: str = "image/png", **headers: str) -> Reply:
     """The answer to content that is posted as it is."""
     return party.ask("POST", "Binary", content, Content_Type=kind, **headers)

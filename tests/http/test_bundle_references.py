@@ -12,12 +12,6 @@ from tests.world import Party, Reply, World
 SYSTEM = "urn:test:bundle-references"
 
 
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
 def post(resource: Resource, full_url: str | None = None, **request: str) -> Resource:
     """A create entry."""
     named = {"fullUrl": full_url} if full_url else {}
@@ -220,3 +214,22 @@ def test_two_thousand_entries_are_one_transaction(hosp: Party) -> None:
     flags[1000]["resource"] = {**flags[1000]["resource"], "status": "nonsense"}
     assert transact(hosp, *flags, post(minimal("Patient"), patient)).status == 422
     assert hosp.get(f"Flag?identifier={SYSTEM}|{value}&_summary=count").body["total"] == 1999
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        ("Patient?identifier=urn:x|1", "in a transaction only"),
+        ("urn:uuid:7f0e5f6a-6b0e-4c0e-9a51-3d1c2b4a5e6f", "entries of one transaction"),
+    ],
+)
+def test_what_refers_within_a_transaction_alone_says_so_elsewhere(hosp: Party, reference: str, told: str) -> None:
+    flag = minimal("Flag", subject={"reference": reference})
+    entry = {"resource": flag, "request": {"method": "POST", "url": "Flag"}}
+
+    alone = hosp.post(flag)
+    batch = hosp.transact({"resourceType": "Bundle", "type": "batch", "entry": [entry]}).body["entry"][0]["response"]
+
+    assert (alone.status, alone.paths) == (422, {"Flag.subject.reference"})
+    assert told in alone.issues[0]["diagnostics"]
+    assert batch["outcome"]["issue"] == alone.issues

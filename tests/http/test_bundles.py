@@ -10,12 +10,6 @@ from tests.minimal import minimal
 from tests.world import Party, Reply, World
 
 
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
 def bundle(*entries: Resource, kind: str = "transaction") -> Resource:
     """A Bundle of entries."""
     return {"resourceType": "Bundle", "type": kind, "entry": list(entries)}
@@ -448,8 +442,17 @@ MISTAKES: list[tuple[Any, int, str]] = [
     (post({"resourceType": "Bundle", "type": "batch"}), 404, "Bundle.entry[0]"),
     ({"resource": {}, "request": {"method": "POST", "url": "/"}}, 400, "Bundle.entry[0].request.url"),
     (get("Patient/" + "x" * 65), 404, "Bundle.entry[0]"),
+    ({"resource": minimal("Patient"), "request": {"method": "POST", "url": "Patient/1"}}, 400, "Bundle.entry[0]"),
     (get("Patient/../metadata"), 404, "Bundle.entry[0]"),
 ]
+
+
+@pytest.mark.parametrize("place", ["", "/", "?_type=Patient", "/?_type=Patient", "/Patient", "/Patient?_count=1"])
+def test_an_entry_may_name_the_whole_address(world: World, hosp: Party, place: str) -> None:
+    base = world.parts.services.base_url
+
+    assert statuses(hosp.transact(bundle(get(f"{base}{place}"), kind="batch"))) == ["200"]
+    assert statuses(hosp.transact(bundle(get(f"{base}x{place}"), kind="batch"))) == ["400"]
 
 
 @pytest.mark.parametrize(("entry", "status", "path"), MISTAKES)
@@ -497,6 +500,8 @@ def test_a_full_url_names_one_entry(hosp: Party) -> None:
     reply = hosp.transact(bundle(post(minimal("Patient"), name), post(minimal("Patient"), name)))
 
     assert (reply.status, reply.rules) == (400, {"duplicate-entry"})
+    assert reply.paths == {"Bundle.entry[1].resource"}
+    assert "Bundle.entry[0]" in reply.issues[0]["diagnostics"]
 
 
 def test_one_condition_creates_once(hosp: Party) -> None:

@@ -13,12 +13,6 @@ PATCH = {"Content_Type": "application/json-patch+json"}
 
 
 @pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
-@pytest.fixture
 def value() -> str:
     """The value of an identifier of this test alone."""
     return uuid.uuid4().hex

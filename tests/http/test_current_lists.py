@@ -162,8 +162,9 @@ def test_orders_not_to_give_are_found_by_themselves(chart: Chart) -> None:
     assert names(chart, f"{asked}&do-not-perform:not=true") == {"ordered", "allowed"}
 
 
-def test_an_order_leaves_the_list_when_it_becomes_one_not_to_give(chart: Chart) -> None:
-    hosp, patient, _ = chart
+def test_an_order_leaves_the_list_when_it_becomes_one_not_to_give(world: World) -> None:
+    hosp = world.hospital()
+    patient = f"Patient/{hosp.post(minimal('Patient')).body['id']}"
     about = {"subject": {"reference": patient}, "status": "active", "intent": "order"}
     order = minimal("MedicationRequest", references={"Patient": patient}, **about, note=[{"text": "changing"}])
     made = hosp.post(order).body["id"]

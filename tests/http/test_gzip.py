@@ -15,12 +15,6 @@ from tests.world import Party, World
 LONG = "Words that are said again. " * 200
 
 
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
 def patient(text: str) -> Resource:
     """A Patient whose name is long."""
     return minimal("Patient", name=[{"text": text}])

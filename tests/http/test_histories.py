@@ -13,12 +13,6 @@ from tests.minimal import minimal
 from tests.world import Party, Reply, World
 
 
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
 def told(reply: Reply) -> list[tuple[str, str, str]]:
     """Method, `Type/id` and version of each entry."""
     assert reply.status == 200, reply.body
@@ -97,9 +91,10 @@ def test_pages_lose_and_repeat_nothing_within_one_moment(hosp: Party, count: int
         for place in places
     ]
     assert hosp.transact({"resourceType": "Bundle", "type": "transaction", "entry": again}).status == 200
+    since = hosp.read(f"{places[0]}/_history/1")["meta"]["lastUpdated"]
 
     for place in ("Group/_history", "_history"):
-        found = [entry for entry in pages(hosp, f"{place}?_count={count}") if entry[1] in places]
+        found = [entry for entry in pages(hosp, f"{place}?_count={count}&_since={since}") if entry[1] in places]
         assert len(found) == len(set(found)) == 14
         assert {entry[2] for entry in found[:7]} == {"2"}
 
@@ -160,6 +155,23 @@ def test_since_and_at_narrow_a_history(hosp: Party, of_one: bool) -> None:
     assert versions(f"_at={times[0][:10]}") == ["3", "2", "1"]
     assert versions(f"_since={times[2]}&_at={times[1]}") == []
     assert [entry[2] for entry in pages(hosp, f"{history}?_since={times[1]}&_count=1")] == ["3", "2"]
+
+
+def test_what_was_there_at_a_time_stands_on_the_first_page(hosp: Party) -> None:
+    place = group(hosp)
+    times = [hosp.read(place)["meta"]["lastUpdated"]]
+    times += [hosp.change(place, quantity=number).body["meta"]["lastUpdated"] for number in range(1, 8)]
+    assert hosp.ask("DELETE", place).status == 204
+
+    for version, at in enumerate(times, start=1):
+        page = hosp.get(f"{place}/_history?_count=1&_at={at}")
+
+        assert [entry[2] for entry in told(page)] == [str(version)]
+        assert [link["relation"] for link in page.body["link"]] == ["self"]
+    assert [entry[2] for entry in pages(hosp, f"{place}/_history?_count=2&_at={times[0][:10]}")] == [
+        str(version) for version in range(9, 0, -1)
+    ]
+    assert [entry[2] for entry in told(hosp.get(f"{place}/_history?_at=2100"))] == ["9"]
 
 
 @pytest.mark.parametrize("place", ["_history", "Group/_history"])

@@ -9,7 +9,7 @@ from fhir_server.fhir.json import encode
 from tests.curl_lines import asked_by, commands_of
 from tests.http.resources import ALSO
 from tests.minimal import minimal
-from tests.world import Party, World
+from tests.world import Party
 
 PAGES = Path(__file__).parents[2] / "docs" / "interactions"
 BASE = "http://127.0.0.1:8080/fhir"
@@ -37,12 +37,6 @@ def text_of(name: str) -> str:
 COMMANDS = [
     pytest.param(name, line, id=f"{name} {n}") for name in SAID for n, line in enumerate(commands_of(text_of(name)), 1)
 ]
-
-
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """Who asks."""
-    return world.hospital()
 
 
 @pytest.fixture

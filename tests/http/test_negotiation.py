@@ -12,12 +12,6 @@ JSON, XML = "application/fhir+json; charset=utf-8", "application/fhir+xml; chars
 
 
 @pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
-@pytest.fixture
 def person(hosp: Party) -> Resource:
     """A Patient with a narrative."""
     narrative = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">Els</div>'}

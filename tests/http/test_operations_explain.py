@@ -29,7 +29,9 @@ def explained(party: Party, asked: str) -> dict[str, str]:
     return {p["name"]: next(v for n, v in p.items() if n.startswith("value")) for p in reply.body["parameter"]}
 
 
-def test_a_worklist_is_explained_with_its_index(operator: Party) -> None:
+def test_a_worklist_is_explained_with_its_index(world: World) -> None:
+    operator = world.party(EVERYTHING, OPERATE)
+
     told = explained(operator, "_type=Task&status=requested,accepted&_sort=due&_count=20")
 
     assert "Query(type='Task'" in told["query"]
@@ -70,6 +72,19 @@ def test_a_chain_is_explained_under_the_operators_own_grants(world: World, opera
     told = explained(operator, "_type=Task&patient.active=true")
 
     assert case.patient not in json.dumps(told)
+
+
+def test_a_search_about_a_person_is_explained_by_the_plans_that_it_goes_by(world: World) -> None:
+    operator = world.party(EVERYTHING, OPERATE)
+    hosp = world.hospital()
+    one, other = world.case(hosp, operator), world.case(hosp, operator)
+    for task in (one.task, other.task):
+        assert [operator.move(task, status).status for status in ("received", "accepted")] == [200, 200]
+
+    told = explained(operator, f"_type=Appointment&patient={one.patient}")
+
+    assert one.plan.removeprefix("CarePlan/") in told["filter"]
+    assert other.plan.removeprefix("CarePlan/") not in told["filter"]
 
 
 def containers(party: Party, asked: str) -> dict[str, dict[str, str]]:

@@ -8,7 +8,6 @@ import pytest
 
 from fhir_server.fhir.json import Resource
 from fhir_server.validation.validator import Validator
-from tests.minimal import minimal
 from tests.world import Case, Party, Reply, World
 
 TAGS = "https://samen.example/fhir/CodeSystem/tags"
@@ -29,16 +28,6 @@ def told(reply: Reply) -> Resource:
     [parameter] = reply.body["parameter"]
     assert parameter["name"] == "return"
     return dict(parameter["valueMeta"])
-
-
-@pytest.fixture
-def hosp(world: World) -> Party:
-    return world.hospital()
-
-
-@pytest.fixture
-def patient(hosp: Party) -> str:
-    return f"Patient/{hosp.post(minimal('Patient')).body['id']}"
 
 
 @pytest.fixture(scope="module")

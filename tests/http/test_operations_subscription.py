@@ -1,6 +1,6 @@
 """Scenario H4 and $status: who missed events asks for exactly those, and only the Subscription's author does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,13 +13,20 @@ from fhir_server.subscriptions.topics import subscribes
 from fhir_server.validation.validator import Validator
 from tests.http.resources import ALSO
 from tests.minimal import minimal
-from tests.world import Case, Party, Reply, World
+from tests.world import Case, Party, Reply, World, world_apart
 
 
 @pytest.fixture(scope="module")
-def number(mongo_client: MongoClient[dict[str, Any]], database_name: str, world: World) -> Callable[[], None]:
+def world(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+    """A world of these tests alone: one of them asks on a later day."""
+    with world_apart(mongo_url, mongo_client) as made_here:
+        yield made_here
+
+
+@pytest.fixture(scope="module")
+def number(mongo_client: MongoClient[dict[str, Any]], world: World) -> Callable[[], None]:
     """Number what is in the outbox, as the worker does."""
-    outbox = Outbox(mongo_client[f"{database_name}_w"], "test of events")
+    outbox = Outbox(mongo_client[world.parts.settings.database], "test of events")
     outbox.prepare()
 
     def numbered() -> None:

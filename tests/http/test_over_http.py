@@ -1,5 +1,6 @@
 """What only a real server shows: chunked bodies, methods and headers that no client library sends."""
 
+import gzip
 import http.client
 import socket
 import uuid
@@ -20,6 +21,7 @@ from fhir_server.fhir import dates
 from fhir_server.fhir.json import Resource, decode, encode
 from fhir_server.settings import Settings
 from tests.minimal import minimal
+from tests.ports import free_port
 from tests.world import EVERYTHING
 
 LIMIT = 100_000
@@ -54,10 +56,7 @@ def door(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Door]:
     """A server with a small limit for bodies."""
-    name, folder = f"{database_name}_d", tmp_path_factory.mktemp("door")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    name, folder, port = f"{database_name}_d", tmp_path_factory.mktemp("door"), free_port()
     settings = replace(
         Settings(data=Path(folder), port=port, workers=1),
         mongodb_url=mongo_url,
@@ -128,6 +127,44 @@ def test_a_body_over_the_limit_is_refused_and_not_cut(door: Door, size: int, chu
 
     assert (status, told["issue"][0]["code"]) == (413, "too-long")
     assert count(door) == before
+
+
+def broken_off(door: Door, start: str, *lines: str, came: bytes) -> int:
+    """The status of what was sent by who then says no more."""
+    with socket.create_connection(("127.0.0.1", door.settings.port), timeout=30) as connection:
+        connection.sendall(head(door, start, *lines) + came)
+        connection.shutdown(socket.SHUT_WR)
+        return int(_one_answer(connection.makefile("rb"))[0].split()[1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "came"), [("text/plain", b"hello"), ("application/fhir+json", sized(200))], ids=["content", "resource"]
+)
+def test_a_body_that_breaks_off_is_not_taken_for_whole(door: Door, kind: str, came: bytes) -> None:
+    before = count(door)
+
+    status = broken_off(door, "POST /fhir/Binary", f"Content-Type: {kind}", "Content-Length: 5000", came=came)
+
+    assert (status, count(door)) == (400, before)
+
+
+def test_content_whose_end_does_not_show_is_not_taken_in(door: Door) -> None:
+    before = count(door)
+
+    status, _, told = door.ask("POST", "/Binary", iter([b"hello", b"again"]), **{"Content-Type": "text/plain"})
+
+    assert (status, told["issue"][0]["code"]) == (411, "required")
+    assert count(door) == before
+
+
+def test_content_in_chunks_is_taken_in_when_it_is_packed(door: Door) -> None:
+    packed = gzip.compress(b"hello")
+    headers = {"Content-Type": "text/plain", "Content-Encoding": "gzip"}
+
+    status, _, made = door.ask("POST", "/Binary", iter([packed[:9], packed[9:]]), **headers)
+    cut, _, _ = door.ask("POST", "/Binary", iter([packed[:9]]), **headers)
+
+    assert (status, made["data"], cut) == (201, "aGVsbG8=", 400)
 
 
 PATIENT = b'{"resourceType": "Patient", "name": [{"family": "%s"}]}'
@@ -211,7 +248,8 @@ def test_a_name_that_nobody_chose_is_not_found(door: Door) -> None:
 def spoken(door: Door, *requests: bytes) -> list[tuple[str, bytes]]:
     """Status line and body of each answer on one connection, on which everything is sent at once."""
     with socket.create_connection(("127.0.0.1", door.settings.port), timeout=30) as connection:
-        connection.sendall(b"".join(requests))
+        with suppress(BrokenPipeError, ConnectionResetError):  # a refusal may come before all is sent
+            connection.sendall(b"".join(requests))
         read = connection.makefile("rb")
         return [_one_answer(read) for _ in requests]
 

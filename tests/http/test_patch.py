@@ -15,12 +15,6 @@ from tests.world import Case, Party, Reply, World
 JSON_PATCH = "application/json-patch+json"
 
 
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
 def json_patch(party: Party, place: str, *operations: Resource, **headers: str) -> Reply:
     """A JSON Patch."""
     return party.ask("PATCH", place, list(operations), Content_Type=JSON_PATCH, **headers)
@@ -325,6 +319,8 @@ def test_a_patch_is_sent_as_a_patch(hosp: Party) -> None:
     assert hosp.ask("PATCH", place, {}, Content_Type=JSON_PATCH).status == 400
     assert hosp.ask("PATCH", place, b"[", Content_Type=JSON_PATCH).status == 400
     assert hosp.ask("PATCH", place, b"x", Content_Type="text/plain").status == 415
+    assert hosp.ask("PATCH", place, b"[]", Content_Type=f"{JSON_PATCH}; charset=latin1").status == 415
+    assert hosp.ask("PATCH", place, b"[]", Content_Type=f"{JSON_PATCH}; charset=UTF-8").status == 200
     assert json_patch(hosp, f"Patient/{uuid.uuid4()}", op("remove", "/name")).status == 404
     assert json_patch(hosp, place, op("add", "/active", True), If_Match='W/"7"').status == 412
 

@@ -1,20 +1,31 @@
 """If-Match, If-None-Match, If-Modified-Since, If-None-Exist: every form that HTTP and R4 allow, and what is refused."""
 
+import threading
 import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import pytest
 
+from fhir_server.fhir.actor import IMPORT, OPERATE
+from fhir_server.fhir.dates import instant, now
 from fhir_server.fhir.json import Resource
 from tests.minimal import minimal
-from tests.world import Party, World
+from tests.world import EVERYTHING, Party, World
 
 
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
+@contextmanager
+def clock_at(world: World, moment: datetime) -> Iterator[None]:
+    """The server's clock stands still."""
+    services = world.parts.services
+    object.__setattr__(services, "clock", lambda: moment)
+    try:
+        yield
+    finally:
+        object.__setattr__(services, "clock", now)
 
 
 def identified(type_name: str, value: str, **more: object) -> Resource:
@@ -210,3 +221,62 @@ def test_what_the_operator_deleted_is_not_deleted_again_by_who_may_not(world: Wo
 
     assert hosp.ask("DELETE", place).status == 403
     assert world.operator.ask("DELETE", place).status == 204
+
+
+def test_who_creates_by_put_is_not_refused_for_another_who_was_first(world: World) -> None:
+    id, together = f"put-{uuid.uuid4().hex[:12]}", threading.Barrier(8)
+    parties = [world.party(EVERYTHING, IMPORT, OPERATE, organization="Organization/operator") for _ in range(8)]
+
+    def put(party: Party, name: str) -> int:
+        together.wait(30)
+        return party.put({"resourceType": "Organization", "id": id, "name": name}).status
+
+    with ThreadPoolExecutor(8) as pool:
+        told = [each.result(60) for each in [pool.submit(put, party, str(n)) for n, party in enumerate(parties)]]
+
+    assert sorted(told) == [200] * 7 + [201]
+    assert world.operator.read(f"Organization/{id}")["meta"]["versionId"] == "8"
+
+
+def test_a_date_does_not_say_which_of_two_versions_within_one_second_is_known(world: World, hosp: Party) -> None:
+    second = now().replace(microsecond=0)
+    with clock_at(world, second + timedelta(milliseconds=100)):
+        place = f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+    known = hosp.get(place).headers["Last-Modified"]
+
+    assert hosp.get(place, If_Modified_Since=known).status == 304
+    with clock_at(world, second + timedelta(milliseconds=700)):
+        assert hosp.change(place, active=True).status == 200
+    assert hosp.get(place).headers["Last-Modified"] == known
+    assert hosp.get(place, If_Modified_Since=known).status == 200
+    with clock_at(world, second + timedelta(milliseconds=1700)):
+        assert hosp.change(place, active=False).status == 200
+    assert hosp.get(place, If_Modified_Since=hosp.get(place).headers["Last-Modified"]).status == 304
+
+
+def test_an_entry_of_a_bundle_tells_two_versions_within_one_second_apart(world: World, hosp: Party) -> None:
+    second = now().replace(microsecond=0)
+    with clock_at(world, second + timedelta(milliseconds=700)):
+        place = f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+
+    def status(millisecond: int) -> str:
+        since = instant(second + timedelta(milliseconds=millisecond))
+        asked = {"request": {"method": "GET", "url": place, "ifModifiedSince": since}}
+        reply = hosp.transact({"resourceType": "Bundle", "type": "batch", "entry": [asked]})
+        return str(reply.body["entry"][0]["response"]["status"])
+
+    assert [status(699), status(700), status(701)] == ["200 OK", "304 Not Modified", "304 Not Modified"]
+
+
+def test_a_version_is_later_than_the_one_before_it_whatever_the_clock_says(world: World, hosp: Party) -> None:
+    place = f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+    began = now()
+
+    with clock_at(world, began - timedelta(hours=1)):
+        for active in (True, False):
+            assert hosp.change(place, active=active).status == 200
+
+    entries = hosp.get(f"{place}/_history").body["entry"]
+    times = [entry["response"]["lastModified"] for entry in entries]
+    assert [entry["resource"]["meta"]["lastUpdated"] for entry in entries] == times == sorted(set(times), reverse=True)
+    assert times[-1] < times[0] < instant(began + timedelta(seconds=1))

@@ -5,13 +5,7 @@ import pytest
 from fhir_server.fhir.json import Resource
 from fhir_server.validation.validator import Validator
 from tests.minimal import minimal
-from tests.world import Party, Reply, World
-
-
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
+from tests.world import Party, Reply
 
 
 def bundle(kind: str, *entries: Resource) -> Resource:

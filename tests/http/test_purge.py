@@ -26,6 +26,7 @@ from fhir_server.fhir.json import Resource, decode
 from fhir_server.interactions.belongings import belongings
 from fhir_server.interactions.purging import Purged, Surroundings, purge
 from fhir_server.interactions.words import Services
+from fhir_server.store.mongo.documents import NAMED
 from fhir_server.store.mongo.queue import queue_in
 from tests.access.circle import asked, made, walk
 from tests.faults.test_interleavings import stopped
@@ -85,6 +86,7 @@ class Lives:
         assert hosp.change(others[0], valueString=family).status == 200
         for place in (
             f"Patient?identifier={SSIN}|{ssin}", f"Patient?family={family}", f"Observation?patient={case.patient}",
+            f"{case.patient}/*?_type=Condition,DocumentReference,List,Observation,Task",
             f"{case.patient}/$everything", f"{case.patient}/_history/1", f"{case.patient}/_history", case.plan,
         ):  # fmt: skip
             assert hosp.get(place).status == 200, place
@@ -153,6 +155,7 @@ def test_nothing_in_the_database_names_who_was_purged(lives: Lives) -> None:
     life, other = lives.lived(), lives.lived()
     before = len(lives.told())
     assert lives.traces(life)
+    assert lives.database["AuditEvent"].count_documents({NAMED: life.case.condition}) > 0
 
     done = lives.purge(life.case.patient)
 
@@ -463,11 +466,25 @@ def test_the_command_refuses_what_is_referred_to_from_outside(lives: Lives, comm
     assert life.hosp.get(life.case.patient).status == 200
 
 
+def test_a_version_of_a_person_is_not_purged(lives: Lives, command: Callable[..., Result]) -> None:
+    life = lives.lived()
+    version = f"{life.case.patient}/_history/1"
+
+    result = command(version, "--yes")
+
+    assert (result.exit_code, "nothing was done" in result.output) == (1, True), result.output
+    with pytest.raises(NotFound):
+        belongings(version, lives.world.parts.services)
+    assert life.hosp.get(life.case.patient).status == 200
+
+
 @pytest.mark.parametrize(
     ("person", "scope", "told"),
     [
         ("Patient/no-such", OPERATE, "There is no such resource"),
-        ("Observation/1", OPERATE, "There is no such resource"),
+        ("Observation/1", OPERATE, "'Observation/1' is not the reference of a person, such as Patient/7"),
+        ("1", OPERATE, "is not the reference of a person"),
+        ("https://care.example.org/fhir/Patient/1", OPERATE, "is not the reference of a person"),
         ("Patient/1", IMPORT, "is not registered with the scope samen/operate"),
     ],
 )

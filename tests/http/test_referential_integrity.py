@@ -3,18 +3,10 @@
 import uuid
 from dataclasses import replace
 
-import pytest
-
 from fhir_server.app import web
 from fhir_server.fhir.json import Resource
 from tests.minimal import minimal
 from tests.world import Party, World
-
-
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
 
 
 def listing(*references: str) -> Resource:

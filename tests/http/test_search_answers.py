@@ -7,15 +7,9 @@ import pytest
 
 from tests.http.test_searching import ids, observation
 from tests.minimal import minimal
-from tests.world import Party, Reply, World
+from tests.world import Party, Reply
 
 SUBSETTED = "SUBSETTED"
-
-
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
 
 
 @pytest.fixture

@@ -7,15 +7,12 @@ from urllib.parse import quote
 import pytest
 
 from fhir_server.fhir.json import Resource
+from tests.http.finding import finds, stored
 from tests.http.test_searching import ids, observation
 from tests.minimal import minimal
 from tests.world import Party, World
 
-
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
+UCUM = "http://unitsofmeasure.org"
 
 
 @pytest.fixture
@@ -305,3 +302,34 @@ def test_a_number_may_have_a_sign(hosp: Party, patient: str, asked: str, found: 
     id = made(hosp, minimal("RiskAssessment", references={"Patient": patient}, **risk))
 
     assert ids(hosp.get(f"RiskAssessment?_id={id}&probability={asked}")) == ([id] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [("0.30000000000000000000", True), ("ne0.30000000000000000000", False), ("0.30000000000000100000", False)],
+)
+def test_a_number_with_more_digits_than_are_compared_finds_itself(
+    hosp: Party, patient: str, asked: str, found: bool
+) -> None:
+    risk = {"prediction": [{"probabilityDecimal": 0.3}], "subject": {"reference": patient}}
+    made_risk = stored(hosp, minimal("RiskAssessment", references={"Patient": patient}, **risk))
+
+    assert finds(hosp, made_risk, "probability", asked) is found
+
+
+def test_a_litre_may_be_written_small(hosp: Party, patient: str) -> None:
+    amount = {"value": 41, "system": UCUM, "code": "U/L"}
+    enzyme = stored(hosp, observation(patient, valueQuantity=amount))
+
+    assert finds(hosp, enzyme, "value-quantity", f"41|{UCUM}|U/l")
+    assert finds(hosp, enzyme, "value-quantity", f"0.041|{UCUM}|U/ml")
+    assert not finds(hosp, enzyme, "value-quantity", f"41|{UCUM}|U/ml")
+
+
+def test_the_type_of_an_identifier_is_compared_as_codes_are(hosp: Party, patient: str) -> None:
+    kinds = "http://terminology.hl7.org/CodeSystem/v2-0203"
+    of_type = {"value": "A-77", "type": {"coding": [{"system": kinds, "code": "MR"}]}}
+    made_one = stored(hosp, observation(patient, identifier=[of_type]))
+
+    assert finds(hosp, made_one, "identifier:of-type", f"{kinds}|mr|a-77")
+    assert not finds(hosp, made_one, "identifier:of-type", f"{kinds}|SS|A-77")

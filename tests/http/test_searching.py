@@ -10,18 +10,6 @@ from tests.minimal import minimal
 from tests.world import Party, Reply, World
 
 
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
-@pytest.fixture
-def patient(hosp: Party) -> str:
-    """A Patient of the hospital with a name of its own."""
-    return f"Patient/{hosp.post(minimal('Patient')).body['id']}"
-
-
 def observation(patient: str, code: str = "a", **elements: Any) -> dict[str, Any]:
     """A small Observation."""
     coded = {"coding": [{"system": "urn:codes", "code": code}]}
@@ -172,7 +160,7 @@ def test_the_self_link_says_what_was_asked(world: World, hosp: Party, patient: s
 
     base = world.parts.services.base_url
     assert reply.body["link"] == [
-        {"relation": "self", "url": f"{base}/Observation?patient={quote(patient, safe='')}&_count=5"}
+        {"relation": "self", "url": f"{base}/Observation?patient={quote(patient, safe='')}&_count=5&_format=json"}
     ]
 
 
@@ -201,7 +189,7 @@ def test_a_lenient_search_leaves_out_what_it_does_not_know_and_says_so(hosp: Par
         "patient=Patient/%ZZ",
         "patient=%FF",
         "patient=%",
-        "patient=",
+        "patient=,",
         "code=a,,b",
         "code=a\\",
         "date=yesterday",
@@ -213,13 +201,12 @@ def test_a_lenient_search_leaves_out_what_it_does_not_know_and_says_so(hosp: Par
         "_include=Observation:colour",
         "_include=Patient:link",
         "_cursor=forged",
-        "_cursor=",
         "_total=some",
         "_summary=short",
         "_summary=text&_include=Observation:subject",
         "_summary=true&_elements=code",
         "_elements=colour",
-        "_elements=",
+        "_elements=,",
         "_contained=perhaps",
         "_filter=code",
         "_filter=code is 1",
@@ -231,10 +218,10 @@ def test_a_lenient_search_leaves_out_what_it_does_not_know_and_says_so(hosp: Par
         "subject:Colour.status=x",
         "code.name=x",
         "focus.status=x",
-        "subject.",
+        "subject.=x",
         ".".join(["part-of"] * 9 + ["_id"]) + "=x",
         "_list=$current-problems",
-        "_list=",
+        "_list=,",
         "code:below=a",
         "code=%00",
         "na%00me=x",
@@ -246,7 +233,7 @@ def test_a_lenient_search_leaves_out_what_it_does_not_know_and_says_so(hosp: Par
         "_has:Observation:patient:code=1",
         "_has:Observation:derived-from:colour=1",
         "_has:Colour:patient:code=1",
-        "_has:Observation",
+        "_has:Observation=x",
         "_has=1",
         "&".join(["code=a"] * 1001),
     ],

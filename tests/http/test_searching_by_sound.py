@@ -15,12 +15,6 @@ from tests.world import EVERYTHING, Party, World
 
 
 @pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
-@pytest.fixture
 def tag() -> str:
     """A tag that no other test has."""
     return uuid.uuid4().hex
@@ -113,7 +107,6 @@ def test_nobody_hears_of_whom_they_may_not_read(world: World, hosp: Party, tag: 
         ("phonetic:exact=Janssens", "has no modifier ':exact'; it takes :missing"),
         ("phonetic:contains=Janssens", "has no modifier ':contains'"),
         ("phonetic:not=Janssens", "has no modifier ':not'"),
-        ("phonetic=", "needs a value"),
         ("phonetic=...", "takes one to 6 words"),
         ("phonetic=a b c d e f g", "takes one to 6 words"),
         ("phonetic=jansen,", "needs a value"),

@@ -11,12 +11,6 @@ from tests.world import Party, Reply, World
 
 
 @pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
-@pytest.fixture
 def unique() -> str:
     """A value that no other test has."""
     return uuid.uuid4().hex

@@ -8,19 +8,13 @@ import pytest
 
 from tests.http.test_searching import ids, observation, pages
 from tests.minimal import minimal
-from tests.world import Party, World
+from tests.world import Party
 
 HL7 = "http://hl7.org/fhir"
 DIN = f"{HL7}/SearchParameter/device-extensions-Device-din"
 IS_SUBJECT = f"{HL7}/StructureDefinition/questionnaireresponse-isSubject"
 CHANGE = f"{HL7}/StructureDefinition/observation-geneticsAminoAcidChange"
 VARIANT = f"{HL7}/StructureDefinition/observation-geneticsDnaVariant"
-
-
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
 
 
 @pytest.fixture

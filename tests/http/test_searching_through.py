@@ -12,12 +12,6 @@ from tests.minimal import minimal
 from tests.world import Case, Party, World
 
 
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
 def made(party: Party, type_name: str, **elements: Any) -> str:
     """The id of a small resource that the party creates."""
     reply = party.post(minimal(type_name, **elements))

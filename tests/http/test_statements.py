@@ -12,12 +12,6 @@ from tests.minimal import minimal
 from tests.world import Party, World
 
 
-@pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
 def test_the_statement_of_terminology_promises_what_works_and_no_more(world: World, hosp: Party) -> None:
     told = hosp.get("metadata?mode=terminology").body
 
@@ -49,6 +43,26 @@ def test_the_statement_of_terminology_is_there_in_xml_and_has_an_etag(hosp: Part
     tag = hosp.get("metadata?mode=terminology").headers["ETag"]
     assert hosp.get("metadata?mode=terminology", If_None_Match=tag).status == 304
     assert tag != hosp.get("metadata").headers["ETag"]
+
+
+@pytest.mark.parametrize("mode", ["full", "normative", "terminology"])
+@pytest.mark.parametrize("summary", ["true", "text", "data", "false"])
+def test_every_statement_has_every_summary(hosp: Party, mode: str, summary: str) -> None:
+    whole, part = hosp.get(f"metadata?mode={mode}").body, hosp.get(f"metadata?mode={mode}&_summary={summary}").body
+
+    assert part["resourceType"] == whole["resourceType"]
+    assert {name: part[name] for name in ("status", "kind")} == {name: whole[name] for name in ("status", "kind")}
+    assert ("SUBSETTED" in {tag["code"] for tag in part.get("meta", {}).get("tag", ())}) == (summary != "false")
+    left_out = {"description"} if summary == "text" else set()
+    assert not left_out & part.keys()
+
+
+def test_a_parameter_with_two_values_is_refused(hosp: Party) -> None:
+    for asked in ("mode=full&mode=terminology", "_summary=true&_summary=false"):
+        refused = hosp.get(f"metadata?{asked}")
+        assert refused.status == 400
+        assert "said once" in refused.issues[0]["diagnostics"]
+    assert hosp.get("metadata?mode=full&mode=full").status == 200
 
 
 def test_the_normative_statement_leaves_out_what_is_on_trial(hosp: Party) -> None:

@@ -126,6 +126,8 @@ def test_a_refused_file_leaves_nothing_and_the_others_are_loaded(loader: Loader,
     (few / "patient-22.json").write_bytes(encode(bundle))
     (few / "patient-23.json").write_bytes(b'{"resourceType": "Bundle"')
     (few / "patient-24.json").write_bytes(encode({"resourceType": "Bundle", "type": "collection"}))
+    (few / "patient-25.json").mkdir()
+    (few / "patient-26.json").symlink_to(few / "nowhere.json")
 
     result = loader.load(few, loader.client(EVERYTHING, IMPORT))
 
@@ -134,7 +136,9 @@ def test_a_refused_file_leaves_nothing_and_the_others_are_loaded(loader: Loader,
     assert "Bundle.entry[3].resource.status: " in result.output
     assert "patient-23.json:\n  Bundle: The file is not JSON" in result.output
     assert "patient-24.json:\n  Bundle.type: " in result.output
-    assert "files refused: 3 of 4" in result.output
+    assert "patient-25.json:\n  Bundle: The file cannot be read: Is a directory" in result.output
+    assert "patient-26.json:\n  Bundle: The file cannot be read: No such file" in result.output
+    assert "files refused: 5 of 6" in result.output
     assert loader.world.operator.get(f"Patient?family={family}").entries == []
 
 

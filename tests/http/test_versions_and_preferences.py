@@ -13,12 +13,6 @@ from tests.world import Party, World
 
 
 @pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
-@pytest.fixture
 def place(hosp: Party) -> str:
     """A Patient of the hospital."""
     return f"Patient/{hosp.post(minimal('Patient', gender='female')).body['id']}"

@@ -29,12 +29,6 @@ COMPONENTS = [
 
 
 @pytest.fixture
-def hosp(world: World) -> Party:
-    """A hospital."""
-    return world.hospital()
-
-
-@pytest.fixture
 def place(hosp: Party) -> str:
     """A Patient of the hospital."""
     made = hosp.post(minimal("Patient", name=[{"family": "Peeters", "given": ["An", "Mia"]}]))

@@ -14,12 +14,12 @@ from pymongo.database import Database
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.search.clauses import MODIFIERS
-from fhir_server.search.joins import joined, joins_in
+from fhir_server.search.join_answers import joined, joins_in
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query, Target, Token
 from fhir_server.store.mongo.queries import query_filter
-from tests.store.test_search_agreement import (
+from tests.store.search_questions import (
     BASE_URL,
     CODES,
     MOMENT,

@@ -31,8 +31,8 @@ from fhir_server.store.mongo.indexes import ensure_indexes
 from fhir_server.store.mongo.queries import query_filter
 from fhir_server.store.mongo.reindexing import _indexed
 from fhir_server.store.mongo.several import search_several
-from fhir_server.store.values import Page
-from tests.store.test_search_agreement import BASE_URL, often
+from fhir_server.store.values import Page, Stored
+from tests.store.search_questions import BASE_URL, often
 from tests.store.test_search_contained import contained_query
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -301,7 +301,7 @@ def test_other_ways_to_ask_find_and_order_them_alike(empty: Connection, how: str
     mark_empty(empty.database, ["AuditEvent"])
     keep(empty, [told(number, Occurrence(code, ["Task/1"])) for number, code in enumerate(CODES)])
 
-    def page(cursor: str | None) -> Page:
+    def page(cursor: str | None) -> Page[Stored]:
         asked = [("action:not", "D"), ("subtype", ",".join(CODES)), ("_sort", sort), ("_count", "2")]
         contained = [("_contained", "both")] if how == "a search with what is contained" else []
         query = parse(

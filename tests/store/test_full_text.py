@@ -22,7 +22,7 @@ from fhir_server.store.mongo.full_text import gather_words
 from fhir_server.store.mongo.queries import query_filter
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.values import Stored
-from tests.store.test_search_agreement import MOMENT, often
+from tests.store.search_questions import MOMENT, often
 
 EVERYONE = [Grant("open", everyone=True)]
 TYPES = ["CarePlan", "Communication", "Task"]

@@ -18,7 +18,7 @@ from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.store.mongo.queries import query_filter
 from fhir_server.store.mongo.searching import search
-from tests.store.test_search_agreement import BASE_URL, MOMENT, QUESTIONS, often
+from tests.store.search_questions import BASE_URL, MOMENT, QUESTIONS, often
 from tests.store.test_search_sorting import document, measurements
 
 EVERYONE = Grant("open", everyone=True)
@@ -129,3 +129,19 @@ def test_what_stands_deep_or_is_narrowed_is_a_place_too() -> None:
     assert is_found("usual$4", seen)
     assert not is_found("usual$9", seen)
     assert not is_found("usual$4", {"referenceRange": ranges})
+
+
+def test_references_to_one_type_are_a_place() -> None:
+    place = "Observation.focus.where(resolve() is Patient)"
+    components = [{"expression": "display"}, {"expression": "identifier.value"}]
+    row = composite_row({"expression": place, "component": components}, "Observation", ["string", "string"])
+    own = Own({"Observation": (parameter_from("about", row),)})
+
+    def is_found(address: str) -> bool:
+        focus = {"reference": address, "display": "Mia", "identifier": {"value": "77"}}
+        with using(own):
+            query = parse("Observation", [("about", "mia$77")], base_url=BASE_URL)
+            return matches(query, {"resourceType": "Observation", "focus": [focus]})
+
+    assert is_found("Patient/1")
+    assert not is_found("Group/1")

@@ -13,7 +13,8 @@ import pytest
 from pymongo import MongoClient
 
 from fhir_server.search.grant import Stamp
-from fhir_server.store.mongo.store import MongoStore, OfAnEarlierBuild
+from fhir_server.store.mongo.preparing import OfAnEarlierBuild
+from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.values import Stored
 
 TYPES = ["Task", "Patient"]
@@ -81,7 +82,7 @@ def test_a_closed_store_opens_again_when_it_is_asked(mongo_url: str, name: str) 
 FORKING = """
 import os, sys
 from fhir_server.store.values import Stored
-from fhir_server.store.mongo.store import MongoStore, OfAnEarlierBuild
+from fhir_server.store.mongo.store import MongoStore
 
 store = MongoStore(sys.argv[1], sys.argv[2], secret=b"s")
 clients = [store._connection.client]

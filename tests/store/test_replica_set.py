@@ -1,10 +1,11 @@
 """The set that docker-compose.yml starts: deploy/replica_set.py on three real members that ask for a key."""
 
 import os
-import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +14,43 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from fhir_server.store.mongod import find_mongod, launch
+from tests.ports import free_port
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "replica_set.py"
 ADMIN = "an administrator's password"
 SAMEN = "the server's password"
 
 
-@pytest.fixture(scope="module")
-def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+class Members:
     """Three members of no set yet, each of its own data."""
-    folder = tmp_path_factory.mktemp("set")
-    key = folder / "key"
-    key.write_text("AKeyThatOnlyTheMembersKnow0123456789")
-    key.chmod(0o400)
-    ports = free_ports(3)
-    processes = [start_member(folder / str(port), port, key) for port in ports]
-    yield [f"127.0.0.1:{port}" for port in ports]
-    for process in processes:
-        process.kill()
-        process.wait()
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = folder / "key"
+        self._key.write_text("AKeyThatOnlyTheMembersKnow0123456789")
+        self._key.chmod(0o400)
+        self._ports = [free_port() for _ in range(3)]
+        self.names = [f"127.0.0.1:{port}" for port in self._ports]
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *numbers: int) -> None:
+        """Start some of them."""
+        for port in (self._ports[number] for number in numbers):
+            self._processes.append(start_member(self._folder / str(port), port, self._key))
+
+    def kill(self) -> None:
+        """End those that were started."""
+        for process in self._processes:
+            process.kill()
+            process.wait()
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on; held together, so that they differ."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [open_socket.getsockname()[1] for open_socket in sockets]
-    for open_socket in sockets:
-        open_socket.close()
-    return ports
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[Members]:
+    """Members, gone at the end."""
+    made = Members(tmp_path)
+    yield made
+    made.kill()
 
 
 def start_member(data: Path, port: int, key: Path) -> subprocess.Popen[bytes]:
@@ -68,9 +78,15 @@ def connect(members: list[str], name: str, password: str, source: str) -> MongoC
     )  # fmt: skip
 
 
-def test_set_of_three_lets_only_its_users_in(members: list[str]) -> None:
-    """One test for the whole life of a set: three members are slow to start."""
-    first = join(members)
+def test_set_of_three_lets_only_its_users_in(three: Members) -> None:
+    """One test for the whole life of a set: three members are slow to start, and the last one starts late."""
+    members = three.names
+    three.start(0, 1)
+    with ThreadPoolExecutor(1) as beside:
+        joining = beside.submit(join, members)
+        time.sleep(2)
+        three.start(2)
+        first = joining.result()
     assert first.returncode == 0, first.stderr
     assert sum(f"{member} " in first.stdout for member in members) == 3
 

@@ -14,14 +14,14 @@ from pymongo.database import Database
 from fhir_server.fhir.errors import MalformedRequest, Unavailable
 from fhir_server.search.contained import around, check_contained_query, container_query, inside, itself, way_inside
 from fhir_server.search.grant import Grant
-from fhir_server.search.joins import conditions_of, joined
+from fhir_server.search.join_answers import conditions_of, joined
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import AllOf, Query
 from fhir_server.store.mongo.queries import query_filter
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.values import Stored
-from tests.store.test_search_agreement import BASE_URL, MOMENT, QUESTIONS, documents, often, tasks
+from tests.store.search_questions import BASE_URL, MOMENT, QUESTIONS, documents, often, tasks
 
 EVERYONE = [Grant("open", everyone=True)]
 TYPES = ["Task", "Observation", "List"]

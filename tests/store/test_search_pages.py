@@ -67,7 +67,7 @@ def tagged(type_name: str, tag: str, *pairs: tuple[str, str]) -> Query:
     return asked(type_name, ("_tag", tag), *pairs)
 
 
-def pages(apart: Database[dict[str, Any]], type_name: str, tag: str, *pairs: tuple[str, str]) -> list[Page]:
+def pages(apart: Database[dict[str, Any]], type_name: str, tag: str, *pairs: tuple[str, str]) -> list[Page[Stored]]:
     found = [search(apart, tagged(type_name, tag, *pairs), EVERYONE, MOMENT, secret=SECRET)]
     while found[-1].next:
         query = tagged(type_name, tag, *pairs, ("_cursor", found[-1].next))

@@ -51,13 +51,15 @@ def dated(resource: Resource) -> str | None:
     return period or resource.get("effectiveDateTime") or resource.get("performedDateTime")
 
 
-def page(database: Database[dict[str, Any]], *pairs: tuple[str, str], grants: dict[str, Any] | None = None) -> Page:
+def page(
+    database: Database[dict[str, Any]], *pairs: tuple[str, str], grants: dict[str, Any] | None = None
+) -> Page[Stored]:
     queries = parse_several(TYPES, pairs, base_url="https://here.example/fhir", default_count=50, max_count=50)
     granted = [(query, EVERYONE if grants is None else grants.get(query.type, [])) for query in queries]
     return search_several(database, granted, MOMENT, secret=SECRET)
 
 
-def pages(database: Database[dict[str, Any]], *pairs: tuple[str, str]) -> list[Page]:
+def pages(database: Database[dict[str, Any]], *pairs: tuple[str, str]) -> list[Page[Stored]]:
     found = [page(database, *pairs)]
     while found[-1].next:
         found.append(page(database, *pairs, ("_cursor", found[-1].next)))

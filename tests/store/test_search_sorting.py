@@ -25,12 +25,13 @@ from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.keys import LONGEST, has_key, key_of, missing_key, sortable
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Near
-from fhir_server.search.types import near, token
+from fhir_server.search.types import near
+from fhir_server.search.types.codes import tokens_of
 from fhir_server.store.mongo.documents import current_document
 from fhir_server.store.mongo.indexes import ensure_indexes
 from fhir_server.store.mongo.searching import search
 from fhir_server.store.values import Page, Stored
-from tests.store.test_search_agreement import BASE_URL, MOMENT, QUESTIONS, often
+from tests.store.search_questions import BASE_URL, MOMENT, QUESTIONS, often
 
 UCUM = "http://unitsofmeasure.org"
 SECRET = b"a secret of these tests"
@@ -55,7 +56,7 @@ def document(resource: Resource) -> dict[str, Any]:
 
 def page(
     apart: Database[dict[str, Any]], type_name: str, sort: str, count: int, cursor: str | None, *more: tuple[str, str]
-) -> Page:
+) -> Page[Stored]:
     pairs = [*more, ("_sort", sort), ("_count", str(count)), *([("_cursor", cursor)] if cursor else ())]
     return search(apart, parse(type_name, pairs, base_url=BASE_URL), EVERYONE, MOMENT, secret=SECRET)
 
@@ -96,14 +97,14 @@ def value_of(parameter: SearchParameter, place: Resource, *, descending: bool) -
     if has_key(parameter) or parameter.type == "quantity":
         end = "hi" if descending else "lo"
         found = key_of(parameter, values)[end]
-        return None if found == missing_key(parameter)[end] else found  # "less than 5" has no least value either
+        return None if found == missing_key(parameter)[end] else found
     known = [each for datatype, value in values for each in _READ[parameter.type](parameter, datatype, value)]
     return (max(known) if descending else min(known)) if known else None
 
 
 def codes(parameter: SearchParameter, datatype: str, value: Any) -> list[str]:
     exact = all(path.datatype in {"code", "boolean", "id", "uri", "canonical"} for path in parameter.paths)
-    found = [each.code for each in token.tokens_of(datatype, value) if each.code]
+    found = [each.code for each in tokens_of(datatype, value) if each.code]
     return [escape(code if exact else code.casefold())[:LONGEST] for code in found]
 
 

@@ -18,8 +18,8 @@ from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
 from fhir_server.store.mongo.contained import mark_empty
 from fhir_server.store.mongo.several import search_several
-from fhir_server.store.values import Page
-from tests.store.test_search_agreement import BASE_URL, MOMENT, often
+from fhir_server.store.values import Page, Stored
+from tests.store.search_questions import BASE_URL, MOMENT, often
 from tests.store.test_search_contained import contained_query
 from tests.store.test_search_sorting import EVERYONE, SECRET, UCUM, coded, document, sort_value
 
@@ -72,7 +72,7 @@ def apart(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[Database[dict[s
 def walked(apart: Database[dict[str, Any]], pairs: list[tuple[str, str]]) -> list[str]:
     """The ids of all pages, which the way back must show in the same order."""
 
-    def page(cursor: str | None) -> Page:
+    def page(cursor: str | None) -> Page[Stored]:
         asked = parse("Observation", [*pairs, *([("_cursor", cursor)] if cursor else ())], base_url=BASE_URL)
         queries = [contained_query(asked, name) for name in TYPES]
         return search_several(apart, [(query, EVERYONE) for query in queries], MOMENT, secret=SECRET)

@@ -1,6 +1,5 @@
 """The story's own server and worker: real processes, real HTTP, one for each worker of the run."""
 
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from fhir_server.demo.processes import running
 from fhir_server.demo.receiver import Receiver, subscription
 from fhir_server.fhir.json import Resource
 from fhir_server.settings import Settings
+from tests.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def stage(
     """The running server with the demo's organisations; hosp, home and casemanager are subscribed."""
     name, folder = f"{database_name}_s", tmp_path_factory.mktemp("story")
     settings = replace(
-        Settings(data=Path(folder), port=_free_port(), workers=1),
+        Settings(data=Path(folder), port=free_port(), workers=1),
         mongodb_url=mongo_url,
         database=name,
         http_endpoints=True,
@@ -85,9 +85,3 @@ def stage(
         parts.store.close()
         parts.registry.close()
         mongo_client.drop_database(name)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -46,6 +46,18 @@ def test_every_module_says_what_it_is() -> None:
     assert silent == []
 
 
+def test_a_docstring_begins_with_a_whole_sentence() -> None:
+    broken = [
+        f"{path.relative_to(REPOSITORY)}: {first}"
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        for first, _, more in [(ast.get_docstring(node) or "").partition("\n\n")]
+        if more and first[-1] not in ".:?`"
+    ]
+    assert broken == []
+
+
 def test_rules_read_no_clock() -> None:
     clock = re.compile(r"\b(datetime\.now|datetime\.utcnow|date\.today|time\.time|uuid4|getenv|os\.environ)\b")
     rooms = [PACKAGE / "care", PACKAGE / "access"]
@@ -57,6 +69,14 @@ def test_rules_read_no_clock() -> None:
         if found
     ]
     assert reading == []
+
+
+def test_the_map_of_the_rooms_names_no_file_that_is_gone() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`([a-z_]+\.py)`", page))
+
+    assert "addressing.py" in named
+    assert named - {path.name for path in PACKAGE.rglob("*.py")} == set()
 
 
 def test_no_two_test_files_share_a_name() -> None:

@@ -62,6 +62,7 @@ def test_each_member_of_the_set_has_its_own_data_and_asks_for_the_key(services: 
     assert f"{name}:/data/db" in services[name]["volumes"]
     assert "--replSet samen" in start
     assert "--keyFile /tmp/mongo_key" in start
+    assert "--slowOpSampleRate 0" in start, "its log repeats nothing of what was asked and stored"
 
 
 def test_set_is_made_once_of_all_its_members_before_anything_uses_it(services: dict[str, Any]) -> None:

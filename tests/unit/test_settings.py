@@ -69,10 +69,19 @@ BROKEN = {
         "https://user:pass@care.example.org/fhir",
         "http://[::1/fhir",
     ],
-    "MONGODB_URL": ["http://db:27017", "db:27017"],
+    "MONGODB_URL": [
+        "http://db:27017",
+        "db:27017",
+        "mongodb://",
+        "mongodb://db:99999/",
+        "mongodb://samen:pass@word@db/",
+        "mongodb://db/?replicaZet=samen",
+        "mongodb://db/?replicaSet=samen&replicaSet=other",
+        "mongodb://db/?tls=true&tlsCAFile=/nowhere/ca.pem",
+    ],
     "DATABASE": ["", "a.b", "a b", "x" * 39],
     "DATA": [""],
-    "HOST": [""],
+    "HOST": ["", "localhost", "care.example.org", "999.1.1.1", "[::1]", "fe80::1%eth0"],
     "AUDIT_READS": ["", "never"],
     "AUDIT_FOLDER": [],  # any name may be a folder's; whether it can be written shows at the start
     "MAX_DELETES": ["0", "all"],
@@ -126,6 +135,9 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_a_refused_secret_is_not_repeated() -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.read({"SAMEN_MONGODB_URL": "postgres://samen:hunter2@db"})
+    assert "hunter2" not in str(refused.value)
+    with pytest.raises(SettingsError) as refused:
+        Settings.read({"SAMEN_MONGODB_URL": "mongodb://samen:hunter2@x@db/"})
     assert "hunter2" not in str(refused.value)
 
 

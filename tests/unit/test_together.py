@@ -1,7 +1,10 @@
 """What is asked together: who goes with whom, and what becomes of errors."""
 
+import os
 import signal
 import threading
+import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
@@ -9,6 +12,8 @@ from contextvars import ContextVar
 import pytest
 
 from fhir_server.store.together import Interrupted, Together, in_own_time
+
+LONG = 60.0
 
 
 class _Slow:
@@ -23,7 +28,7 @@ class _Slow:
     def __call__(self, asked: Sequence[int]) -> list[int]:
         self.sent.append(list(asked))
         self.begun.release()
-        assert self.may_answer.acquire(timeout=10)
+        assert self.may_answer.acquire(timeout=LONG)
         if self.fails is not None:
             raise self.fails
         return [2 * each for each in asked]
@@ -43,11 +48,18 @@ def _asked_one_by_one(
 
 def _until(holds: Callable[[], bool]) -> None:
     pause = threading.Event()
-    for _ in range(5_000):
+    for _ in range(30_000):
         if holds():
             return
         pause.wait(0.002)
     raise AssertionError("did not come about")
+
+
+def _interrupt_when(holds: Callable[[], bool]) -> None:
+    """Interrupt the main thread, a moment after it came where it should be."""
+    _until(holds)
+    time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGALRM)
 
 
 def test_who_comes_while_a_question_is_on_its_way_goes_with_the_next() -> None:
@@ -55,12 +67,12 @@ def test_who_comes_while_a_question_is_on_its_way_goes_with_the_next() -> None:
     together = Together(send)
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(together.ask, 1)
-        assert send.begun.acquire(timeout=10)
+        assert send.begun.acquire(timeout=LONG)
         others = _asked_one_by_one(pool, together, [2, 3, 4])
         assert send.sent == [[1]]
         send.may_answer.release(2)
-        assert first.result(10) == 2
-        assert [each.result(10) for each in others] == [4, 6, 8]
+        assert first.result(LONG) == 2
+        assert [each.result(LONG) for each in others] == [4, 6, 8]
     assert send.sent == [[1], [2, 3, 4]]
 
 
@@ -69,10 +81,10 @@ def test_no_more_go_together_than_may() -> None:
     together = Together(send, most=2)
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(together.ask, 1)
-        assert send.begun.acquire(timeout=10)
+        assert send.begun.acquire(timeout=LONG)
         others = _asked_one_by_one(pool, together, [2, 3, 4])
         send.may_answer.release(3)
-        assert [each.result(10) for each in [first, *others]] == [2, 4, 6, 8]
+        assert [each.result(LONG) for each in [first, *others]] == [2, 4, 6, 8]
     assert send.sent == [[1], [2, 3], [4]]
 
 
@@ -96,14 +108,14 @@ def test_who_is_interrupted_while_it_waits_leaves_the_others_unharmed(first_in_l
     try:
         with ThreadPoolExecutor(8) as pool:
             first = pool.submit(together.ask, 1)
-            assert send.begun.acquire(timeout=10)
+            assert send.begun.acquire(timeout=LONG)
             earlier = [] if first_in_line else _asked_one_by_one(pool, together, [2])
-            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            pool.submit(_interrupt_when, lambda: len(together._queue) > len(earlier))
             with pytest.raises(KeyboardInterrupt):
                 together.ask(3)
             later = _asked_one_by_one(pool, together, [4])
             send.may_answer.release(3)
-            assert [each.result(10) for each in [first, *earlier, *later]] == ([2, 8] if first_in_line else [2, 4, 8])
+            assert [each.result(LONG) for each in [first, *earlier, *later]] == ([2, 8] if first_in_line else [2, 4, 8])
     finally:
         signal.signal(signal.SIGALRM, before)
     assert 3 not in [each for sent in send.sent for each in sent]
@@ -117,20 +129,20 @@ def test_an_error_is_that_of_all_who_went_along_and_of_nobody_else(
     together = Together(send)
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(together.ask, 1)
-        assert send.begun.acquire(timeout=10)
+        assert send.begun.acquire(timeout=LONG)
         leading, following = _asked_one_by_one(pool, together, [2, 3])
         send.may_answer.release()
-        assert first.result(10) == 2
-        assert send.begun.acquire(timeout=10)
+        assert first.result(LONG) == 2
+        assert send.begun.acquire(timeout=LONG)
         later = _asked_one_by_one(pool, together, [4])
         send.fails = error
         send.may_answer.release()
-        assert leading.exception(10) is error
-        assert type(following.exception(10)) is told
-        assert send.begun.acquire(timeout=10)
+        assert leading.exception(LONG) is error
+        assert type(following.exception(LONG)) is told
+        assert send.begun.acquire(timeout=LONG)
         send.fails = None
         send.may_answer.release()
-        assert later[0].result(10) == 8
+        assert later[0].result(LONG) == 8
         send.may_answer.release()
         assert together.ask(5) == 10
     assert send.sent == [[1], [2, 3], [4], [5]]
@@ -142,6 +154,19 @@ def test_too_few_answers_are_an_error_for_all() -> None:
         together.ask(1)
     with pytest.raises(ValueError, match="shorter"):
         together.ask(2)
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_what_was_answered_goes_without_the_collector() -> None:
+    """A page of twenty resources that lay in a circle would stay for a hundred requests more."""
+
+    class Found:
+        pass
+
+    together = Together[int, Found](lambda asked: [Found() for _ in asked])
+    left = weakref.ref(together.ask(1))
+
+    assert left() is None
 
 
 def test_everybody_is_answered_his_own_question_by_a_later_answer() -> None:
@@ -166,4 +191,4 @@ def test_everybody_is_answered_his_own_question_by_a_later_answer() -> None:
 
     with ThreadPoolExecutor(12) as pool:
         for each in [pool.submit(change_and_ask, number) for number in range(12)]:
-            each.result(60)
+            each.result(LONG)

@@ -7,6 +7,7 @@ for the range of its significant digits (`100` for 99.5 up to 100.5); with `ap` 
 prefixes compare with the number itself. Values are compared as IEEE doubles, which is some sixteen digits.
 """
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -68,7 +69,8 @@ def asked(
     if prefix == "ap":
         margin = max(margin, abs(value) / 10)
     start, end, there = (float(in_base(edge)) for edge in (value - margin, value + margin, value))
-    return prefix, start, end, there
+    # More digits than a double has still stand for the number itself.
+    return prefix, start, max(end, math.nextafter(there, math.inf)), there
 
 
 def range_of(datatype: str, value: Any) -> Range | None:
@@ -78,6 +80,11 @@ def range_of(datatype: str, value: Any) -> Range | None:
         return None if low is None and high is None else (_or(low, -MOST), _or(high, MOST))
     number = _number(value)
     return None if number is None else (number, number)
+
+
+def sorted_by(lo: float, hi: float) -> float:
+    """The number by which a stored range is sorted: where it begins, or ends when it has no beginning."""
+    return lo if lo > -MOST else hi
 
 
 def meets(amount: Amount, lo: float, hi: float) -> bool:

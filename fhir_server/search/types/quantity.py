@@ -7,7 +7,8 @@ and `system|code`. A quantity in a common unit of UCUM is also kept in the base 
 `=kind`, so that `5.4|http://unitsofmeasure.org|mg` finds 0.0054 g.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -23,7 +24,6 @@ _LONGEST = 200
 _PLAIN = ("value", "comparator", "unit", "system", "code", "currency")
 _KEPT = frozenset({Decimal, int, str, type(None)})
 _CURRENCIES = "urn:iso:std:iso:4217"
-_OPEN = {"<": (-MOST, None), "<=": (-MOST, None), ">": (None, MOST), ">=": (None, MOST)}
 
 
 def parse(text: str, parameter: SearchParameter) -> Amount:
@@ -68,7 +68,7 @@ def _ranges(datatype: str, value: dict[str, Any]) -> Iterator[tuple[Range, list[
     least, greatest = (decimal(each.get("value")) for each in ends)
     if least is None and greatest is None:
         return
-    comparator = _OPEN.get(str(value.get("comparator")), (None, None))
+    comparator = str(value.get("comparator"))
     stated = ends[0] if least is not None else ends[1]
     yield _between(least, greatest, comparator), _forms(stated)
     known = unit(str(stated.get("code"))) if stated.get("system") == UCUM else None
@@ -77,10 +77,19 @@ def _ranges(datatype: str, value: dict[str, Any]) -> Iterator[tuple[Range, list[
         yield _between(in_base[0], in_base[1], comparator), [_of(known)]
 
 
-def _between(least: Decimal | None, greatest: Decimal | None, stated: tuple[float | None, float | None]) -> Range:
+def _between(least: Decimal | None, greatest: Decimal | None, comparator: str) -> Range:
     lo = bounded(least) if least is not None else -MOST
     hi = bounded(greatest) if greatest is not None else MOST
-    return stated[0] if stated[0] is not None else lo, stated[1] if stated[1] is not None else hi
+    return _OPEN[comparator](lo, hi) if comparator in _OPEN else (lo, hi)
+
+
+_OPEN: Mapping[str, Callable[[float, float], Range]] = {
+    "<": lambda lo, hi: (-MOST, math.nextafter(hi, -MOST)),
+    "<=": lambda lo, hi: (-MOST, hi),
+    ">": lambda lo, hi: (math.nextafter(lo, MOST), MOST),
+    ">=": lambda lo, hi: (lo, MOST),
+}
+"""What a comparator makes of a range; `<` and `>` leave out the number itself."""
 
 
 def _forms(quantity: dict[str, Any]) -> list[str]:

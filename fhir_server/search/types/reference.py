@@ -17,7 +17,7 @@ from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.search.escaping import unescape
 from fhir_server.search.query import Target
-from fhir_server.search.types import token
+from fhir_server.search.types import codes, token
 from fhir_server.search.types.term import term
 
 IDENTIFIER = "identifier"
@@ -52,7 +52,7 @@ def stored_terms(parameter: SearchParameter, datatype: str, value: Any) -> Itera
         yield from _url_terms(parameter.code, value)
     elif isinstance(value, dict):
         yield from _address_terms(parameter.code, value.get("reference"))
-        for identifier in token.tokens_of("Identifier", value.get("identifier")):
+        for identifier in codes.tokens_of("Identifier", value.get("identifier")):
             yield from token.terms_of(f"{parameter.code}:{IDENTIFIER}", identifier, folded=True)
 
 

@@ -45,9 +45,9 @@ def texts_of(datatype: str, value: Any) -> list[str]:
 
 
 def endings_of(datatype: str, value: Any, element: str) -> Iterator[str]:
-    """How a family name ends, from its second word and each further one: who is called Van den Berghe is sought by
+    """How a family name ends, from its second word and each further one.
 
-    Berghe, too.
+    So whoever is called Van den Berghe is found by Berghe, too.
     """
     family = value.get("family") if datatype == "HumanName" and isinstance(value, dict) else value
     if isinstance(family, str) and (datatype == "HumanName" or element == "family"):

@@ -9,8 +9,7 @@ A value with a system gives the terms `code=SYSTEM|CODE`, `code=CODE` and `code=
 `code=|CODE` and `code=CODE`. Of a parameter whose values never have a system only `status=|CODE` is kept.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +17,7 @@ from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.search.escaping import escape, split, unescape
 from fhir_server.search.query import Token, Typed
+from fhir_server.search.types.codes import WORDED, dialled, pairs_of, tokens_of
 from fhir_server.search.types.term import term
 
 _EXACT = frozenset({"boolean", "canonical", "code", "id", "uri"})
@@ -26,8 +26,6 @@ _YES_OR_NO = frozenset({"boolean", "existence", "order"})
 _OF_YES_AND_NO = "http://hl7.org/fhir/special-values"
 _LONGEST_KEPT = 200
 _CASE_SENSITIVE_SYSTEMS = frozenset({"http://unitsofmeasure.org"})
-_TELEPHONE = re.compile(r"\+?[\d\s./()-]+")
-_NOT_DIALLED = re.compile(r"\(0\)|[\s./()-]")
 
 
 def parse(text: str, parameter: SearchParameter) -> Token:
@@ -90,7 +88,7 @@ def stored_terms(parameter: SearchParameter, datatype: str, value: Any) -> Itera
     for token in tokens_of(datatype, value):
         yield from terms_of(parameter.code, token, folded=not _is_exact(parameter), bare=is_systemless(parameter))
     if datatype == "Identifier" and isinstance(value, dict) and isinstance(value.get("value"), str):
-        for system, code in _codings(value.get("type")):
+        for system, code in pairs_of("CodeableConcept", value.get("type")):
             if isinstance(system, str) and isinstance(code, str):
                 yield _typed_term(parameter.code, Typed(system, code, value["value"]))
 
@@ -107,15 +105,6 @@ def asked_terms(parameter: SearchParameter, token: Token | Typed) -> Iterator[st
         code = _asked_contact(token.code or "") if datatypes == {"ContactPoint"} else token.code
         token = Token(system, code)
     yield asked_term(parameter.code, token, folded=folded)
-
-
-def tokens_of(datatype: str, value: Any) -> Iterator[Token]:
-    """The system and code of each code that a value of the datatype holds; "" is no system."""
-    for system, code in _READERS[datatype](value):
-        if isinstance(code, str) and code:
-            yield Token(system or "", code)
-        elif system:
-            yield Token(system, None)
 
 
 def terms_of(name: str, token: Token, *, folded: bool, bare: bool = False) -> tuple[str, ...]:
@@ -148,15 +137,9 @@ def asked_term(name: str, token: Token, *, folded: bool) -> str:
     return term(name, escape(code) if token.system is None else f"{escape(token.system)}|{escape(code)}")
 
 
-def texts_of(datatype: str, value: Any) -> Iterator[Any]:
-    """What a value says in words beside its codes."""
-    if isinstance(value, dict):
-        yield from _WORDS.get(datatype, _nothing)(value)
-
-
 def has_words(parameter: SearchParameter) -> bool:
     """Whether values of the parameter can say in words what they code."""
-    return not parameter.datatypes.isdisjoint(_WORDS)
+    return not parameter.datatypes.isdisjoint(WORDED)
 
 
 def has_codes(parameter: SearchParameter) -> bool:
@@ -170,7 +153,8 @@ def has_types(parameter: SearchParameter) -> bool:
 
 
 def _typed_term(name: str, typed: Typed) -> str:
-    form = "|".join(escape(part) for part in (typed.system, typed.code, typed.value.casefold()))
+    code = typed.code if typed.system in _CASE_SENSITIVE_SYSTEMS else typed.code.casefold()
+    form = "|".join(escape(part) for part in (typed.system, code, typed.value.casefold()))
     return term(f"{name}:of-type", form)
 
 
@@ -178,84 +162,6 @@ def _is_exact(parameter: SearchParameter) -> bool:
     return parameter.datatypes <= _EXACT
 
 
-_Pairs = Iterator[tuple[str | None, Any]]
-
-
-def _bare(value: Any) -> _Pairs:
-    yield None, value
-
-
-def _boolean(value: Any) -> _Pairs:
-    yield None, str(value).lower()
-
-
-def _coding(value: Any) -> _Pairs:
-    if isinstance(value, dict):
-        yield value.get("system"), value.get("code")
-
-
-def _codings(value: Any) -> _Pairs:
-    if isinstance(value, dict):
-        for coding in value.get("coding", ()):
-            yield from _coding(coding)
-
-
-def _identifier(value: Any) -> _Pairs:
-    if isinstance(value, dict):
-        yield value.get("system"), value.get("value")
-
-
-def _contact_point(value: Any) -> _Pairs:
-    if isinstance(value, dict) and isinstance(value.get("value"), str):
-        yield None, _dialled(value["value"])
-
-
-def _dialled(text: str) -> str:
-    """A telephone number as it is dialled, without the marks that people write in it; anything else as it is."""
-    return _NOT_DIALLED.sub("", text) if _TELEPHONE.fullmatch(text) else text
-
-
 def _asked_contact(text: str) -> str:
-    """The same; a plus that nobody encoded has come as a space."""
-    return _dialled(f"+{text[1:]}" if text.startswith(" ") else text)
-
-
-def _nothing(value: dict[str, Any]) -> Iterator[Any]:
-    return iter(())
-
-
-def _displayed(value: dict[str, Any]) -> Iterator[Any]:
-    yield value.get("display")
-
-
-def _worded(value: dict[str, Any]) -> Iterator[Any]:
-    yield value.get("text")
-    for coding in value.get("coding", ()):
-        if isinstance(coding, dict):
-            yield from _displayed(coding)
-
-
-def _type_worded(value: dict[str, Any]) -> Iterator[Any]:
-    if isinstance(value.get("type"), dict):
-        yield value["type"].get("text")
-
-
-_WORDS: Mapping[str, Callable[[dict[str, Any]], Iterator[Any]]] = {
-    "CodeableConcept": _worded,
-    "Coding": _displayed,
-    "Identifier": _type_worded,
-}
-
-_READERS: Mapping[str, Callable[[Any], _Pairs]] = {
-    "boolean": _boolean,
-    "canonical": _bare,
-    "code": _bare,
-    "CodeableConcept": _codings,
-    "Coding": _coding,
-    "ContactPoint": _contact_point,
-    "id": _bare,
-    "Identifier": _identifier,
-    "order": lambda value: iter([(None, "true")]),  # who was born as the second was not born alone
-    "string": _bare,
-    "uri": _bare,
-}
+    """What is asked of a contact, as it is dialled; a plus that nobody encoded has come as a space."""
+    return dialled(f"+{text[1:]}" if text.startswith(" ") else text)

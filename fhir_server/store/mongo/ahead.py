@@ -1,11 +1,12 @@
 """What a write will ask for, read by one command before its transaction begins.
 
-A question inside a transaction costs as much as one outside, and MongoDB joins several only outside. What was read
-ahead is sound all the same: whatever a plan or a person's circles rest on changes only in the turn of a guard. The
-turn is read first, the rest after it; when the transaction then takes exactly the next turn, nothing changed between.
-What is remembered of a plan needs only the turns to be read again: while they stay, so does what lies behind them. When
-nothing else is to be read, they are not read either, but all proved by the write. What a write only refers to need
-not be read again when it stood there a moment ago, as `standing.py` says.
+A question inside a transaction costs as much as one outside, and only outside can several be asked by one command. To
+read ahead is sound all the same. A guard counts the writes of a plan or a person, each of which takes its next turn,
+and whatever decides on a plan or on a person's circles changes in such a turn alone. The turns are read first, the rest
+after them; when the transaction then takes exactly the next turn, nothing changed between.
+Two shortcuts spare even that. What is remembered of a plan (`remembered.py`) needs only its turns to be read again:
+while they stay, so does what lies behind them; and when nothing else is to be read, they are not read either, for the
+write itself proves them. And what a write only refers to is not read when it was seen a moment ago (`lately_seen.py`).
 """
 
 from collections import defaultdict
@@ -14,18 +15,18 @@ from dataclasses import dataclass, field, replace
 
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference
-from fhir_server.store.mongo.documents import CIRCLES, Document, circle_from, stored_from
+from fhir_server.store.mongo.circle_documents import circle_from
+from fhir_server.store.mongo.documents import CIRCLES, Document, stored_from
 from fhir_server.store.mongo.ledger import LEDGER, key_of
 from fhir_server.store.mongo.parts import MOVE, TURN, Part, Parts
-from fhir_server.store.mongo.standing import Key
-from fhir_server.store.values import Circle, Foreseen, Stored
+from fhir_server.store.values import Circle, Foreseen, Key, Stored
 
 
 @dataclass
 class Ahead:
     """What was read: of each thing that was looked for, what there was, which may be nothing."""
 
-    stored: dict[tuple[str, str], Stored | None] = field(default_factory=dict)
+    stored: dict[Key, Stored | None] = field(default_factory=dict)
     lying: dict[tuple[str, str], list[Stored]] = field(default_factory=dict)
     circles: dict[str, Circle] = field(default_factory=dict)
     people: set[str] = field(default_factory=set)
@@ -56,19 +57,19 @@ class _Wanted:
 
 
 def read_ahead(
-    questions: Parts, foreseen: Foreseen, known: Ahead | None = None, stood: Mapping[Key, Stored] | None = None
+    questions: Parts, foreseen: Foreseen, known: Ahead | None = None, seen: Mapping[Key, Stored] | None = None
 ) -> Ahead:
     """What is foreseen; a second command reads the plans that only the first one could tell.
 
-    `known` is what is remembered of the plan that the write names, `stood` what stood there a moment ago. Raises
+    `known` is what is remembered of the plan that the write names, `seen` what was seen a moment ago. Raises
     MoreToCome when it is more than one answer of the database holds.
     """
     wanted = _Wanted(frozenset(foreseen.references), plans_of(foreseen), foreseen.people)
-    stood = stood or {}
-    recalled = _recalled(questions, foreseen, wanted, known, stood) if known is not None else None
+    seen = seen or {}
+    recalled = _recalled(questions, foreseen, wanted, known, seen) if known is not None else None
     if recalled is not None:
         return recalled
-    ahead = Ahead(stored=dict(stood), unread=bool(stood)) if not foreseen.workflow else Ahead()
+    ahead = Ahead(stored=dict(seen), unread=bool(seen)) if not foreseen.workflow else Ahead()
     _gather(questions, foreseen, wanted.without(ahead.stored), ahead)
     if foreseen.workflow:
         more = _led_to(ahead, foreseen)
@@ -84,19 +85,19 @@ def plans_of(foreseen: Foreseen) -> frozenset[str]:
 
 
 def _recalled(
-    questions: Parts, foreseen: Foreseen, wanted: _Wanted, known: Ahead, stood: Mapping[Key, Stored]
+    questions: Parts, foreseen: Foreseen, wanted: _Wanted, known: Ahead, seen: Mapping[Key, Stored]
 ) -> Ahead | None:
     """What is known of the plan, with the rest read now; None when it is too little, or a turn was taken since.
 
-    When the rest stood there a moment ago, nothing is read.
+    When the rest was seen a moment ago, nothing is read.
     """
     if not known.turns.keys() >= set(wanted.keys):
         return None
     workflow = [f"{name}/" for name in foreseen.workflow]
     named = {each for each in wanted.references if not each.startswith(tuple(workflow))}
     rest = _Wanted(frozenset(named - {"/".join(key) for key in known.stored}), frozenset(), frozenset())
-    if not rest.without(stood).references and all(known.turns.values()):
-        return replace(known, stored={**stood, **known.stored}, unread=True)
+    if not rest.without(seen).references and all(known.turns.values()):
+        return replace(known, stored={**seen, **known.stored}, unread=True)
     ahead = replace(known, stored=dict(known.stored), turns=dict.fromkeys(known.turns, 0))
     _look_for(rest, (), ahead)
     turns = Part(LEDGER, TURN, tuple(sorted(known.turns)))

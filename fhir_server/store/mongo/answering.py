@@ -11,13 +11,18 @@ from fhir_server.store.mongo.seen_circles import SeenCircles
 
 
 class Answering:
-    """Whatever answers from the database, in the `session` of a transaction if one is given.
+    """Whatever answers from the database.
 
     Raises Unavailable when there is no answer within `seconds`, TooCostly when a search takes longer than `search_ms`.
     """
 
     _seen_circles: SeenCircles | None = None
     _questions: Questions | None = None
+
+    @property
+    def _session(self) -> ClientSession | None:
+        """The session of the transaction inside which is asked, if there is one."""
+        return None
 
     def __init__(
         self,
@@ -26,12 +31,10 @@ class Answering:
         secret: bytes,
         seconds: float,
         search_ms: int,
-        session: ClientSession | None = None,
     ) -> None:
         self._connection = connection
         self._secret = secret
         self._seconds = seconds
-        self._session = session
         self._search_ms = search_ms
 
     def _before_asking(self, *type_names: str) -> None:

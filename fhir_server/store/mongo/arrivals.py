@@ -1,9 +1,9 @@
-"""Records of a journal on their way to the other AuditEvents, past the purges that could not reach them.
+"""The records of journals are put with the other AuditEvents, without the people who were purged in the meantime.
 
 A server that was killed, or had no database, may bring what it recorded long after a person that it names was purged.
-The key of that purge is forgotten then; but what was the person's is no more in the database, under no version. So what
-was recorded before a purge ended, and comes after, leaves out every name of what is not there, and what was searched
-by. While a purge is under way its own pseudonyms are used.
+The key of that purge is forgotten by then; but of what was the person's no version is in the database any more. So a
+record that was made before a purge ended, and arrives after it, leaves out every reference to what is not there, and
+the values of its searches. While a purge is under way its own pseudonyms are used.
 """
 
 import os
@@ -21,6 +21,7 @@ from fhir_server.store.mongo.audit_events import audit_document, insert, recorde
 from fhir_server.store.mongo.connection import DURABLE, Connection, asking
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
 from fhir_server.store.mongo.purge_reading import ENDED, PURGES, PurgeReading
+from fhir_server.store.mongo.told_pages import ToldPages
 from fhir_server.store.purges import Forgetting, Names
 
 _KEY_BYTES = 32
@@ -47,11 +48,15 @@ class _Purges:
 
 
 class Arrivals:
-    """Keeps the records of journals. `forgetting` says how a record is without somebody."""
+    """Keeps the records of journals; `told` are those that this process made ready. `forgetting` says how a record is
+    without somebody."""
 
-    def __init__(self, connection: Connection, forgetting: Forgetting | None, seconds: float) -> None:
+    def __init__(
+        self, connection: Connection, forgetting: Forgetting | None, seconds: float, told: ToldPages | None = None
+    ) -> None:
         self._connection = connection
         self._forgetting = forgetting
+        self._told = told or ToldPages()
         self._seconds = seconds
 
     def keep(self, records: Sequence[bytes]) -> None:
@@ -60,7 +65,7 @@ class Arrivals:
         A purge that began or ended meanwhile may have looked before they were there: then it is done again.
         """
         if self._forgetting is None:
-            insert(self._connection, records, self._seconds)
+            self._insert(records)
             return
         purges, known = self._purges(), None
         while purges != known:
@@ -69,20 +74,23 @@ class Arrivals:
 
     def _put(self, records: Sequence[bytes], purges: _Purges, forgetting: Forgetting) -> None:
         if not purges.running and purges.ended is None:
-            insert(self._connection, records, self._seconds)
+            self._insert(records)
             return
         plain: list[bytes] = []
         anew: list[bytes] = []
         for record in records:
             (anew if purges.concern(record) else plain).append(record)
         if plain:
-            insert(self._connection, plain, self._seconds)
+            self._insert(plain)
         if anew:
             told = [recorded_in(record) for record in anew]
             documents = [audit_document(event, stamp) for event, stamp in self._without(told, purges, forgetting)]
             puts = [ReplaceOne({"_id": each["_id"]}, each, upsert=True) for each in documents]
             with asking(self._seconds):
                 self._connection.collection(AUDIT_EVENTS, DURABLE).bulk_write(puts, ordered=False)
+
+    def _insert(self, records: Sequence[bytes]) -> None:
+        insert(self._connection, records, self._seconds, self._told.formed)
 
     def _without(
         self, told: Sequence[tuple[Resource, Stamp]], purges: _Purges, forgetting: Forgetting

@@ -1,7 +1,7 @@
 """AuditEvents on their way into the database: as journal records, and many of them in one command."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -13,16 +13,15 @@ from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import TooLarge, Unavailable
 from fhir_server.fhir.json import Resource, decode, encode
 from fhir_server.search.grant import Stamp
-from fhir_server.store.mongo.audit_forms import formed
+from fhir_server.store.mongo.audit_forms import Formed, formed
 from fhir_server.store.mongo.audit_kinds import kept_kinds
-from fhir_server.store.mongo.connection import DURABLE, Connection, asking
+from fhir_server.store.mongo.connection import DUPLICATE_KEY, DURABLE, Connection, asking
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document, current_document
 from fhir_server.store.values import Stored
 
 # Far below what MongoDB takes as one document, since what searches need comes beside it.
 MOST_BYTES = 4 * 1024 * 1024
 
-_DUPLICATE_KEY = 11000
 _AT_A_TIME = 16
 _record = msgspec.json.Decoder(tuple[Stamp, msgspec.Raw])
 _Each = TypeVar("_Each")
@@ -39,20 +38,29 @@ _dated = msgspec.json.Decoder(tuple[msgspec.Raw, _Dated])
 
 def record_of(event: Resource, stamp: Stamp) -> bytes:
     """What the journal keeps of an event. Raises TooLarge."""
-    record = encode((stamp, event))
+    return record_with(encode(event), stamp)
+
+
+def record_with(body: bytes, stamp: Stamp) -> bytes:
+    """What the journal keeps of an event that is JSON already. Raises TooLarge."""
+    record = b"[%b,%b]" % (encode(stamp), body)
     if len(record) > MOST_BYTES:
         raise TooLarge("The audit record of this request would be too large. Ask for less at once.")
     return record
 
 
-def insert(connection: Connection, records: Sequence[bytes], seconds: float) -> None:
+def insert(
+    connection: Connection, records: Sequence[bytes], seconds: float, form: Callable[[bytes], Formed | None] = formed
+) -> None:
     """Insert the events of journal records, durably; those that are there already are left. Raises Unavailable.
+
+    `form` makes a record ready for MongoDB; what it has nothing for goes the general way.
 
     One plain command: an id that is its own needs no retryable write. Every few events other threads get their turn.
     """
-    told = [(record, formed(record)) for record in _in_turns(records)]
+    told = [(record, form(record)) for record in _in_turns(records)]
     with asking(seconds):
-        kinds = kept_kinds(connection, {each.kind for _, each in told if each is not None})
+        kinds = kept_kinds(connection, {each.form.kind for _, each in told if each is not None})
     documents = [
         RawBSONDocument(each.document(kinds) if each is not None else bson.encode(event_document(record)))
         for record, each in _in_turns(told)
@@ -65,7 +73,7 @@ def insert(connection: Connection, records: Sequence[bytes], seconds: float) -> 
     }
     with asking(seconds):
         answer = connection.database.command(command)
-    errors = {each["code"] for each in answer.get("writeErrors", ())} - {_DUPLICATE_KEY}
+    errors = {each["code"] for each in answer.get("writeErrors", ())} - {DUPLICATE_KEY}
     if errors or "writeConcernError" in answer:
         raise Unavailable(f"The database did not keep the audit: {sorted(errors) or 'no majority'}.")
 

@@ -1,18 +1,17 @@
 """AuditEvents as MongoDB keeps them, made by their form: what is alike of many is worked out and encoded once.
 
 Events of one form differ in their time, their person and which resources of the same types they name, and so in a few
-values of an otherwise equal document. Who carries on what was recorded spends most of the time on these documents;
-hence bytes, as https://bsonspec.org/spec.html says. What is written in another way than this server writes it has no
-form. Only what has one can name its kind (`audit_kinds.py`) instead of the terms that this stands for.
+values of an otherwise equal document. Making these documents is most of the work of carrying on what was recorded, so
+they are put together as bytes (`bson_bytes.py`). An event that is written in another way than this server writes it has
+no form. Only what has one can name its kind (`audit_kinds.py`) instead of the terms that this stands for.
 """
 
 import re
 import uuid
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from struct import Struct
 from typing import Literal, NamedTuple, TypeAlias
 
 import bson
@@ -21,13 +20,14 @@ import msgspec
 from fhir_server.definitions.search_parameters import own_mark_of
 from fhir_server.search.audit_values import terms_of_named
 from fhir_server.search.grant import Stamp
+from fhir_server.store.mongo import bson_bytes
 from fhir_server.store.mongo.audit_kinds import Kind, kind_of
-from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document, current_document
+from fhir_server.store.mongo.documents import AUDIT_EVENTS, NAMED, Document, current_document
 from fhir_server.store.values import Stored
 
-_Sort: TypeAlias = tuple[bytes, bool]
+Sort: TypeAlias = tuple[bytes, bool]
 """The type of what is named, and whether a version of it is."""
-_Named: TypeAlias = tuple[bytes, bytes, _Sort]
+Named: TypeAlias = tuple[bytes, bytes, Sort]
 """A reference, what follows it when it is to a version, and of which sort it is."""
 
 _NAMED = re.compile(
@@ -42,10 +42,6 @@ _MILLISECOND = timedelta(milliseconds=1)
 _ANY, _ANY_VERSION = uuid.uuid4().hex.encode(), b"/_history/7070707070"  # unlike any id that there is
 _ANY_INSTANT, _ANY_TIME = b"2001-02-03T04:05:06.789Z", datetime(2001, 2, 3, 4, 5, 6, 789_000, tzinfo=UTC)
 _VARYING = frozenset({"_id", "body", "patient", "plans", "t"})
-
-_int32, _int64 = Struct("<i").pack, Struct("<q").pack
-_PLACES = tuple(b"\x02%d\x00" % place for place in range(4096))
-"""How the texts of an array begin."""
 
 
 class _Event(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,8 +61,8 @@ class _Event(msgspec.Struct, forbid_unknown_fields=True):
     entity: list[msgspec.Raw] = []
 
 
-class _Alike(NamedTuple):
-    """What the form of an event depends on, as JSON; `others` are its entities without what they name."""
+class Alike(NamedTuple):
+    """What the form of an event depends on, in JSON; `others` are its entities without what they name."""
 
     type: bytes
     subtype: bytes
@@ -74,7 +70,7 @@ class _Alike(NamedTuple):
     source: bytes
     action: str
     outcome: str
-    sorts: tuple[_Sort, ...]
+    sorts: tuple[Sort, ...]
     others: tuple[bytes, ...]
 
 
@@ -87,7 +83,7 @@ class _Terms:
 
 
 @dataclass(frozen=True)
-class _Form:
+class Form:
     """What the documents of a form have in common.
 
     `terms` are those by which all of them are found, `plain` are all these, `short` the kind and the others. `sorts`
@@ -100,42 +96,43 @@ class _Form:
     terms: frozenset[bytes]
     plain: _Terms
     short: _Terms
-    sorts: dict[_Sort, Sequence[tuple[bytes, bool]]]
+    sorts: dict[Sort, Sequence[tuple[bytes, bool]]]
     rest: Sequence[bytes]
     times: Sequence[int]
 
 
 @dataclass(frozen=True)
 class Formed:
-    """An AuditEvent that has a form; `terms` are those of its own, `time` its moment in milliseconds."""
+    """An AuditEvent that has a form; `terms` are those of its own, `recorded` its moment.
 
-    form: _Form
-    id: bytes
+    `named` is what a page names that has no term, as `audit_pages.py` says.
+    """
+
+    form: Form
+    id: str
+    recorded: str
     body: bytes
     stamp: Stamp
     terms: Sequence[bytes]
-    time: int
-
-    @property
-    def kind(self) -> Kind:
-        """What it may name instead of the terms that this stands for."""
-        return self.form.kind
+    named: Sequence[bytes] = ()
 
     def document(self, kinds: Container[str]) -> bytes:
         """Its document in BSON; it names its kind when that is one of `kinds`."""
         alike = self.form.short if self.form.kind.name in kinds else self.form.plain
-        patient = self.stamp.patient.encode() if self.stamp.patient is not None else None
+        patient = self.stamp.patient
         fields = [
-            b"\x02_id\x00%b\x05body\x00%b\x00%b" % (_text(self.id), _int32(len(self.body)), self.body),
-            b"\x0apatient\x00" if patient is None else b"\x02patient\x00%b" % _text(patient),
-            b"\x04plans\x00%b" % _document(_texts([plan.encode() for plan in self.stamp.plans])),
-            b"\x04t\x00%b" % _document(alike.array + _texts(self.terms, alike.count)),
+            bson_bytes.text_element(b"_id", self.id.encode()),
+            bson_bytes.binary_element(b"body", self.body),
+            bson_bytes.text_element(b"patient", patient.encode() if patient else None),
+            bson_bytes.array_element(b"plans", bson_bytes.texts_from([plan.encode() for plan in self.stamp.plans])),
+            bson_bytes.array_element(b"t", alike.array + bson_bytes.texts_from(self.terms, alike.count)),
+            *([bson_bytes.array_element(NAMED.encode(), bson_bytes.texts_from(self.named))] if self.named else ()),
             self.form.rest[0],
         ]
-        times = _as_kept(self.time)
+        times = _as_kept((datetime.fromisoformat(self.recorded) - _EPOCH) // _MILLISECOND)
         for which, rest in zip(self.form.times, self.form.rest[1:], strict=True):
             fields += (times[which], rest)
-        return _document(b"".join(fields))
+        return bson_bytes.document(b"".join(fields))
 
 
 _record = msgspec.json.Decoder(tuple[Stamp, msgspec.Raw])
@@ -151,31 +148,35 @@ def formed(record: bytes) -> Formed | None:
     except msgspec.ValidationError:
         return None
     dated = _INSTANT.fullmatch(event.recorded) and bytes(event.meta) == _META % event.recorded.encode()
-    if not dated or not _is_plain(stamp):
+    if not dated or not is_plain(stamp):
         return None
     named, alike = _parts(event)
-    form = _form(alike, own_mark_of(AUDIT_EVENTS))
+    form = form_of(alike, own_mark_of(AUDIT_EVENTS))
+    terms = terms_beside(form, named)
+    if len(form.terms) + len(terms) >= bson_bytes.MOST_TEXTS:
+        return None
+    return Formed(form, event.id, event.recorded, body, stamp, terms)
+
+
+def terms_beside(form: Form, named: Iterable[Named]) -> list[bytes]:
+    """The terms by which what is named is found, beside those that all of the form have."""
     found = [
         before + reference + version if to_version else before + reference
         for reference, version, sort in named
         for before, to_version in form.sorts[sort]
     ]
-    terms = [term for term in dict.fromkeys(found) if term not in form.terms]
-    if len(form.terms) + len(terms) >= len(_PLACES):
-        return None
-    time = (datetime.fromisoformat(event.recorded) - _EPOCH) // _MILLISECOND
-    return Formed(form, event.id.encode(), body, stamp, terms, time)
+    return [term for term in dict.fromkeys(found) if term not in form.terms]
 
 
-def _is_plain(stamp: Stamp) -> bool:
+def is_plain(stamp: Stamp) -> bool:
     """Whether it says of whom and in which plans, and no more."""
     beyond = stamp.readers or stamp.glimpses or stamp.author is not None or stamp.label is not None
     return not beyond and stamp.audience == "circle"
 
 
-def _parts(event: _Event) -> tuple[Sequence[_Named], _Alike]:
+def _parts(event: _Event) -> tuple[Sequence[Named], Alike]:
     """What the event names, and the rest of what it is found by. What was asked finds nothing."""
-    named: list[_Named] = []
+    named: list[Named] = []
     others: dict[bytes, None] = {}
     for entity in event.entity:
         found = _NAMED.fullmatch(entity)
@@ -188,16 +189,17 @@ def _parts(event: _Event) -> tuple[Sequence[_Named], _Alike]:
             others[bytes(entity)] = None
     sorts = tuple(dict.fromkeys([sort for _, _, sort in named]))
     steady = (bytes(event.type), bytes(event.subtype), bytes(event.agent), bytes(event.source))
-    return named, _Alike(*steady, event.action, event.outcome, sorts, tuple(others))
+    return named, Alike(*steady, event.action, event.outcome, sorts, tuple(others))
 
 
 def _as_kept(milliseconds: int) -> Sequence[bytes]:
     """A moment of the audit as the times of its document: milliseconds, its beginning and its end in microseconds."""
-    return _int64(milliseconds), _int64(milliseconds * 1000), _int64(milliseconds * 1000 + 1000)
+    beginning = milliseconds * 1000
+    return tuple(map(bson_bytes.long_value, (milliseconds, beginning, beginning + 1000)))
 
 
 @lru_cache(maxsize=1024)
-def _form(alike: _Alike, mark: str | None) -> _Form:
+def form_of(alike: Alike, mark: str | None) -> Form:
     """The form of such events, as long as the operator's own parameters have this `mark`."""
     sorts = {sort: _before(sort) for sort in alike.sorts}
     named = [b'{"what":{"reference":"%b"}}' % _any_of(sort) for sort in alike.sorts]
@@ -214,24 +216,24 @@ def _form(alike: _Alike, mark: str | None) -> _Form:
         alike.source,
         b",".join([*named, *alike.others]),
     )
-    document = current_document(Stored(AUDIT_EVENTS, "any", 1, _ANY_TIME, sample, Stamp()))
-    terms = [term for term in document["t"] if _ANY.decode() not in term]
+    fields = current_document(Stored(AUDIT_EVENTS, "any", 1, _ANY_TIME, sample, Stamp()))
+    terms = [term for term in fields["t"] if _ANY.decode() not in term]
     kind = kind_of(terms)
     short = [kind.name, *(term for term in terms if term not in kind.terms)]
-    rest, times = _cut({name: value for name, value in document.items() if name not in _VARYING})
-    return _Form(kind, frozenset(map(str.encode, terms)), _array(terms), _array(short), sorts, rest, times)
+    rest, times = _cut({name: value for name, value in fields.items() if name not in _VARYING})
+    return Form(kind, frozenset(map(str.encode, terms)), _array(terms), _array(short), sorts, rest, times)
 
 
 def _array(terms: Sequence[str]) -> _Terms:
-    return _Terms(_texts([term.encode() for term in terms]), len(terms))
+    return _Terms(bson_bytes.texts_from([term.encode() for term in terms]), len(terms))
 
 
-def _any_of(sort: _Sort) -> bytes:
+def _any_of(sort: Sort) -> bytes:
     type_name, versioned = sort
     return b"%b/%b%b" % (type_name, _ANY, _ANY_VERSION if versioned else b"")
 
 
-def _before(sort: _Sort) -> Sequence[tuple[bytes, bool]]:
+def _before(sort: Sort) -> Sequence[tuple[bytes, bool]]:
     """What stands before the reference in each term of the sort, and whether that is to the version."""
     any_such = _any_of(sort)
     unversioned = any_such.removesuffix(_ANY_VERSION)
@@ -242,19 +244,5 @@ def _before(sort: _Sort) -> Sequence[tuple[bytes, bool]]:
 def _cut(fields: Document) -> tuple[Sequence[bytes], Sequence[int]]:
     """The fields as they end a document, cut where a time of `_ANY_TIME` stands, and which time that is."""
     times = _as_kept((_ANY_TIME - _EPOCH) // _MILLISECOND)
-    parts = re.split(b"(" + b"|".join(map(re.escape, times)) + b")", bson.encode(fields)[4:-1])
+    parts = re.split(b"(" + b"|".join(map(re.escape, times)) + b")", bson_bytes.elements_of(bson.encode(fields)))
     return parts[::2], [times.index(each) for each in parts[1::2]]
-
-
-def _document(fields: bytes) -> bytes:
-    return b"%b%b\x00" % (_int32(len(fields) + 5), fields)
-
-
-def _texts(texts: Collection[bytes], first: int = 0) -> bytes:
-    """Texts as elements of an array, from its place `first` on."""
-    places = _PLACES[first : first + len(texts)]
-    return b"".join([b"%b%b%b\x00" % (at, _int32(len(each) + 1), each) for at, each in zip(places, texts, strict=True)])
-
-
-def _text(text: bytes) -> bytes:
-    return b"%b%b\x00" % (_int32(len(text) + 1), text)

@@ -7,15 +7,15 @@ collection `audit_kinds` says which terms each kind stands for:
     _id   "_alike=6f1c...", a hash of the terms, so that every process gives a kind the same name
     t     the terms, sorted
 
-A kind is there, durably, before its first AuditEvent. Kinds are tens; beyond MOST_KINDS, and in what was written by
-another way or an earlier build, the terms stand in the document themselves. So who asks for a term asks for it and for
-the kinds that stand for it.
+A kind is kept durably before the first AuditEvent that names it. There are some tens of kinds. Beyond MOST_KINDS, and
+in what was written in another way or by an earlier build, the terms stand in the document itself. So a search for a
+term asks for it and for the kinds that stand for it.
 """
 
 import hashlib
 from collections.abc import Collection as SomeOf
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pymongo import UpdateOne
@@ -25,6 +25,8 @@ from pymongo.database import Database
 from fhir_server.fhir.json import encode
 from fhir_server.search.query import Query
 from fhir_server.search.types.term import term
+from fhir_server.store.mongo import audit_pages
+from fhir_server.store.mongo.audit_pages import Pages, pages_asked, terms_in
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
 from fhir_server.store.mongo.logic import Filter, both, either
@@ -67,9 +69,13 @@ def kept_kinds(connection: Connection, kinds: SomeOf[Kind]) -> frozenset[str]:
 
 
 def asked_filter(database: Database[Document], query: Query, session: ClientSession | None) -> Filter:
-    """The documents that the query asks for, whoever asks; AuditEvents also by what their kinds stand for."""
+    """The documents that the query asks for, whoever asks; AuditEvents also by what their kinds stand for, and by what
+    they name of a page."""
     asked = query_filter(query)
-    return known_kinds(database, session).widened(asked) if query.type == AUDIT_EVENTS else asked
+    if query.type != AUDIT_EVENTS:
+        return asked
+    pages = pages_asked(database, terms_in(asked), session)
+    return replace(known_kinds(database, session), pages=pages).widened(asked)
 
 
 def known_kinds(database: Database[Document], session: ClientSession | None) -> "Kinds":
@@ -79,15 +85,17 @@ def known_kinds(database: Database[Document], session: ClientSession | None) -> 
 
 @dataclass(frozen=True)
 class Kinds:
-    """Kinds by their names, and what they mean for a filter and for an order."""
+    """Kinds by their names, and what they mean for a filter and for an order; `pages` are those that a filter asks
+    for."""
 
     terms: Mapping[str, Sequence[str]]
+    pages: Pages = field(default_factory=Pages)
 
     def widened(self, asked: Filter) -> Filter:
-        """The filter with, beside each term, the kinds that stand for it.
+        """The filter with, beside each term, the kinds that stand for it and the pages that name it.
 
-        What denies leaves out kinds that are not among these: they came after the question, and nobody knows what
-        they stand for.
+        A condition that denies also leaves out the kinds that are not among these: they came after the question, so
+        nobody knows here what they stand for.
         """
         parts = [self._widened(name, condition) for name, condition in asked.items()]
         return both(*parts) if parts else {}
@@ -98,7 +106,7 @@ class Kinds:
         alike = [*self.terms.values(), []]  # the last one, at -1, is that of no kind
         own = {"$first": {"$setIntersection": ["$t", {"$literal": names}]}}
         found = {"$arrayElemAt": [{"$literal": alike}, {"$indexOfArray": [{"$literal": names}, own]}]}
-        return [{"$set": {"t": {"$concatArrays": ["$t", found]}}}]
+        return [{"$set": {"t": {"$concatArrays": ["$t", found]}}}, audit_pages.stage()]
 
     def _widened(self, name: str, condition: Any) -> Filter:
         if name in {"$and", "$or"}:
@@ -112,9 +120,11 @@ class Kinds:
         """A condition on the terms, of those that `conditions.py` makes."""
         [(operator, asked)] = condition.items()
         if operator == "$in":
-            return {"t": {"$in": [*asked, *self._standing_for(asked)]}}
+            return either([{"t": {"$in": [*asked, *self._standing_for(asked)]}}, *self.pages.naming(asked)])
         if operator == "$nin":
-            return self._of_these({"t": {"$nin": [*asked, *self._standing_for(asked)]}})
+            denied: Filter = {"t": {"$nin": [*asked, *self._standing_for(asked)]}}
+            pages = self.pages.naming(asked)
+            return self._of_these(both(denied, {"$nor": pages}) if pages else denied)
         if operator == "$elemMatch":
             least, end = asked["$gte"], asked["$lt"]
             among = [name for name, terms in self.terms.items() if any(least <= each < end for each in terms)]

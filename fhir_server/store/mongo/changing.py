@@ -15,7 +15,7 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 from fhir_server.fhir.errors import TooCostly
-from fhir_server.search.grant import Grant
+from fhir_server.search.grant import GrantsFor
 from fhir_server.store.mongo.documents import (
     STORED_FIELDS,
     Document,
@@ -25,12 +25,12 @@ from fhir_server.store.mongo.documents import (
     time_key,
 )
 from fhir_server.store.mongo.ledger import LEDGER
-from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
+from fhir_server.store.mongo.logic import NOTHING, Filter, both
+from fhir_server.store.mongo.queries import grant_filter
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, given_up
 from fhir_server.store.values import Changed, Span, Stored
 
 Collections = Callable[[str], Collection[Document]]
-GrantsFor = Callable[[str], Sequence[Grant]]
 
 
 def changes(

@@ -7,8 +7,9 @@ from datetime import datetime
 from pymongo import ASCENDING
 
 from fhir_server.store.mongo.answering import Answering
+from fhir_server.store.mongo.circle_documents import circle_from, keeping
 from fhir_server.store.mongo.connection import MoreToCome, asking
-from fhir_server.store.mongo.documents import CIRCLES, Document, admitted, circle_from, keeping
+from fhir_server.store.mongo.documents import CIRCLES, Document, admitted
 from fhir_server.store.values import Circle
 
 _FEW = 50
@@ -81,7 +82,7 @@ class CircleReading(Answering):
         return sorted(map(circle_from, documents), key=lambda circle: circle.plan)
 
     def _few_circles(self, condition: Document) -> list[Document] | None:
-        """The circles by the shortest way there is; None when that does not lead to all of them."""
+        """The circles asked together with other threads; None when they are not asked so, or are too many for that."""
         if self._session is not None or len(condition) != 1:
             return None
         match condition:

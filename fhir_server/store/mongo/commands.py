@@ -11,9 +11,9 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, WriteError
 
+from fhir_server.store.mongo.connection import DUPLICATE_KEY
 from fhir_server.store.mongo.documents import Document
 
-_DUPLICATE_KEY = 11000
 # Far below what a message may hold; what searches need comes beside the bodies.
 _MOST_BYTES = 8 * 1024 * 1024
 _MOST = 10_000
@@ -55,11 +55,16 @@ def insert(
         _answered(database.command({"insert": name, "documents": some}, session=session))
 
 
+def write_error(told: Document) -> WriteError:
+    """The driver's error for what MongoDB told of one write."""
+    kind = DuplicateKeyError if told["code"] == DUPLICATE_KEY else WriteError
+    return kind(told.get("errmsg", ""), told["code"], told)
+
+
 def _answered(answer: Document) -> Document:
     """The answer. Raises what the first write that failed tells."""
     for error in answer.get("writeErrors", ()):
-        kind = DuplicateKeyError if error["code"] == _DUPLICATE_KEY else WriteError
-        raise kind(error.get("errmsg", ""), error["code"], error)
+        raise write_error(error)
     return answer
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from pymongo.errors import (
 )
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
+from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.fhir.errors import FhirError, TooLarge, Unavailable, VersionConflict
@@ -35,7 +37,7 @@ ACKNOWLEDGED = WriteConcern(w=1)
 
 UNKNOWN = "The database stopped answering while it was storing this. Read it again before you repeat the change."
 
-_DUPLICATE_KEY = 11000
+DUPLICATE_KEY = 11000
 _OBJECT_TOO_LARGE = 10334
 _SELECTION_MS = 5_000
 _SOCKET_MS = 15_000
@@ -48,6 +50,19 @@ def union(parts: Sequence[tuple[str, Pipeline]]) -> tuple[str, Pipeline]:
     others in their order. MongoDB answers it outside of transactions only."""
     (first, stages), *others = parts
     return first, [*stages, *({"$unionWith": {"coll": name, "pipeline": each}} for name, each in others)]
+
+
+def is_understood(url: str) -> bool:
+    """Whether the driver understands `url`, its options included; what an address of mongodb+srv names is not asked."""
+    if url.startswith("mongodb+srv://"):
+        return True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            parse_uri(url, validate=True, warn=False)
+    except (PyMongoError, ValueError, TypeError, OSError, Warning):
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -172,7 +187,7 @@ def refusal(error: Exception) -> FhirError:
     codes = _codes(error)
     if isinstance(error, DocumentTooLarge) or _OBJECT_TOO_LARGE in codes:
         return TooLarge("The resource is too large to be stored with what searches need of it. Divide it.")
-    if isinstance(error, DuplicateKeyError) or _DUPLICATE_KEY in codes:
+    if isinstance(error, DuplicateKeyError) or DUPLICATE_KEY in codes:
         return VersionConflict("Somebody else stored this resource first. Read it again, then repeat the change.")
     log.error("MongoDB refused or did not answer: %s %s", type(error).__name__, sorted(codes))
     return Unavailable("The database does not answer now; nothing was done. Try again in a while.")

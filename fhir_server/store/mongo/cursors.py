@@ -5,9 +5,6 @@ question: type, clauses and sort. It is good for a day. Who asks plays no part: 
 for each page.
 """
 
-import base64
-import binascii
-import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,10 +13,10 @@ import msgspec
 
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.search.query import Query
+from fhir_server.store.signed import signed, unsigned
 
 GOOD_FOR = 24 * 3600
 
-_SIGNED_BYTES = 16
 _LONGEST = 16_000
 
 
@@ -34,7 +31,7 @@ class Cursor:
 def written(query: Query, cursor: Cursor, moment: datetime, secret: bytes) -> str:
     """The text of a cursor of this query, written at `moment`."""
     body = msgspec.json.encode([int(moment.timestamp()), cursor.back, cursor.values])
-    return base64.urlsafe_b64encode(_signature(query, body, secret) + body).rstrip(b"=").decode()
+    return signed(body, query.question, secret)
 
 
 def read(query: Query, moment: datetime, secret: bytes) -> Cursor:
@@ -42,19 +39,10 @@ def read(query: Query, moment: datetime, secret: bytes) -> Cursor:
 
     Raises MalformedRequest for a cursor that this server did not write, wrote for another question or a day ago.
     """
-    text = query.cursor or ""
-    try:
-        signed = base64.urlsafe_b64decode(text[:_LONGEST].encode("ascii") + b"=" * (-len(text) % 4))
-    except (binascii.Error, UnicodeEncodeError):
-        signed = b""
-    signature, body = signed[:_SIGNED_BYTES], signed[_SIGNED_BYTES:]
-    if not hmac.compare_digest(signature, _signature(query, body, secret)):
+    body = unsigned(query.cursor or "", query.question, secret, longest=_LONGEST)
+    if body is None:
         raise MalformedRequest("'_cursor' is not from a next link of this search; follow the links as they are given.")
     at, back, values = msgspec.json.decode(body)
     if moment.timestamp() - at > GOOD_FOR:
         raise MalformedRequest("'_cursor' is from more than a day ago; search again from the first page.")
     return Cursor(values, back)
-
-
-def _signature(query: Query, body: bytes, secret: bytes) -> bytes:
-    return hmac.digest(secret, query.question + body, "sha256")[:_SIGNED_BYTES]

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pymongo import ASCENDING
 from pymongo.database import Database
 
-from fhir_server.store.mongo.outbox import Document, answering, claimed, durable
+from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.outbox import answering, claimed, durable
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 MOST_FORGOTTEN = 1000
@@ -127,15 +128,16 @@ class Deliveries:
 
     def resume(self, subscription: str, *, version: int, heartbeat: datetime | None) -> None:
         """The endpoint answers; what is pending may go at once, and the heartbeat is due then (None: never)."""
-        self._set(subscription, {"version": version, "attempts": 0, "failing_since": None, "due": None}, heartbeat)
+        answers: Document = {"version": version, "attempts": 0, "failing_since": None, "due": None}
+        self._set(subscription, {**answers, "heartbeat": heartbeat})
 
     def beat(self, subscription: str, heartbeat: datetime) -> None:
         """The next heartbeat is due then."""
-        self._set(subscription, {}, heartbeat)
+        self._set(subscription, {"heartbeat": heartbeat})
 
     def park(self, subscription: str, *, version: int) -> None:
         """Keep what is pending until the client asks for the Subscription again."""
-        self._set(subscription, {"version": version, "due": NEVER}, None)
+        self._set(subscription, {"version": version, "due": NEVER, "heartbeat": None})
 
     def drop(self, subscription: str) -> None:
         """The Subscription is gone: nothing of it is pending any more."""
@@ -143,15 +145,15 @@ class Deliveries:
             self._database["events"].update_many(
                 {"pending": True, "subscription": subscription}, {"$unset": {"pending": ""}}
             )
-        self._set(subscription, {}, None)
+        self._set(subscription, {"heartbeat": None})
 
-    def _set(self, subscription: str, fields: Document, heartbeat: datetime | str | None = "as it is") -> bool:
-        """Write to the document while this worker serves it."""
-        update: Document = {"$set": {"owner": self._owner, **fields}}
-        if heartbeat is None:
+    def _set(self, subscription: str, fields: Document) -> bool:
+        """Write to the document while this worker serves it; a heartbeat of None is taken away, for it is never due."""
+        never = fields.get("heartbeat", NEVER) is None
+        kept = {name: value for name, value in fields.items() if not (never and name == "heartbeat")}
+        update: Document = {"$set": {"owner": self._owner, **kept}}
+        if never:
             update["$unset"] = {"heartbeat": ""}
-        elif isinstance(heartbeat, datetime):
-            update["$set"]["heartbeat"] = heartbeat
         with answering():
             mine = {"_id": subscription, "owner": self._owner}
             return self._database["deliveries"].update_one(mine, update).matched_count == 1

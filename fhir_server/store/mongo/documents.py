@@ -23,7 +23,7 @@ from fhir_server.search.fingerprints import shipped_mark_of
 from fhir_server.search.grant import Glimpse, Grant, Reader, Stamp
 from fhir_server.store.mongo.contained import contained_terms, contained_values
 from fhir_server.store.mongo.wording import NO_WORDING, WORDING, kept_wording
-from fhir_server.store.values import Circle, Stored
+from fhir_server.store.values import Match, Stored
 
 Document: TypeAlias = dict[str, Any]
 
@@ -33,9 +33,14 @@ COUNTERS = "counters"
 AUDIT_EVENTS = "AuditEvent"
 
 
+NAMED = "named"
+"""What the AuditEvent of a page names that has no term of its own, as `audit_pages.py` says."""
+
 # What only searches need: it stays in the database, and an update takes away those that a version has no more. `w` is
 # what an earlier build kept for WORDING.
-SEARCH_VALUES = ("t", "d", "s", "n", "g", "m", "has", "k", "own", "c", WORDING, "w")
+SEARCH_VALUES = ("t", "d", "s", "n", "g", "m", "has", "k", "own", "c", NAMED, WORDING, "w")
+TERMS_SENT = dict.fromkeys(("t", NAMED), 1)
+"""What says whom a document refers to."""
 # What a Stored is made of, and nothing else, is sent.
 STORED_FIELDS = dict.fromkeys(
     (
@@ -58,6 +63,8 @@ STORED_FIELDS = dict.fromkeys(
 )
 # The same of what is only shown, and judged by nobody any more: who reads it, and since when, takes longest to send.
 SHOWN_FIELDS = {name: 1 for name in STORED_FIELDS if name not in {"readers", "glimpses"}}
+# What is shown of a match, and what the record of showing it needs: a time takes longer to read than all the rest.
+MATCH_FIELDS = dict.fromkeys(("body", "patient", "plans", "audience"), 1)
 
 
 def current_document(stored: Stored, *, words: bool = False) -> Document:
@@ -142,6 +149,14 @@ def stored_from(type_name: str, id: str, document: Document) -> Stored:
     return made
 
 
+def match_from(type_name: str, id: str, document: Document) -> Match:
+    """The Match that a document of `Type/id` tells of by its MATCH_FIELDS."""
+    made = Match.__new__(Match)
+    stamp = _plain_stamp(document["patient"], tuple(document["plans"]), None, document["audience"], None)
+    made.__dict__.update(type=type_name, id=id, body=document["body"], stamp=stamp)
+    return made
+
+
 def stamp_fields(stamp: Stamp) -> Document:
     """The fields that a stamp takes in a document."""
     return {
@@ -149,7 +164,7 @@ def stamp_fields(stamp: Stamp) -> Document:
         "plans": list(stamp.plans),
         "author": stamp.author,
         "audience": stamp.audience,
-        "readers": _readers(stamp.readers),
+        "readers": readers_kept(stamp.readers),
         "glimpses": [
             {"p": each.party, "g": each.programme, "f": each.start, "u": each.until} for each in stamp.glimpses
         ],
@@ -170,7 +185,7 @@ def stamp_from(document: Document) -> Stamp:
     if not readers and not glimpses:
         return plain
     seen = tuple(Glimpse(each["p"], each["g"], each["f"], each["u"]) for each in glimpses or ())
-    return replace(plain, readers=_readers_from(readers or []), glimpses=seen)
+    return replace(plain, readers=readers_from(readers or []), glimpses=seen)
 
 
 @lru_cache(maxsize=4096)
@@ -181,50 +196,9 @@ def _plain_stamp(
     return Stamp(patient, plans, (), author, audience, (), label)
 
 
-def circle_document(circle: Circle) -> Document:
-    """The document of a circle; its `_id` is the plan's id."""
-    return {
-        "_id": circle.plan,
-        "patient": circle.patient,
-        "programme": circle.programme,
-        "author": circle.author,
-        "custodian": circle.custodian,
-        "team": circle.team,
-        "members": _readers(circle.members),
-        "pending": list(circle.pending),
-        "former": _readers(circle.former),
-        "offered": _readers(circle.offered),
-        "open": circle.open,
-    }
-
-
-def circle_from(document: Document) -> Circle:
-    """The circle that a document tells of."""
-    return Circle(
-        plan=document["_id"],
-        patient=document["patient"],
-        programme=document["programme"],
-        author=document["author"],
-        custodian=document["custodian"],
-        team=document["team"],
-        members=_readers_from(document["members"]),
-        pending=tuple(document["pending"]),
-        former=_readers_from(document["former"]),
-        offered=_readers_from(document.get("offered", [])),
-        open=document["open"],
-    )
-
-
 def admitted(parties: list[str], moment: datetime) -> Document:
     """The condition that one of `parties` is among an array of readers at `moment`."""
     return {"$elemMatch": {"p": {"$in": parties}, "f": {"$lte": moment}, "u": {"$gt": moment}}}
-
-
-def keeping(moment: datetime) -> Document:
-    """The expression of `Circle.keeper` for the document of a circle."""
-    admits = [{"$eq": ["$$this.p", "$custodian"]}, {"$lte": ["$$this.f", moment]}, {"$gt": ["$$this.u", moment]}]
-    admitted_now = {"$anyElementTrue": [{"$map": {"input": "$members", "in": {"$and": admits}}}]}
-    return {"$cond": [admitted_now, "$custodian", "$_id"]}
 
 
 def _version_fields(stored: Stored) -> Document:
@@ -239,9 +213,11 @@ def _version_fields(stored: Stored) -> Document:
     }
 
 
-def _readers(readers: tuple[Reader, ...]) -> list[Document]:
+def readers_kept(readers: tuple[Reader, ...]) -> list[Document]:
+    """Readers as an array in a document."""
     return [{"p": reader.party, "f": reader.start, "u": reader.until} for reader in readers]
 
 
-def _readers_from(documents: list[Document]) -> tuple[Reader, ...]:
+def readers_from(documents: list[Document]) -> tuple[Reader, ...]:
+    """The readers that such an array tells of."""
     return tuple(Reader(each["p"], each["f"], each["u"]) for each in documents)

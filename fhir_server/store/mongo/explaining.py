@@ -13,7 +13,8 @@ from fhir_server.store.mongo.audit_kinds import asked_filter, known_kinds
 from fhir_server.store.mongo.contained import check_contained
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
 from fhir_server.store.mongo.full_text import check_words
-from fhir_server.store.mongo.queries import both, grant_filter
+from fhir_server.store.mongo.logic import both
+from fhir_server.store.mongo.queries import grant_filter
 from fhir_server.store.mongo.sorting import order_of, pipeline
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, Within, costly
 from fhir_server.store.values import Explained

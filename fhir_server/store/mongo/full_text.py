@@ -13,7 +13,7 @@ from pymongo.database import Database
 
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.json import decode
-from fhir_server.search.joins import conditions_of
+from fhir_server.search.join_answers import conditions_of
 from fhir_server.search.query import AllOf, AnyOf, Condition, Not, Query
 from fhir_server.search.words import PHRASE, WORDS
 from fhir_server.store.mongo.documents import Document

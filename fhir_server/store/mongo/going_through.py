@@ -12,10 +12,11 @@ from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant
 from fhir_server.search.query import Query
 from fhir_server.store.mongo.audit_kinds import asked_filter
-from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stored_from
+from fhir_server.store.mongo.documents import STORED_FIELDS, TERMS_SENT, Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
 from fhir_server.store.mongo.including import named
-from fhir_server.store.mongo.queries import Filter, both, grant_filter
+from fhir_server.store.mongo.logic import Filter, both
+from fhir_server.store.mongo.queries import grant_filter
 from fhir_server.store.mongo.sorting import LAST_UPDATED
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, costly, too_costly
 from fhir_server.store.values import Stored
@@ -39,7 +40,7 @@ def linked(
     """
     check_words(database, query, session)
     condition = both(asked_filter(database, query, session), grant_filter(grants, moment))
-    kept = {"_id": 1} if parameter is None else {"t": 1}
+    kept = {"_id": 1} if parameter is None else TERMS_SENT
     with costly(query.type):
         found = database[query.type].find(condition, kept, limit=limit + 1, session=session, max_time_ms=max_time_ms)
         documents = list(found)

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 
-from fhir_server.store.mongo.outbox import Document, answering
+from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.outbox import answering
 
 _FORGOTTEN = timedelta(days=1)
 

@@ -5,7 +5,7 @@ some rounds and up to a number of resources; a search that would bring more is t
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
@@ -18,22 +18,23 @@ from fhir_server.fhir.json import decode
 from fhir_server.fhir.reference import Reference, parse_reference
 from fhir_server.search.carried import matches_inside
 from fhir_server.search.extract import search_values
-from fhir_server.search.grant import Grant, first_that_admits
+from fhir_server.search.grant import Grant, GrantsFor, first_that_admits
 from fhir_server.search.query import Include, Query
 from fhir_server.search.types.term import term
-from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stamp_from, stored_from
-from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
+from fhir_server.store.mongo.audit_pages import found_by_terms, terms_of
+from fhir_server.store.mongo.documents import AUDIT_EVENTS, STORED_FIELDS, TERMS_SENT, Document, stamp_from, stored_from
+from fhir_server.store.mongo.logic import NOTHING, Filter, both
+from fhir_server.store.mongo.queries import grant_filter
 from fhir_server.store.mongo.time_limit import Within
 from fhir_server.store.values import Stored
 
-GrantsFor: TypeAlias = Callable[[str], Sequence[Grant]]
 Found: TypeAlias = dict[str, tuple[str, Document]]
 """Documents by their `Type/id`, each with its type."""
 
 MOST_ROUNDS = 5
 MOST_INCLUDED = 2000
 # The terms say what a resource refers to.
-_SENT = {**STORED_FIELDS, "t": 1}
+_SENT = {**STORED_FIELDS, **TERMS_SENT}
 
 
 def brought(
@@ -106,7 +107,7 @@ class _Room:
         for type_name, urls in _canonicals(fresh, includes).items():
             found |= self._find(type_name, {"t": {"$in": [term("url", url) for url in urls]}}, known)
         for type_name, terms in _backwards(fresh, includes).items():
-            found |= self._find(type_name, {"t": {"$in": terms}}, known | found.keys())
+            found |= self._find(type_name, self._having(type_name, terms), known | found.keys())
         return found
 
     def _find(self, type_name: str, asked: Filter, known: set[str]) -> Found:
@@ -116,6 +117,11 @@ class _Room:
         condition = both(asked, {"del": False}, admitted)
         documents = self._database[type_name].find(condition, _SENT, limit=MOST_INCLUDED + 1, **self._within.options())
         return {key: value for key, value in matched_by(type_name, documents).items() if key not in known}
+
+    def _having(self, type_name: str, terms: Sequence[str]) -> Filter:
+        if type_name == AUDIT_EVENTS:
+            return found_by_terms(self._database, terms, self._within.session)
+        return {"t": {"$in": terms}}
 
     def _admitting(self, type_name: str) -> Filter:
         if type_name not in self._admitted:
@@ -145,7 +151,7 @@ def _forwards(fresh: Found, includes: Sequence[Include]) -> Iterator[Reference]:
         if not include.reverse:
             wanted[include.type, include.parameter].add(include.target)
     for type_name, document in fresh.values():
-        for each in document["t"] if wanted else ():
+        for each in terms_of(document) if wanted else ():
             parameter, _, form = each.partition("=")
             targets = wanted.get((type_name, parameter))
             reference = parse_reference(form) if targets else None
@@ -162,11 +168,17 @@ def _canonicals(fresh: Found, includes: Sequence[Include]) -> Mapping[str, list[
             wanted[include.type].append(include)
     for type_name, document in fresh.values():
         for include in wanted[type_name]:
-            for form in _forms(document, include.parameter):
-                if "://" in form or form.startswith("urn:"):
-                    for target in _defined(include):
-                        urls[target][form.partition("|")[0]] = None
+            mentioned = dict.fromkeys(_urls(document, include.parameter))
+            for target in _defined(include) if mentioned else ():
+                urls[target].update(mentioned)
     return {target: list(found) for target, found in urls.items()}
+
+
+def _urls(document: Document, parameter: str) -> Iterator[str]:
+    """The canonical urls that a document mentions by a parameter, without their versions."""
+    for form in _forms(document, parameter):
+        if "://" in form or form.startswith("urn:"):
+            yield form.partition("|")[0]
 
 
 def _backwards(fresh: Found, includes: Sequence[Include]) -> Mapping[str, list[str]]:
@@ -201,7 +213,7 @@ def _defined(include: Include) -> list[str]:
 
 def _forms(document: Document, parameter: str) -> Iterator[str]:
     beginning = f"{parameter}="
-    return (each.removeprefix(beginning) for each in document["t"] if each.startswith(beginning))
+    return (each.removeprefix(beginning) for each in terms_of(document) if each.startswith(beginning))
 
 
 def _by_type(references: Iterable[Reference], known: set[str]) -> Mapping[str, list[str]]:

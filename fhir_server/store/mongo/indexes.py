@@ -81,10 +81,11 @@ def ensure_indexes(database: Database[Document], type_names: Sequence[str], full
 
 
 def in_time_alone(type_name: str, fields: Iterable[str]) -> dict[str, Any] | None:
-    """What must be asked beside a worklist's order or range in `fields` of time, when no status is asked.
+    """What lets an index of worklists serve an order or a range in `fields` of time when no status is asked.
 
-    Its indexes begin with the status, so that a new version, which changes both, has an entry in no more of them than
-    needed. Whatever the status is, or without one, it is one of few: each is a range of its own in the same order.
+    These indexes have the status before the time, for a write pays for each index that has an entry for what changed.
+    But a status is one of few codes, or none at all. Asked for all of them, MongoDB reads a range of the index for each
+    and merges these in the order of time.
     """
     if type_name not in STATUS_OF or _IN_TIME.isdisjoint(fields):
         return None

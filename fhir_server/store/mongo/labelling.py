@@ -1,8 +1,8 @@
 """Labels of what was stored before labels were judged: they are put into the stamps of current and past versions.
 
-What is found by a label at once, by the index of terms, is done before a server answers; the rest by going through the
-bodies, once for all documents of a type. Whoever writes meanwhile is begun again, so that no past version is missed:
-the current versions of a type come first.
+What the index of terms finds by a label is done before a server answers; the rest by going through the bodies, once
+for all documents of a type. The current versions of a type come before the past ones: a version that becomes past
+meanwhile then takes its label along. A write that is under way when its resource is labelled starts again.
 """
 
 from collections.abc import Callable, Iterable

@@ -19,7 +19,8 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fhir_server.store.mongo.commands import Write, insert, send
-from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.documents import Document, history_fields
+from fhir_server.store.values import Stored
 
 LEDGER = "ledger"
 # An insert costs less than an update that makes what it does not find; for few documents another command costs more.
@@ -45,6 +46,14 @@ def key_of(id: str) -> str:
 def version_id(type_name: str, id: str, version: int) -> str:
     """The `_id` of a past version: those of one resource sort by their number."""
     return f"version/{type_name}/{id}/{version:010d}"
+
+
+def past_version(stored: Stored, after: Stored) -> Document:
+    """The document of a version that `after` follows."""
+    return {
+        "_id": version_id(stored.type, stored.id, stored.version),
+        **history_fields(stored, after.last_updated),
+    }
 
 
 def version_of(id: str) -> tuple[str, str]:

@@ -13,9 +13,10 @@ from typing import cast
 import bson
 import pymongo
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, PyMongoError, WriteError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
 from fhir_server.fhir.errors import Unavailable
+from fhir_server.store.mongo.commands import write_error
 from fhir_server.store.mongo.committing import Unknown
 from fhir_server.store.mongo.connection import UNKNOWN, Connection
 from fhir_server.store.mongo.documents import Document
@@ -23,7 +24,6 @@ from fhir_server.store.together import Interrupted, TogetherByKind
 
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_TOGETHER = 16
-_DUPLICATE_KEY = 11000
 
 _LATE = "The database was busy for too long; nothing was stored. Try again in a while."
 
@@ -35,8 +35,11 @@ class _New:
 
 
 class NewDocuments:
-    """Inserts of one process. A command that has left ends within `seconds`, or `grace` after the time of the first
-    that is along, whichever is sooner; who waits for it has left by his own time, or not at all."""
+    """Inserts of one process.
+
+    A command ends within `seconds`, and at the latest `grace` after the time at which the first of those that go along
+    should have begun. A document whose own time is over when the command leaves is not sent with it.
+    """
 
     def __init__(self, connection: Connection, seconds: float, grace: float) -> None:
         self._connection = connection
@@ -81,11 +84,6 @@ class NewDocuments:
 def _told_apart(error: BulkWriteError, count: int) -> list[Exception | None]:
     """What each document met with; all others were kept, if only that is certain."""
     details = cast("Document", error.details or {})
-    refused = {each["index"]: _refusal(each) for each in details.get("writeErrors", ())}
+    refused = {each["index"]: write_error(each) for each in details.get("writeErrors", ())}
     uncertain = bool(details.get("writeConcernErrors"))
     return [refused.get(index) or (Unknown(UNKNOWN) if uncertain else None) for index in range(count)]
-
-
-def _refusal(error: Document) -> WriteError:
-    kind = DuplicateKeyError if error["code"] == _DUPLICATE_KEY else WriteError
-    return kind(error.get("errmsg", ""), error["code"], error)

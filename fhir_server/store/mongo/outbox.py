@@ -28,9 +28,9 @@ from pymongo.write_concern import WriteConcern
 
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.json import Resource, decode
+from fhir_server.store.mongo.documents import Document
 from fhir_server.store.mongo.ledger import ENTRIES, INDEXES, LEDGER
 
-Document: TypeAlias = dict[str, Any]
 Subscribes: TypeAlias = Callable[[Resource, Mapping[str, Any]], bool]
 
 BATCH = 200

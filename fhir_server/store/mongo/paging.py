@@ -13,7 +13,7 @@ from fhir_server.store.mongo.audit_kinds import known_kinds
 from fhir_server.store.mongo.connection import MoreToCome, first_batch
 from fhir_server.store.mongo.cursors import Cursor
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
-from fhir_server.store.mongo.queries import Filter, both
+from fhir_server.store.mongo.logic import Filter, both
 from fhir_server.store.mongo.sorting import LAST_UPDATED, Order, SortKeys, after, order_of, pipeline
 from fhir_server.store.mongo.time_limit import TIME_IS_UP, Within
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from fhir_server.search.grant import Grant
-from fhir_server.search.joins import conditions_of
+from fhir_server.search.join_answers import conditions_of
 from fhir_server.search.query import AllOf, AnyOf, Condition, Contained, Join, Not, Query
 from fhir_server.search.types.age import AGE, meaning
 from fhir_server.search.words import PHRASE, WORDS
@@ -15,15 +15,22 @@ from fhir_server.store.mongo.conditions import clause_conditions
 from fhir_server.store.mongo.contained import contains
 from fhir_server.store.mongo.documents import admitted
 from fhir_server.store.mongo.indexes import STATUS_OF, in_time_alone, keyed, status_key
-from fhir_server.store.mongo.logic import NOTHING as NOTHING
-from fhir_server.store.mongo.logic import Filter as Filter
-from fhir_server.store.mongo.logic import both as both
-from fhir_server.store.mongo.logic import either
+from fhir_server.store.mongo.logic import NOTHING, Filter, both, either
 from fhir_server.store.mongo.wording import phrase_conditions, word_conditions
 
 
 def query_filter(query: Query) -> Filter:
-    """The documents that the query asks for, whoever asks; tombstones never match."""
+    """The documents that the query asks for, whoever asks; tombstones never match. Not to be changed."""
+    made: Filter | None = query.made_of_it.get(_FILTER)
+    if made is None:
+        made = query.made_of_it[_FILTER] = _filter_of(query)
+    return made
+
+
+_FILTER = "filter of MongoDB"
+
+
+def _filter_of(query: Query) -> Filter:
     asked = [condition for each in conditions_of(query) for condition in _compiled(query.type, each)]
     return both({"del": False}, *asked, *_whatever_status(query, asked))
 
@@ -46,7 +53,7 @@ def grant_filter(grants: Sequence[Grant], moment: datetime) -> Filter:
 
 
 def _whatever_status(query: Query, asked: Sequence[Filter]) -> list[Filter]:
-    """What lets the indexes of worklists serve a query of time that names no status."""
+    """What `in_time_alone` adds to a query that is ordered or narrowed in time and names no status."""
     if query.part_of or query.type not in STATUS_OF or any(status_key(query.type) in each for each in asked):
         return []
     fields = {name for each in asked for name in each} | {

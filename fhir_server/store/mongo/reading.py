@@ -1,7 +1,7 @@
 """The questions of the contract, asked of MongoDB; in a transaction they see its snapshot and its own writes."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pymongo import ASCENDING, DESCENDING
@@ -9,8 +9,9 @@ from pymongo.read_concern import ReadConcern
 
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference
-from fhir_server.search.grant import Grant
+from fhir_server.search.grant import GrantsFor
 from fhir_server.store.mongo import changing
+from fhir_server.store.mongo.circle_documents import circle_from
 from fhir_server.store.mongo.circle_reading import CircleReading
 from fhir_server.store.mongo.connection import asking, union
 from fhir_server.store.mongo.documents import (
@@ -18,7 +19,6 @@ from fhir_server.store.mongo.documents import (
     EVENTS,
     STORED_FIELDS,
     Document,
-    circle_from,
     refers_to,
     stored_from,
 )
@@ -89,7 +89,7 @@ class MongoReading(CircleReading, SearchReading):
     def changes(
         self,
         span: Span,
-        grants_for: Callable[[str], Sequence[Grant]],
+        grants_for: GrantsFor,
         plans: Sequence[str],
         moment: datetime,
         count: int,

@@ -6,20 +6,22 @@ The journal goes on to MongoDB soon after, once and for all: an AuditEvent's id 
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.fhir.errors import Unavailable
-from fhir_server.fhir.json import Resource
+from fhir_server.fhir.json import Resource, encode
 from fhir_server.search.grant import Stamp
 from fhir_server.store.carrying import Send
 from fhir_server.store.forwarding import Forwarding
 from fhir_server.store.leftovers import Leftovers
-from fhir_server.store.mongo.audit_events import audit_document, record_of
-from fhir_server.store.mongo.connection import Connection, asking
+from fhir_server.store.mongo.audit_events import audit_document, record_with
+from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking
 from fhir_server.store.mongo.documents import AUDIT_EVENTS
+from fhir_server.store.mongo.told_pages import ToldPages
 
 _UNREADABLE = "The audit of the last moments cannot be read now. Try again in a while."
 
@@ -29,8 +31,8 @@ log = logging.getLogger(__name__)
 class ReadingAudit(Protocol):
     """A way to keep the AuditEvents of readings."""
 
-    def record(self, event: Resource, stamp: Stamp) -> None:
-        """Return when the event is kept. Raises Unavailable."""
+    def record(self, event: Resource, stamp: Stamp, page: Sequence[str] = ()) -> None:
+        """Return when the event is kept; `page` is that of the store's contract. Raises Unavailable."""
 
     def settle(self) -> None:
         """Return when a question finds every event that was kept on this machine before. Raises Unavailable."""
@@ -42,6 +44,20 @@ class ReadingAudit(Protocol):
         """Let go of what this process holds."""
 
 
+def kept_reading(
+    connection: Connection, when: str, folder: Path | None, send: Send, seconds: float, told: ToldPages
+) -> ReadingAudit:
+    """The way that the setting `when` names: `local`, `journaled` or `acknowledged`.
+
+    `local` is a journal in the folder, and `told` gets its pages, too; the others also carry on, by `send`, what an
+    earlier setting left there. Without a folder there is no journal.
+    """
+    if when == "local" and folder is not None:
+        return InJournal(folder, send, told)
+    concern = ACKNOWLEDGED if when == "acknowledged" else DURABLE
+    return InDatabase(connection, concern, seconds, Leftovers(folder, send) if folder is not None else None)
+
+
 class InDatabase:
     """Each event is inserted by itself, and is kept when the write concern is met; `left` is what was in a journal."""
 
@@ -51,7 +67,7 @@ class InDatabase:
         self._seconds = seconds
         self._left = left
 
-    def record(self, event: Resource, stamp: Stamp) -> None:
+    def record(self, event: Resource, stamp: Stamp, page: Sequence[str] = ()) -> None:
         """Insert. Raises Unavailable."""
         with asking(self._seconds):
             self._connection.collection(AUDIT_EVENTS, self._concern).insert_one(audit_document(event, stamp))
@@ -85,15 +101,18 @@ class InJournal:
     Each process has a journal of its own in the folder, from its first need of one on.
     """
 
-    def __init__(self, folder: Path, send: Send) -> None:
+    def __init__(self, folder: Path, send: Send, told: ToldPages) -> None:
         self._folder = folder
+        self._told = told
         self._send = send
         self._opening = threading.Lock()
         self._opened: Forwarding | None = None
 
-    def record(self, event: Resource, stamp: Stamp) -> None:
+    def record(self, event: Resource, stamp: Stamp, page: Sequence[str] = ()) -> None:
         """Append and sync. Raises Unavailable, TooLarge."""
-        record = record_of(event, stamp)
+        body = encode(event)
+        record = record_with(body, stamp)
+        self._told.keep(record, event, body, stamp, page)
         try:
             self._open().append(record)
         except OSError as error:

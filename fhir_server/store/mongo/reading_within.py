@@ -1,21 +1,22 @@
 """What a transaction may be asked: of what waits to be written, of what was read ahead, of its snapshot."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pymongo.client_session import ClientSession
 
 from fhir_server.fhir.json import Resource
-from fhir_server.search.grant import Grant, Stamp
+from fhir_server.search.grant import Grant, GrantsFor, Stamp
 from fhir_server.search.query import Query
 from fhir_server.store.mongo.ahead import Ahead
+from fhir_server.store.mongo.circles_within import CirclesWithin
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.own_session import OwnSession
 from fhir_server.store.mongo.reading import MongoReading
 from fhir_server.store.mongo.sending import Save
-from fhir_server.store.mongo.settled import Settled
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
-from fhir_server.store.values import Changed, Circle, Page, Span, Stored
+from fhir_server.store.values import Changed, Circle, Key, Page, Span, Stored
 
 
 class ReadingWithin(MongoReading):
@@ -27,28 +28,33 @@ class ReadingWithin(MongoReading):
     def __init__(
         self,
         connection: Connection,
-        session: ClientSession,
+        own_session: OwnSession,
         *,
         secret: bytes,
         seconds: float,
         search_ms: int = MAX_TIME_MS,
         ahead: Ahead | None = None,
     ) -> None:
-        super().__init__(connection, secret=secret, seconds=seconds, search_ms=search_ms, session=session)
-        self._saves: dict[tuple[str, str], Save] = {}
-        self._restamps: dict[tuple[str, str], Stamp] = {}
+        super().__init__(connection, secret=secret, seconds=seconds, search_ms=search_ms)
+        self._own_session = own_session
+        self._saves: dict[Key, Save] = {}
+        self._restamps: dict[Key, Stamp] = {}
         self._circles: dict[str, Circle] = {}
         self._additions: list[Document] = []
         self._logged_in: set[str] = set()
-        self._settled = Settled()
-        self._known: dict[tuple[str, str], Stored] = {}
+        self._within = CirclesWithin()
+        self._known: dict[Key, Stored] = {}
         self._ahead = ahead
         if ahead is not None:
             self._known.update({key: stored for key, stored in ahead.stored.items() if stored is not None})
             for circle in ahead.circles.values():
-                self._settled.put(circle)
+                self._within.put(circle)
             for person in ahead.people:
-                self._settled.put_about(person, ahead.about(person))
+                self._within.put_about(person, ahead.about(person))
+
+    @property
+    def _session(self) -> ClientSession:
+        return self._own_session.begun()
 
     def flush(self) -> None:
         """Send what waits."""
@@ -94,7 +100,7 @@ class ReadingWithin(MongoReading):
     def changes(
         self,
         span: Span,
-        grants_for: Callable[[str], Sequence[Grant]],
+        grants_for: GrantsFor,
         plans: Sequence[str],
         moment: datetime,
         count: int,
@@ -108,8 +114,8 @@ class ReadingWithin(MongoReading):
         query: Query,
         grants: Sequence[Grant],
         moment: datetime,
-        grants_for: Callable[[str], Sequence[Grant]] | None = None,
-    ) -> Page:
+        grants_for: GrantsFor | None = None,
+    ) -> Page[Stored]:
         """The query AND any grant, decided inside the database; `grants_for(type)` judges what is included."""
         self.flush()
         return super().search(query, grants, moment, grants_for)
@@ -118,8 +124,8 @@ class ReadingWithin(MongoReading):
         self,
         asked: Sequence[tuple[Query, Sequence[Grant]]],
         moment: datetime,
-        grants_for: Callable[[str], Sequence[Grant]] | None = None,
-    ) -> Page:
+        grants_for: GrantsFor | None = None,
+    ) -> Page[Stored]:
         """What several queries of different types ask, each with its grants, as one page and what they include."""
         self.flush()
         return super().search_several(asked, moment, grants_for)
@@ -150,7 +156,7 @@ class ReadingWithin(MongoReading):
 
     def circle(self, plan: str) -> Circle | None:
         """The plan's circle."""
-        return self._settled.circle(plan) or self._settled.put(super().circle(plan))
+        return self._within.circle(plan) or self._within.put(super().circle(plan))
 
     def circles(
         self,
@@ -162,7 +168,7 @@ class ReadingWithin(MongoReading):
         limit: int,
     ) -> list[Circle]:
         """Circles that have one of `parties` as a member at `moment`, by plan, narrowed to a patient or to plans."""
-        known = self._settled.about(patient) if patient and plans is None else self._settled.those(plans)
+        known = self._within.about(patient) if patient and plans is None else self._within.those(plans)
         if known is not None:
             found = [each for each in known if patient in {None, each.patient} and each.admits(parties, moment)]
             return found[:limit]
@@ -181,8 +187,8 @@ class ReadingWithin(MongoReading):
 
     def circles_about(self, patient: str) -> list[Circle]:
         """Every circle about the patient, by plan."""
-        known = self._settled.about(patient)
-        return known if known is not None else self._settled.put_about(patient, super().circles_about(patient))
+        known = self._within.about(patient)
+        return known if known is not None else self._within.put_about(patient, super().circles_about(patient))
 
     def moves(self, plan: str) -> list[Resource]:
         """The plan's log of moves, oldest first, as they were given, with `plan` and their `seq`."""

@@ -72,6 +72,8 @@ class Reindexing:
             waiting = self._waiting(known)
             if not waiting:
                 return
+            for type_name in waiting:  # all are seen now, so that they wait together and not one after another
+                self._seen.setdefault((type_name, mark_of(type_name, known)), time.monotonic())
             for type_name in sorted(waiting):
                 yield from self._pass(type_name, known, waiting[type_name], stop)
 
@@ -128,7 +130,7 @@ class Reindexing:
         """Wait until every writer knows the parameters, counted from when they were first seen here."""
         with asking(SECONDS):
             begun = self._places.find_one({"_id": type_name, "mark": mark})
-        seen = self._seen.setdefault((type_name, mark), time.monotonic())
+        seen = self._seen[type_name, mark]
         while begun is None and not stop():
             left = seen + self._settled - time.monotonic()
             if left <= 0:

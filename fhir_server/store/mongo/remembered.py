@@ -1,9 +1,9 @@
 """What a process remembers of the plans that it wrote last, so that their next write need not read them again.
 
-Whatever a plan or a person's circles rest on changes only in the turn of a guard. What was read behind a turn is
-therefore what stands there as long as that turn does: the turns are read anew or proved by the write, as `ahead.py`
-says. What this process wrote is added when it is kept, under the turns that it took. Entries end after a
-while, for the case that a database is put back while a server looks on.
+Whatever decides on a plan or on a person's circles changes only when a turn is taken at a guard (`ahead.py`). So what
+was read is still what is stored for as long as nobody took another turn, which is seen when the turns are read anew, or
+proved by the write. What this process wrote itself is added once it is kept, under the turns that it took. An entry
+ends after a minute, in case somebody restores the database from a backup while the server runs.
 """
 
 import random
@@ -17,8 +17,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.sending import Save
-from fhir_server.store.mongo.standing import Key
-from fhir_server.store.values import Circle, Stored
+from fhir_server.store.values import Circle, Key, Stored
 
 _SECONDS = 60.0
 _MOST_LYING = 300
@@ -95,10 +94,10 @@ class Remembered:
             self._drop_old()
 
     def _drop_old(self) -> None:
-        """Let go of what was kept too long ago, which stands first, and of what is too much: of any but the last.
+        """Let go of what was kept too long ago, which stands first, and when it is too much, of any but the last.
 
-        Who goes through more plans than there is room for, one after the other, would find each time that the oldest,
-        whose turn it is, has just gone.
+        Not of the oldest: whoever goes through more plans than there is room for, again and again in the same order,
+        would find each time that just the next one has gone.
         """
         now = time.monotonic()
         while self._plans and next(iter(self._plans.values())).until <= now:
@@ -112,7 +111,7 @@ class Remembered:
 
 
 def _after(ahead: Ahead, plan: str, turns: dict[str, int], changes: Changes) -> Ahead:
-    """What was read, with the changes; of single resources only those that change in one of the turns."""
+    """What was read, with the changes, as far as it changes in one of the turns alone; the rest is forgotten."""
     known = {key: each for key, each in (ahead.stored | changes.stored).items() if each}
     known |= {key: replace(known[key], stamp=stamp) for key, stamp in changes.stamped.items() if key in known}
     lying: dict[tuple[str, str], list[Stored]] = {(plan, name): [] for _, name in ahead.lying}

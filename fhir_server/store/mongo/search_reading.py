@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from fhir_server.search.grant import Grant
+from fhir_server.search.grant import Grant, GrantsFor
 from fhir_server.search.query import Query
 from fhir_server.store.mongo import going_through, searching, several
 from fhir_server.store.mongo.answering import Answering
+from fhir_server.store.mongo.circle_documents import circle_from
 from fhir_server.store.mongo.connection import asking
 from fhir_server.store.mongo.contained import is_contained
-from fhir_server.store.mongo.documents import circle_from
-from fhir_server.store.values import Circle, Page, Stored
+from fhir_server.store.values import Circle, Match, Page, Stored
 
 
 class SearchReading(Answering):
@@ -21,8 +21,8 @@ class SearchReading(Answering):
         query: Query,
         grants: Sequence[Grant],
         moment: datetime,
-        grants_for: Callable[[str], Sequence[Grant]] | None = None,
-    ) -> Page:
+        grants_for: GrantsFor | None = None,
+    ) -> Page[Stored]:
         """The query AND any grant, decided inside the database; `grants_for(type)` judges what is included."""
         # What a match refers to was known to whoever wrote it.
         self._before_asking(query.type, *(each.type for each in query.includes if each.reverse))
@@ -44,8 +44,11 @@ class SearchReading(Answering):
         query: Query,
         grants_from: Callable[[Sequence[Circle]], Sequence[Grant]],
         moment: datetime,
-    ) -> Page | None:
-        """By the circles that were seen last, which the question itself proves; None when they are others now."""
+    ) -> Page[Match] | None:
+        """The page by the circles that were seen last, when the same question finds that they are still the same.
+
+        None when they are others by now, or were never seen.
+        """
         circles = (
             self._seen_circles.about(patient) if self._seen_circles is not None and self._session is None else None
         )
@@ -70,8 +73,8 @@ class SearchReading(Answering):
         self,
         asked: Sequence[tuple[Query, Sequence[Grant]]],
         moment: datetime,
-        grants_for: Callable[[str], Sequence[Grant]] | None = None,
-    ) -> Page:
+        grants_for: GrantsFor | None = None,
+    ) -> Page[Stored]:
         """What several queries of different types ask, each with its grants, as one page and what they include."""
         sought = [each.type for each in asked[0][0].includes if each.reverse]
         self._before_asking(*(query.type for query, _ in asked), *sought)

@@ -4,28 +4,37 @@ A page begins after the sort values of the last match before it. What a match re
 its own type admits it, and is absent otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from fhir_server.search.grant import Grant
+from fhir_server.search.grant import Grant, GrantsFor
 from fhir_server.search.query import Query
 from fhir_server.store.mongo import cursors
 from fhir_server.store.mongo.audit_kinds import asked_filter
 from fhir_server.store.mongo.connection import Pipeline
 from fhir_server.store.mongo.cursors import Cursor
-from fhir_server.store.mongo.documents import SHOWN_FIELDS, STORED_FIELDS, Document, stored_from
+from fhir_server.store.mongo.documents import (
+    MATCH_FIELDS,
+    SHOWN_FIELDS,
+    STORED_FIELDS,
+    TERMS_SENT,
+    Document,
+    match_from,
+    stored_from,
+)
 from fhir_server.store.mongo.full_text import asks_for_words, check_words
-from fhir_server.store.mongo.including import GrantsFor, brought, matched_by
+from fhir_server.store.mongo.including import brought, matched_by
+from fhir_server.store.mongo.logic import both
 from fhir_server.store.mongo.paging import in_order, ordered, ordering, total_of, values_at, ways
-from fhir_server.store.mongo.queries import both, grant_filter
+from fhir_server.store.mongo.queries import grant_filter
 from fhir_server.store.mongo.questions import PageAsked, Questions
-from fhir_server.store.mongo.sorting import MADE, Order, order_of
+from fhir_server.store.mongo.sorting import LAST_UPDATED, MADE, Order, order_of
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, Within, costly
-from fhir_server.store.values import Page
+from fhir_server.store.values import Kept, Match, Page, Stored
 
 
 def search(
@@ -38,7 +47,7 @@ def search(
     grants_for: GrantsFor | None = None,
     session: ClientSession | None = None,
     max_time_ms: int = MAX_TIME_MS,
-) -> Page:
+) -> Page[Stored]:
     """One page of what the query asks and a grant admits at `moment`, sorted as asked and then by id.
 
     `grants_for(type)` judges what is included; without it nothing is. `secret` signs cursors.
@@ -66,7 +75,7 @@ def search(
         shown = in_order(documents[: query.count], cursor)
         matched = matched_by(query.type, shown)
         included = brought(database, query.includes, matched, {query.type: grants}, grants_for, moment, within)
-    page = _page(query, documents, cursor, moment, secret)
+    page = _page(query, documents, stored_from, cursor, moment, secret)
     return replace(page, included=included, total=total) if included or total is not None else page
 
 
@@ -79,7 +88,7 @@ def search_beside_circles(
     patient: str,
     *,
     secret: bytes,
-) -> tuple[Page, list[Document]] | None:
+) -> tuple[Page[Match], list[Document]] | None:
     """The page of a query about a patient that brings nothing along, and the patient's circles as they are after it.
 
     None when this needs more than one question. What is in the order of an index and asks for no words is quick, so
@@ -97,20 +106,27 @@ def search_beside_circles(
         {"$match": condition},
         {"$sort": dict(order.keys)},
         {"$limit": query.count + 1},
-        {"$project": _kept(query, order, shown=True)},
+        {"$project": _shown(order)},
     ]
     with costly(query.type):
         found = questions.page(PageAsked(query.type, stages, query.count + 1, patient))
     if found is None:
         return None
     documents, circles = found
-    return _page(query, documents, cursor, moment, secret), circles
+    return _page(query, documents, match_from, cursor, moment, secret), circles
 
 
-def _page(query: Query, documents: list[Document], cursor: Cursor | None, moment: datetime, secret: bytes) -> Page:
+def _page(
+    query: Query,
+    documents: list[Document],
+    kept_from: Callable[[str, str, Document], Kept],
+    cursor: Cursor | None,
+    moment: datetime,
+    secret: bytes,
+) -> Page[Kept]:
     """The matches among the documents of a page and one more, which says that there is another, with their links."""
     shown = in_order(documents[: query.count], cursor)
-    matches = tuple(stored_from(query.type, each["_id"], each) for each in shown)
+    matches = tuple([kept_from(query.type, each["_id"], each) for each in shown])
     onward, backward = ways(cursor, more=len(documents) > query.count)
 
     def leading(to: bool, *, back: bool) -> str | None:
@@ -122,6 +138,12 @@ def _page(query: Query, documents: list[Document], cursor: Cursor | None, moment
     return Page(matches, (), leading(onward, back=False), leading(backward, back=True))
 
 
+def _shown(order: Order) -> Document:
+    """What is needed of a document that is only shown, and of the last one for the way to the next page."""
+    beside = (("k", order.by_keys), (LAST_UPDATED, LAST_UPDATED in dict(order.keys)))
+    return {**MATCH_FIELDS, **{name: 1 for name, needed in beside if needed}}
+
+
 def _kept(query: Query, order: Order, *, shown: bool) -> Document:
     """What is needed of each document: inclusion goes by its terms, the next page by what it is ordered by.
 
@@ -129,5 +151,9 @@ def _kept(query: Query, order: Order, *, shown: bool) -> Document:
     `shown` by any other search has been judged.
     """
     judged = not shown or query.includes or query.type == "Patient"
-    beside = (("t", query.includes), ("k", order.by_keys), (MADE, order.made))
-    return {**(STORED_FIELDS if judged else SHOWN_FIELDS), **{name: 1 for name, needed in beside if needed}}
+    beside = (("k", order.by_keys), (MADE, order.made))
+    return {
+        **(STORED_FIELDS if judged else SHOWN_FIELDS),
+        **(TERMS_SENT if query.includes else {}),
+        **{name: 1 for name, needed in beside if needed},
+    }

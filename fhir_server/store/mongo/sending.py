@@ -3,25 +3,22 @@
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fhir_server.fhir.errors import VersionConflict
 from fhir_server.search.grant import Stamp
+from fhir_server.store.mongo.circle_documents import circle_document
 from fhir_server.store.mongo.commands import Write, insert, send
 from fhir_server.store.mongo.documents import (
     CIRCLES,
     SEARCH_VALUES,
     Document,
-    circle_document,
     current_document,
     stamp_fields,
 )
-from fhir_server.store.values import Circle, Stored
-
-Key: TypeAlias = tuple[str, str]
+from fhir_server.store.values import Circle, Key, Stored
 
 # What a change of team, the opening of a plan or labelling changes in a stamp without a new version.
 _MOVING = frozenset({"plans", "readers", "label"})

@@ -14,20 +14,21 @@ from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from fhir_server.search.grant import Grant
+from fhir_server.search.grant import Grant, GrantsFor
 from fhir_server.search.query import Query
 from fhir_server.store.mongo import cursors
 from fhir_server.store.mongo.audit_kinds import asked_filter
 from fhir_server.store.mongo.contained import check_contained
 from fhir_server.store.mongo.cursors import Cursor
-from fhir_server.store.mongo.documents import STORED_FIELDS, Document, stored_from
+from fhir_server.store.mongo.documents import STORED_FIELDS, TERMS_SENT, Document, stored_from
 from fhir_server.store.mongo.full_text import check_words
-from fhir_server.store.mongo.including import Found, GrantsFor, brought, matched_by, matched_inside
+from fhir_server.store.mongo.including import Found, brought, matched_by, matched_inside
+from fhir_server.store.mongo.logic import NOTHING, Filter, both
 from fhir_server.store.mongo.paging import ESTIMATE_MS, ordered, times_at, total_of, values_at, ways
-from fhir_server.store.mongo.queries import NOTHING, Filter, both, grant_filter
+from fhir_server.store.mongo.queries import grant_filter
 from fhir_server.store.mongo.sorting import Order, after, order_of
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, Within, costly
-from fhir_server.store.values import Page
+from fhir_server.store.values import Page, Stored
 
 Asked: TypeAlias = Sequence[tuple[Query, Sequence[Grant]]]
 
@@ -49,7 +50,7 @@ def search_several(
     grants_for: GrantsFor | None = None,
     session: ClientSession | None = None,
     max_time_ms: int = MAX_TIME_MS,
-) -> Page:
+) -> Page[Stored]:
     """One page of what the queries ask and grants of their types admit; all sort, count, include and summarise alike.
 
     `grants_for(type)` judges what is included; without it nothing is.
@@ -102,7 +103,7 @@ class _Search:
             both(asked_filter(database, query, within.session), grant_filter(grants, moment)) for query, grants in asked
         ]
         self._seen = [bool(grants) for _, grants in asked]
-        self._kept = {**STORED_FIELDS, **({"t": 1} if first.includes else {})}
+        self._kept = {**STORED_FIELDS, **(TERMS_SENT if first.includes else {})}
         self.within = within
         self._begin = cursor
         self._by_type = not first.sort

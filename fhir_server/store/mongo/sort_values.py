@@ -20,6 +20,8 @@ Expression: TypeAlias = dict[str, Any]
 
 _NO_SYSTEM = r"(?:[^|\\]|\\.)"
 _DOCUMENT, _PLACE = "$", "$$place."
+_NUMBER: Expression = {"$cond": [{"$gt": ["$$this.lo", -number.MOST]}, "$$this.lo", "$$this.hi"]}
+"""As `number.sorted_by`."""
 
 
 def made_value(parameter: SearchParameter, sort: Sort, places: Sequence[Near]) -> Expression:
@@ -97,16 +99,16 @@ def _amounts(parameter: SearchParameter, at: str) -> Expression:
     base = {"$eq": [{"$substrCP": [{"$first": "$$this.u"}, 0, 1]}, "="]}
     in_base = {"$filter": {"input": amounts, "as": "this", "cond": base}}
     chosen = {"$cond": [{"$gt": [{"$size": in_base}, 0]}, in_base, amounts]}
-    return {"$map": {"input": chosen, "as": "this", "in": "$$this.lo"}}
+    return {"$map": {"input": chosen, "as": "this", "in": _NUMBER}}
 
 
-def _beginnings(field: str) -> Callable[[SearchParameter, str], Expression]:
-    """Where each range of a field begins."""
+def _numbers(parameter: SearchParameter, at: str) -> Expression:
+    return {"$map": {"input": {"$ifNull": [f"{at}n.{parameter.code}", []]}, "as": "this", "in": _NUMBER}}
 
-    def found(parameter: SearchParameter, at: str) -> Expression:
-        return {"$map": {"input": {"$ifNull": [f"{at}{field}.{parameter.code}", []]}, "as": "this", "in": "$$this.lo"}}
 
-    return found
+def _beginnings(parameter: SearchParameter, at: str) -> Expression:
+    """Where each range of time begins."""
+    return {"$map": {"input": {"$ifNull": [f"{at}d.{parameter.code}", []]}, "as": "this", "in": "$$this.lo"}}
 
 
 def _texts(parameter: SearchParameter, at: str) -> Expression:
@@ -127,8 +129,8 @@ _FOUND_BY: Mapping[str, Callable[[SearchParameter, str], Expression]] = {
     "sound": _terms,
     "uri": _terms,
     "quantity": _amounts,
-    "number": _beginnings("n"),
-    "date": _beginnings("d"),
+    "number": _numbers,
+    "date": _beginnings,
     "age": _age,
     "string": _texts,
 }

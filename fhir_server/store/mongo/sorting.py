@@ -17,7 +17,7 @@ from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.search.keys import places_asked
 from fhir_server.search.query import Query, Sort
 from fhir_server.store.mongo.indexes import keyed
-from fhir_server.store.mongo.queries import Filter, both
+from fhir_server.store.mongo.logic import Filter, both
 from fhir_server.store.mongo.sort_values import component_names, made_value
 from fhir_server.store.mongo.sorting_contained import Stage, stages_within
 

@@ -9,41 +9,35 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
-from pymongo import ASCENDING, IndexModel
-from pymongo.client_session import ClientSession
-from pymongo.errors import OperationFailure, PyMongoError
-
 from fhir_server.definitions.search_parameters import using
 from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Result, Transaction
-from fhir_server.store.leftovers import Leftovers
+from fhir_server.store.mongo import preparing
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.arrivals import Arrivals
 from fhir_server.store.mongo.committing import ENDING_SECONDS, Committing
-from fhir_server.store.mongo.connection import ACKNOWLEDGED, DURABLE, Connection, asking
-from fhir_server.store.mongo.contained import gather_contained, mark_empty
+from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.deletions import deletions_in
-from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES
+from fhir_server.store.mongo.documents import AUDIT_EVENTS
 from fhir_server.store.mongo.explaining import explained
-from fhir_server.store.mongo.full_text import gather_words
-from fhir_server.store.mongo.indexed_by import agree, tell
-from fhir_server.store.mongo.indexes import FINGERPRINTS, ensure_indexes
-from fhir_server.store.mongo.labelling import LabelOf, label_all, label_found
-from fhir_server.store.mongo.ledger import INDEXES, LEDGER
+from fhir_server.store.mongo.indexes import FINGERPRINTS
+from fhir_server.store.mongo.labelling import LabelOf
+from fhir_server.store.mongo.lately_seen import SECONDS as RECALLED_SECONDS
+from fhir_server.store.mongo.ledger import LEDGER
 from fhir_server.store.mongo.new_documents import NewDocuments
-from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
-from fhir_server.store.mongo.purge_reading import PURGED, PURGES
+from fhir_server.store.mongo.own_parameters import OwnParameters
+from fhir_server.store.mongo.own_session import OwnSession
 from fhir_server.store.mongo.purging import MongoPurges
 from fhir_server.store.mongo.questions import Questions
 from fhir_server.store.mongo.reading import MongoReading
-from fhir_server.store.mongo.reading_audit import InDatabase, InJournal, ReadingAudit
+from fhir_server.store.mongo.reading_audit import kept_reading
 from fhir_server.store.mongo.remembered import Remembered
 from fhir_server.store.mongo.seen_circles import SeenCircles
-from fhir_server.store.mongo.standing import SECONDS as RECALLED_SECONDS
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
+from fhir_server.store.mongo.told_pages import ToldPages
 from fhir_server.store.mongo.transacting import Transacting
 from fhir_server.store.mongo.transaction import MongoTransaction
 from fhir_server.store.mongo.waiting import Waiting
@@ -52,28 +46,11 @@ from fhir_server.store.values import Deletion, Explained, Foreseen
 
 log = logging.getLogger(__name__)
 
-_OWN_COLLECTIONS = (CIRCLES, DEFINITIONS, LEDGER, PURGED, PURGES, REINDEXING)
-_OWN_INDEXES = {
-    CIRCLES: [
-        IndexModel([("patient", ASCENDING), ("_id", ASCENDING)]),
-        IndexModel([("members.p", ASCENDING), ("patient", ASCENDING), ("_id", ASCENDING)]),
-        IndexModel([("members.p", ASCENDING), ("_id", ASCENDING)]),
-    ],
-    LEDGER: INDEXES,
-}
-# What an unreleased build kept apart, and `ledger` holds now.
-_OF_AN_EARLIER_BUILD = frozenset({"guards", "history", "moves", "outbox"})
-_PREPARE_SECONDS = 300.0
 _LEFT_BEHIND = 10.0
-_NAMESPACE_EXISTS = 48
 
 
 def _no_label(_: Resource) -> None:
     return None
-
-
-class OfAnEarlierBuild(ValueError):
-    """The database was laid out by a build that was never released; its moves and past versions would not be seen."""
 
 
 class MongoStore(MongoReading):
@@ -110,16 +87,11 @@ class MongoStore(MongoReading):
         self._new_documents = NewDocuments(connection, seconds, ENDING_SECONDS)
         self._waiting = Waiting(self._connection, seconds)
         self._type_names: tuple[str, ...] = ()
-        self._reading_audit: ReadingAudit
-        arrivals = Arrivals(self._connection, forgetting, seconds)
+        told = ToldPages()
+        arrivals = Arrivals(connection, forgetting, seconds, told)
         # A database of the same name elsewhere has another secret, and must not get what belongs here.
         own = journal / f"{database}-{hashlib.sha256(secret).hexdigest()[:12]}" if journal else None
-        if reading_audit == "local" and own is not None:
-            self._reading_audit = InJournal(own, arrivals.keep)
-        else:
-            concern = ACKNOWLEDGED if reading_audit == "acknowledged" else DURABLE
-            left = Leftovers(own, arrivals.keep) if own is not None else None
-            self._reading_audit = InDatabase(self._connection, concern, seconds, left)
+        self._reading_audit = kept_reading(connection, reading_audit, own, arrivals.keep, seconds, told)
         self.own = OwnParameters(self._connection, seconds=seconds)
         committing = Committing(connection, seconds, self._full_text)
         self._transacting = Transacting(
@@ -146,30 +118,14 @@ class MongoStore(MongoReading):
         self._type_names = tuple(type_names)
         with asking(self._seconds):
             self._database.command("ping")  # nobody there shows soon; making indexes may take long
-        with asking(_PREPARE_SECONDS):
-            present = set(self._database.list_collection_names())
-            if present & _OF_AN_EARLIER_BUILD:
-                told = f"The database {self._database.name} was laid out by a build before the first release."
-                raise OfAnEarlierBuild(
-                    f"{told} Name a new one by SAMEN_DATABASE; the demo begins anew by make demo-reset."
-                )
-            for name in {*type_names, AUDIT_EVENTS, *_OWN_COLLECTIONS} - present:
-                self._create_collection(name)
-            for name, indexes in _OWN_INDEXES.items():
-                self._collection(name).create_indexes(indexes)
-            ensure_indexes(self._database, type_names, self._full_text)
-            mark_empty(self._database, type_names)
-            tell(agree(self._connection, type_names), type_names)
+        preparing.lay_out(self._connection, type_names, self._full_text)
 
     def label(self, type_names: Iterable[str], label_of: LabelOf) -> None:
-        """Label what an earlier version of the server stored without heeding its labels, as far as that is quick: what
+        """Label what an earlier version of the server stored without heeding its labels, as far as that is quick.
 
-        is found by them. For the start of a server, before it answers; `gather` does the rest.
+        For the start of a server, before it answers; `gather` does the rest.
         """
-        with asking(_PREPARE_SECONDS):
-            labelled = label_found(self._database, type_names, label_of)
-        if labelled:
-            log.info("labelled %d resources of an earlier version", labelled)
+        preparing.label_quickly(self._connection, type_names, label_of)
 
     def gather(self, type_names: Sequence[str], labelled: Iterable[str] = (), label_of: LabelOf = _no_label) -> None:
         """Give what an earlier version of the server stored what reading and searching need of it; for the start.
@@ -177,16 +133,7 @@ class MongoStore(MongoReading):
         These are the labels of every version of the `labelled` types, the words of types in `full_text`, and what is
         contained. Where it is interrupted the next start goes on.
         """
-        try:
-            labels = label_all(self._database, labelled, label_of)
-            words = gather_words(self._database, sorted(self._full_text))
-            contained = gather_contained(self._database, type_names)
-        except PyMongoError as error:
-            log.warning("not all was gathered: %s; the next start goes on", type(error).__name__)
-        else:
-            if labels or words or contained:
-                told = "gathered the labels of %d versions, the words of %d resources, what is contained of %d"
-                log.info(told, labels, words, contained)
+        preparing.gather(self._connection, type_names, self._full_text, labelled, label_of)
 
     def transact(self, work: Callable[[Transaction], Result], foreseen: Foreseen | None = None) -> Result:
         """Run `work` in one transaction; again from the start when another writer was first.
@@ -209,9 +156,12 @@ class MongoStore(MongoReading):
         """What forgets a whole person."""
         return MongoPurges(self._connection, longest_write=RECALLED_SECONDS + self._write_seconds + ENDING_SECONDS)
 
-    def record_reading(self, audit_event: Resource, stamp: Stamp) -> None:
-        """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable."""
-        self._reading_audit.record(audit_event, stamp)
+    def record_reading(self, audit_event: Resource, stamp: Stamp, page: Sequence[str] = ()) -> None:
+        """Keep the AuditEvent of a read or refusal before it is answered. Raises Unavailable.
+
+        `page` are the references of its first entities, when all of these are about the person of the stamp.
+        """
+        self._reading_audit.record(audit_event, stamp, page)
 
     def settle_audit(self) -> None:
         """Let the next question find the AuditEvent of every write, and of all that this machine answered before.
@@ -250,11 +200,11 @@ class MongoStore(MongoReading):
         with asking(self._seconds):
             return explained(self._database, asked, moment, max_time_ms=self._search_ms)
 
-    def _begun(self, session: ClientSession, ahead: Ahead | None) -> MongoTransaction:
-        """A transaction in a session that has begun one."""
+    def _begun(self, own_session: OwnSession, ahead: Ahead | None) -> MongoTransaction:
+        """A transaction, which begins in the session when it needs one."""
         return MongoTransaction(
             self._connection,
-            session,
+            own_session,
             secret=self._secret,
             seconds=self._seconds,
             search_ms=self._search_ms,
@@ -278,10 +228,3 @@ class MongoStore(MongoReading):
     def _prepared_types(self) -> list[str]:
         with asking(self._seconds):
             return [each["_id"] for each in self._database[FINGERPRINTS].find({}, {"_id": 1})]
-
-    def _create_collection(self, name: str) -> None:
-        try:
-            self._database.create_collection(name, check_exists=False)
-        except OperationFailure as error:
-            if error.code != _NAMESPACE_EXISTS:  # else another process was first
-                raise

@@ -3,30 +3,29 @@
 import random
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pymongo
-from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
-from pymongo.read_concern import ReadConcern
 
-from fhir_server.fhir.errors import FhirError, Unavailable, VersionConflict
+from fhir_server.fhir.errors import FhirError, Unavailable
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.store.contract import Result, Transaction
 from fhir_server.store.mongo.ahead import Ahead, plans_of, read_ahead
-from fhir_server.store.mongo.committing import SHORTEST, Committing, Unknown, abort, commit
+from fhir_server.store.mongo.committing import SHORTEST, Committing, Unknown
 from fhir_server.store.mongo.connection import (
-    DURABLE,
     Connection,
     MoreToCome,
     asking,
     may_start_again,
     refusal,
 )
+from fhir_server.store.mongo.lately_seen import LatelySeen
+from fhir_server.store.mongo.own_session import OwnSession
 from fhir_server.store.mongo.parts import Parts
 from fhir_server.store.mongo.remembered import Remembered
-from fhir_server.store.mongo.standing import Standing
 from fhir_server.store.mongo.transaction import MongoTransaction
-from fhir_server.store.mongo.unit import StartAgain, Unit
+from fhir_server.store.mongo.unit import StartAgain, Taken, Unit
 from fhir_server.store.values import Foreseen
 
 _MOST_ATTEMPTS = 1_000
@@ -34,6 +33,8 @@ _MOST_ATTEMPTS = 1_000
 _RACES = {112, 251, 24}
 
 _BUSY = "Others are changing the same plan all the time, and this change never had its turn. Try again in a while."
+# Who reads before it writes finds it the second time; who does not would try for ever.
+_MOST_TAKEN = 3
 _LONGEST_PAUSE = 0.25
 
 
@@ -50,7 +51,7 @@ class Transacting:
     def __init__(
         self,
         connection: Connection,
-        begun: Callable[[ClientSession, Ahead | None], MongoTransaction],
+        begun: Callable[[OwnSession, Ahead | None], MongoTransaction],
         done: Callable[[MongoTransaction], None],
         remembered: Remembered,
         committing: Committing,
@@ -61,18 +62,18 @@ class Transacting:
         self._begun = begun
         self._done = done
         self._remembered = remembered
-        self._standing = Standing()
+        self._lately_seen = LatelySeen()
         self._committing = committing
         self._parts = Parts(connection, seconds)
         self._seconds = seconds
         self._write_seconds = write_seconds
 
     def run(self, work: Callable[[Transaction], Result], foreseen: Foreseen | None) -> Result:
-        """What `work` gives when it is kept. Raises VersionConflict when it never gets through, Unavailable."""
+        """What `work` gives when it is kept. Raises Unavailable when it never gets through, or nobody answers."""
         deadline = time.monotonic() + self._write_seconds
         lost: PyMongoError | StartAgain | None = None
-        recalls = True
-        with self._connection.client.start_session(causal_consistency=False) as session:
+        recalls, found_taken = True, 0
+        with closing(OwnSession(self._connection)) as session:
             for attempt in range(_MOST_ATTEMPTS):
                 try:
                     return self._attempt(session, work, deadline, foreseen, recalls=recalls)
@@ -81,9 +82,10 @@ class Transacting:
                     continue
                 except (PyMongoError, StartAgain) as error:
                     foreseen = None
-                    if not _worth_another(error):
-                        raise refusal(error) from error
-                    lost = error
+                    found_taken += isinstance(error, Taken)
+                    if not _worth_another(error) or found_taken > _MOST_TAKEN:
+                        raise refusal(_met_with(error)) from error
+                    lost = error.with_traceback(None)  # which leads here, and would keep all of it from going
                 except Unknown:
                     raise
                 except Unavailable:
@@ -97,7 +99,7 @@ class Transacting:
 
     def _attempt(
         self,
-        session: ClientSession,
+        session: OwnSession,
         work: Callable[[Transaction], Result],
         deadline: float,
         foreseen: Foreseen | None,
@@ -108,7 +110,6 @@ class Transacting:
         transaction had no effect.
         """
         ahead = self._read_ahead(foreseen, recalls=recalls) if foreseen else None
-        session.start_transaction(ReadConcern("snapshot"), DURABLE)
         try:
             with pymongo.timeout(max(deadline - time.monotonic(), SHORTEST)):
                 transaction = self._begun(session, ahead)
@@ -118,40 +119,40 @@ class Transacting:
         except Unknown:
             raise
         except BaseException as error:
-            abort(session)
+            session.abort()
             if ahead is not None and ahead.unread and isinstance(error, FhirError | StartAgain):
                 raise _Overtaken from error
             raise
         if ahead is not None and transaction.followable:
             self._remembered.keep(ahead, transaction.taken, transaction.wrote)
-        self._standing.drop(transaction.wrote.changed)
+        self._lately_seen.drop(transaction.wrote.changed)
         self._done(transaction)
         return result
 
-    def _end(self, session: ClientSession, transaction: MongoTransaction, rest: Unit | None, deadline: float) -> None:
+    def _end(self, session: OwnSession, transaction: MongoTransaction, rest: Unit | None, deadline: float) -> None:
         """Keep what is left to be written: in its session when anything was asked or sent there, else with others."""
-        if rest is None or session.operation_time is None:
-            abort(session)
+        if rest is None or not session.in_use:
+            session.abort()
             if rest is not None:
                 with transaction.proving():
                     self._committing.keep(rest, deadline)
             return
         with pymongo.timeout(max(deadline - time.monotonic(), SHORTEST)):
             transaction.send(rest)
-        commit(session)
+        session.commit()
 
     def _read_ahead(self, foreseen: Foreseen, *, recalls: bool) -> Ahead | None:
         """What is foreseen; None when it is so much that the transaction had better ask for what it needs."""
-        standing = [(each.type, each.id) for each in map(parse_reference, foreseen.standing) if each]
-        stood = self._standing.find(standing) if recalls else {}
-        moment = self._standing.moment()
+        lasting = [(each.type, each.id) for each in map(parse_reference, foreseen.lasting) if each]
+        seen = self._lately_seen.find(lasting) if recalls else {}
+        moment = self._lately_seen.moment()
         with asking(self._seconds):
             try:
                 known = self._remembered.find(plans_of(foreseen)) if recalls else None
-                ahead = read_ahead(self._parts, foreseen, known, stood)
+                ahead = read_ahead(self._parts, foreseen, known, seen)
             except MoreToCome:
                 return None
-        self._standing.keep({key: ahead.stored.get(key) for key in standing if key not in stood}, moment)
+        self._lately_seen.keep({key: ahead.stored.get(key) for key in lasting if key not in seen}, moment)
         return ahead
 
 
@@ -162,10 +163,16 @@ def _worth_another(error: PyMongoError | StartAgain) -> bool:
     return may_start_again(error) and not isinstance(error, ServerSelectionTimeoutError)
 
 
+def _met_with(error: PyMongoError | StartAgain) -> Exception:
+    """What an attempt met with in the database."""
+    cause = error.__cause__ if isinstance(error, StartAgain) else None
+    return cause if isinstance(cause, Exception) else error
+
+
 def _gave_up(lost: PyMongoError | StartAgain | None) -> Exception:
     """What to tell when the attempts are over: the others were always first, or nobody answered."""
     if lost is None or isinstance(lost, StartAgain) or getattr(lost, "code", None) in _RACES:
-        return VersionConflict(_BUSY)
+        return Unavailable(_BUSY)
     return refusal(lost)
 
 

@@ -6,10 +6,8 @@ So a Bundle of 300 creates costs a few commands, not 600.
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
-from pymongo import ReturnDocument
-from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from fhir_server.fhir.errors import TooLarge, VersionConflict
@@ -17,24 +15,23 @@ from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
 from fhir_server.store.mongo import own_parameters
 from fhir_server.store.mongo.ahead import Ahead
-from fhir_server.store.mongo.audit_events import audit_document
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.deletions import deletion_document, forget
-from fhir_server.store.mongo.documents import Document, current_document, history_fields
-from fhir_server.store.mongo.ledger import LEDGER, entry_id, move_id, turn_id, version_id
+from fhir_server.store.mongo.documents import current_document
+from fhir_server.store.mongo.ledger import LEDGER, entry_id, move_id, past_version
 from fhir_server.store.mongo.new_documents import NewDocuments
 from fhir_server.store.mongo.own_parameters import DEFINITIONS
+from fhir_server.store.mongo.own_session import OwnSession
 from fhir_server.store.mongo.reading_within import ReadingWithin
 from fhir_server.store.mongo.remembered import Changes
 from fhir_server.store.mongo.sending import Save, conflict
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
-from fhir_server.store.mongo.unit import StartAgain, Unit, write
-from fhir_server.store.mongo.waiting import waiting_fields, waiting_id
-from fhir_server.store.values import Circle, Deletion, OwnParameter, Stored
+from fhir_server.store.mongo.turns import Turns
+from fhir_server.store.mongo.unit import StartAgain, Taken, Unit, write
+from fhir_server.store.mongo.waiting import Told
+from fhir_server.store.values import Circle, Deletion, Key, OwnParameter, Stored
 
 MAX_BODY = 12 * 1024 * 1024
-# At most so many AuditEvents wait to be put with the others.
-_FEW = 4
 # A plan's moves are numbered by the turn of their writer at the plan's guard, then by their place in it.
 _MOVES_PER_TURN = 1_000_000
 
@@ -45,7 +42,7 @@ class MongoTransaction(ReadingWithin):
     def __init__(
         self,
         connection: Connection,
-        session: ClientSession,
+        own_session: OwnSession,
         *,
         secret: bytes,
         seconds: float,
@@ -55,12 +52,11 @@ class MongoTransaction(ReadingWithin):
         ahead: Ahead | None = None,
         full_text: frozenset[str] = frozenset(),
     ) -> None:
-        super().__init__(connection, session, secret=secret, seconds=seconds, search_ms=search_ms, ahead=ahead)
+        super().__init__(connection, own_session, secret=secret, seconds=seconds, search_ms=search_ms, ahead=ahead)
         self._full_text = full_text
-        self._process = process
         self._new_documents = new_documents
-        self._events: list[tuple[Resource, Stamp]] = []
-        self._turns: dict[str, int] = {}
+        self._told = Told(process)
+        self._turns = Turns(self._collection(LEDGER), own_session, ahead, seconds)
         self._logged = 0
         self._sent = False
         self.waits_in: str | None = None
@@ -71,42 +67,17 @@ class MongoTransaction(ReadingWithin):
         """Whether `wrote` tells of all of it."""
         self.defined = False
         """Whether it changed the operator's search parameters."""
-        # What was read ahead and is still to be proved: the turns that must come next, the stamps to be written over.
-        self._turns_ahead = dict(ahead.turns) if ahead is not None else None
-        self._to_take: dict[str, int] = {}
-        self._to_prove = dict(ahead.turns) if ahead is not None and ahead.unread else {}
+        # What was read ahead; whatever is written over it proves that its stamp is still the same.
         self._unproven = dict(self._known)
 
     @property
     def taken(self) -> Mapping[str, int]:
         """The turns that it took, by their keys."""
-        return self._turns
+        return self._turns.taken
 
     def guard(self, key: str) -> None:
-        """Take the next turn at `key`; who took one at the same time starts again, and who read ahead too long ago.
-
-        A turn that was read ahead is taken with what is written: the snapshot is the same, and so is the conflict.
-        """
-        if key in self._turns:
-            return
-        if self._turns_ahead is not None:
-            if key not in self._turns_ahead:
-                raise StartAgain
-            self._to_take[key] = self._turns_ahead[key]
-            self._turns[key] = self._turns_ahead[key] + 1
-            return
-        with asking(self._seconds):
-            try:
-                document = self._collection(LEDGER).find_one_and_update(
-                    {"_id": turn_id(key)},
-                    {"$inc": {"turn": 1}},
-                    upsert=True,
-                    return_document=ReturnDocument.AFTER,
-                    session=self._session,
-                )
-            except DuplicateKeyError as error:
-                raise StartAgain from error
-        self._turns[key] = cast("Document", document)["turn"]
+        """Take the next turn at `key`; who took one at the same time starts again, and who read ahead too long ago."""
+        self._turns.take(key)
 
     def save(self, stored: Stored) -> None:
         """Keep a new version; the one that it follows becomes history. Raises TooLarge, VersionConflict.
@@ -122,7 +93,7 @@ class MongoTransaction(ReadingWithin):
             raise conflict(stored.reference)
         self._saves[key] = Save(stored, waiting.expected if waiting else stored.version - 1)
         if waiting is not None:
-            self._additions.append(_past(waiting.stored, stored))
+            self._additions.append(past_version(waiting.stored, stored))
 
     def restamp(self, type_name: str, id: str, stamp: Stamp) -> None:
         """Change what the server knows of a resource without a new version of it; past versions keep their own."""
@@ -132,14 +103,14 @@ class MongoTransaction(ReadingWithin):
     def save_circle(self, circle: Circle) -> None:
         """Create or replace a circle."""
         self._circles[circle.plan] = circle
-        self._settled.put(circle)
+        self._within.put(circle)
 
     def log_moves(self, moves: Sequence[Resource], plan: str) -> None:
         """Append to the plan's log of moves, in the order of writers at the plan's guard."""
         self.guard(plan)
+        turn = self.taken[plan]
         for move in moves:
             self._logged += 1
-            turn = self._turns[plan]
             place = {"_id": move_id(plan, turn, self._logged), "seq": turn * _MOVES_PER_TURN + self._logged}
             self._additions.append({**move, "plan": plan, **place})
             self.wrote.moves.append({**move, "plan": plan, "seq": place["seq"]})
@@ -160,7 +131,7 @@ class MongoTransaction(ReadingWithin):
 
     def record(self, audit_events: Sequence[Resource], stamp: Stamp) -> None:
         """Keep AuditEvents with the write that they tell of."""
-        self._events.extend((event, stamp) for event in audit_events)
+        self._told.add(audit_events, stamp)
 
     def announce(self, entries: Sequence[dict[str, Any]]) -> None:
         """Put entries into the outbox."""
@@ -185,34 +156,38 @@ class MongoTransaction(ReadingWithin):
     def define(self, parameters: Sequence[OwnParameter]) -> None:
         """Let these be all of the operator's search parameters."""
         with asking(self._seconds):
-            own_parameters.keep(self._connection, parameters, cast("ClientSession", self._session))
+            own_parameters.keep(self._connection, parameters, self._session)
         self.defined = True
 
     def finish(self, until: float) -> Unit | None:
         """All that still waits, for whoever commits; None when it is kept already, because it was one new document.
 
         That one begins before the moment `until` of the monotonic clock, or not at all. Raises VersionConflict when a
-        version to follow is not the stored one, Unavailable when it is unknown whether the one document is kept.
+        version to follow is not the stored one, Taken when the one document is there already, Unavailable when it
+        is unknown whether it is kept.
         """
         if not self._is_one_new_document():
             with asking(self._seconds), self.proving():
                 return self._taken_out()
         [save] = self._saves.values()
-        told = waiting_fields(self._events, self._process) if self._events else {}
+        told = self._told.fields()
         with asking(self._seconds), self.proving():
             document = current_document(save.stored, words=save.stored.type in self._full_text)
-            self._new_documents.insert(save.stored.type, {**document, **told}, until)
+            try:
+                self._new_documents.insert(save.stored.type, {**document, **told}, until)
+            except DuplicateKeyError as error:
+                raise Taken from error
         self.waits_in = save.stored.type if told else None
         return None
 
     def send(self, unit: Unit) -> None:
         """Write in the own session. Raises StartAgain, VersionConflict."""
         with asking(self._seconds), self.proving():
-            write(self._database, unit, cast("ClientSession", self._session), self._full_text)
+            write(self._database, unit, self._session, self._full_text)
 
     def _is_one_new_document(self) -> bool:
-        others = self._sent or self._turns or self._to_prove or self._restamps or self._circles or self._additions
-        if others or len(self._saves) != 1 or len(self._events) > _FEW:
+        others = self._sent or self._turns.matter or self._restamps or self._circles or self._additions
+        if others or len(self._saves) != 1 or not self._told.are_few:
             return False
         [save] = self._saves.values()
         return not save.expected
@@ -222,7 +197,7 @@ class MongoTransaction(ReadingWithin):
 
         Turns alone wait for the next write: nobody asks for them.
         """
-        if self._saves or self._restamps or self._circles or self._additions or self._events:
+        if self._saves or self._restamps or self._circles or self._additions or self._told:
             self._send()
 
     def _send(self) -> None:
@@ -240,19 +215,17 @@ class MongoTransaction(ReadingWithin):
         restamps, self._restamps = self._restamps, {}
         circles, self._circles = self._circles, {}
         additions, self._additions = self._additions, []
-        events, self._events = self._events, []
-        turns, self._to_take = self._to_take, {}
-        proofs, self._to_prove = {key: turn for key, turn in self._to_prove.items() if key not in turns}, {}
+        waiting, told = self._told.taken_out()
+        turns, proofs = self._turns.to_be_written()
         self._logged_in.clear()
-        additions += [_past(self._followed(save), save.stored) for save in saves.values() if save.expected]
-        if events and len(events) <= _FEW:
-            additions.append({"_id": waiting_id(events), **waiting_fields(events, self._process)})
-            events, self.waits_in = [], LEDGER
-        told = [audit_document(event, stamp) for event, stamp in events]
+        additions += [past_version(self._followed(save), save.stored) for save in saves.values() if save.expected]
+        if waiting:
+            additions += waiting
+            self.waits_in = LEDGER
         self.wrote.take(saves, restamps, circles)
         return Unit(turns, proofs, additions, saves, restamps, self._seen([*saves, *restamps]), circles, told)
 
-    def _seen(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Stamp]:
+    def _seen(self, keys: Iterable[Key]) -> dict[Key, Stamp]:
         """The stamps that were read ahead of what is to be written now."""
         found = {key: self._unproven.pop(key, None) for key in keys}
         return {key: stored.stamp for key, stored in found.items() if stored is not None}
@@ -263,7 +236,7 @@ class MongoTransaction(ReadingWithin):
         try:
             yield
         except VersionConflict as error:
-            if self._turns_ahead is None:
+            if not self._turns.are_ahead:
                 raise
             raise StartAgain from error
 
@@ -274,11 +247,3 @@ class MongoTransaction(ReadingWithin):
         if past is None or past.version != save.expected:
             raise conflict(stored.reference)
         return past
-
-
-def _past(stored: Stored, after: Stored) -> Document:
-    """The document of a version that `after` follows."""
-    return {
-        "_id": version_id(stored.type, stored.id, stored.version),
-        **history_fields(stored, after.last_updated),
-    }

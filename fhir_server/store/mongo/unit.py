@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
@@ -12,9 +12,7 @@ from fhir_server.search.grant import Stamp
 from fhir_server.store.mongo import commands, ledger, sending
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
 from fhir_server.store.mongo.sending import Save
-from fhir_server.store.values import Circle
-
-Key: TypeAlias = tuple[str, str]
+from fhir_server.store.values import Circle, Key
 
 AnyKey = TypeVar("AnyKey")
 Value = TypeVar("Value")
@@ -25,6 +23,10 @@ _FEW_BYTES = 500_000
 
 class StartAgain(Exception):
     """Another writer was first; the transaction had no effect and starts again. Only `transact` may catch it."""
+
+
+class Taken(StartAgain):
+    """Somebody else stored a new resource of the same id first; who starts again finds it."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,16 @@ def joined(units: Sequence[Unit]) -> Unit:
 
 
 def write(database: Database[Document], unit: Unit, session: ClientSession, full_text: frozenset[str]) -> None:
-    """Write it in the session's transaction. Raises StartAgain when a turn was taken by another, VersionConflict when a
-    version or stamp is not the one to be replaced, or whatever the driver raises."""
+    """Write it in the session's transaction.
+
+    Raises StartAgain when a turn was taken by another, Taken when a new resource is there already, VersionConflict when
+    a version or stamp is not the one to be replaced, or whatever the driver raises.
+    """
     _note(database, unit, session)
-    sending.versions(database, unit.saves.values(), unit.seen, session, full_text)
+    try:
+        sending.versions(database, unit.saves.values(), unit.seen, session, full_text)
+    except DuplicateKeyError as error:
+        raise Taken from error
     sending.stamps(database, unit.restamps, unit.seen, session)
     sending.circles(database, unit.circles.values(), session)
     commands.insert(database, AUDIT_EVENTS, unit.events, session)

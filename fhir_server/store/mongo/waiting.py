@@ -25,7 +25,7 @@ from pymongo.collection import Collection
 from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
-from fhir_server.store.mongo.audit_events import event_document, insert, record_of
+from fhir_server.store.mongo.audit_events import audit_document, event_document, insert, record_of
 from fhir_server.store.mongo.connection import ACKNOWLEDGED, Connection, asking, union
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
 from fhir_server.store.mongo.ledger import LEDGER
@@ -35,8 +35,41 @@ Collections: TypeAlias = Callable[[str], Collection[Document]]
 _GATHERING = 0.3
 """Seconds in which writes come together before their AuditEvents are put with the others."""
 _MANY = 200
+_FEW = 4
+"""Of one transaction, at most so many wait to be put with the others."""
 
 log = logging.getLogger(__name__)
+
+
+class Told:
+    """The AuditEvents of one transaction of this `process`: few wait in a document of it, many are inserted with it."""
+
+    def __init__(self, process: str) -> None:
+        self._process = process
+        self._events: list[tuple[Resource, Stamp]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._events)
+
+    @property
+    def are_few(self) -> bool:
+        """Whether all of them may wait."""
+        return len(self._events) <= _FEW
+
+    def add(self, events: Sequence[Resource], stamp: Stamp) -> None:
+        """Further ones, which have this stamp."""
+        self._events.extend((event, stamp) for event in events)
+
+    def fields(self) -> Document:
+        """The fields in which they wait in another document. Raises TooLarge."""
+        return waiting_fields(self._events, self._process) if self._events else {}
+
+    def taken_out(self) -> tuple[list[Document], list[Document]]:
+        """The document of the ledger in which they wait, or their own documents; they are told no more then."""
+        events, self._events = self._events, []
+        if events and len(events) <= _FEW:
+            return [{"_id": waiting_id(events), **waiting_fields(events, self._process)}], []
+        return [], [audit_document(event, stamp) for event, stamp in events]
 
 
 def waiting_fields(events: Sequence[tuple[Resource, Stamp]], process: str) -> Document:

@@ -9,7 +9,7 @@ import pytest
 from fhir_server.demo.referral import Parties, Person, referral
 from fhir_server.fhir.dates import instant, now
 from fhir_server.fhir.json import Resource
-from tests.world import Case, Party, World
+from tests.world import Case, Party, Reply, World
 
 LUC = Person("Luc", "Lambert", "male", 61, "Namur", "5000", "fr")
 
@@ -43,7 +43,8 @@ def test_a1_a_task_without_plan_opens_plan_and_team_and_leaves_the_owner_out(wor
     cmo, home = world.custodian, world.party()
     reply = cmo.transact(_bundle(cmo, home))
     assert reply.status == 200, reply.body
-    task = next(r for r in cmo.get("Task?_sort=-_lastUpdated&_count=1").entries)
+    [place] = [each["response"]["location"] for each in reply.body["entry"] if "/Task/" in each["response"]["location"]]
+    task = cmo.read("/".join(place.split("/")[-4:-2]))
 
     plan = cmo.read(task["basedOn"][0]["reference"])
     team = cmo.read(plan["careTeam"][0]["reference"])
@@ -107,6 +108,25 @@ def test_a4_an_identifier_that_matches_one_readable_person_is_resolved(world: Wo
 
     assert reply.status == 201, reply.body
     assert reply.body["for"]["reference"] == case.patient
+
+
+def test_a4_an_identifier_with_a_comma_is_one_identifier(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    case, other = world.case(hosp, home), world.case(hosp, home, LUC)
+    number = uuid.uuid4().hex
+    for reference, value in ((case.patient, f"{number},7"), (other.patient, number)):
+        person = hosp.read(reference)
+        own = [*person["identifier"], {"system": "urn:test:mrn", "value": value}]
+        assert hosp.put({**person, "identifier": own}).status == 200
+
+    def asked(value: str) -> Reply:
+        return hosp.post(_task(case, hosp, home, **{"for": {"identifier": {"system": "urn:test:mrn", "value": value}}}))
+
+    meant, meaning_nobody = asked(f"{number},7"), asked(f"{number},8")
+
+    assert meant.status == 201, meant.body
+    assert meant.body["for"]["reference"] == case.patient
+    assert (meaning_nobody.status, meaning_nobody.paths) == (422, {"Task.for"})
 
 
 def test_a4_an_identifier_that_matches_two_people_is_refused(world: World) -> None:

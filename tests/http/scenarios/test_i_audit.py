@@ -39,7 +39,8 @@ class Cast:
 
     def told(self) -> list[Resource]:
         """The AuditEvents about the party, by their ids."""
-        found = [decode(event["body"]) for event in self.world.audit().find({}, {"body": 1}).sort("_id")]
+        about = {"t": f"agent={self.party.reference}"}
+        found = [decode(event["body"]) for event in self.world.audit().find(about, {"body": 1}).sort("_id")]
         return [event for event in found if event["agent"][0].get("who", {}).get("reference") == self.party.reference]
 
 

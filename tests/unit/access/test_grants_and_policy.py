@@ -5,7 +5,7 @@ import pytest
 from fhir_server.access.grants import grants, is_circle_kind, needs_circles
 from fhir_server.access.policy import check_create, check_delete, check_membership, check_update, client_may
 from fhir_server.access.scopes import check_scope
-from fhir_server.access.types import CHART, COORDINATION, TYPES, VERSIONED_UPDATE, rule_of, stamped_with_readers
+from fhir_server.access.types import CHART, COORDINATION, TYPES, VERSIONED_UPDATE, stamped_with_readers
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.actor import IMPORT, Actor
 from fhir_server.fhir.errors import Forbidden
@@ -126,7 +126,7 @@ def test_the_parties_of_the_workflow_are_judged_by_care() -> None:
 
 @pytest.mark.parametrize("type_name", sorted(TYPES))
 def test_clients_delete_only_what_is_their_own_alone(type_name: str) -> None:
-    if rule_of(type_name).kind == "party-owned":
+    if TYPES[type_name].kind == "party-owned":
         assert check_delete(HOSP, type_name, "Organization/hosp") == "its author"
         assert client_may(type_name, "delete")
     else:

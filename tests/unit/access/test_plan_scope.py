@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from fhir_server.access.plan_scope import chain, patient_of, plans_of
+from fhir_server.access.plan_scope import behind_their_chains, chain, patient_of, plans_of
 from fhir_server.fhir.errors import InvalidWorkflow
 from fhir_server.fhir.json import Resource
 
@@ -93,3 +93,31 @@ def test_the_chain_leaves_out_what_is_no_reference_to_this_server() -> None:
     }
 
     assert chain(task) == ["CarePlan/1", "ServiceRequest/1"]
+
+
+def _led(*references: str) -> Resource:
+    return _observation(partOf=[{"reference": reference} for reference in references])
+
+
+@pytest.mark.parametrize(
+    ("leads", "order"),
+    [
+        ({"a": (), "b": ()}, "ab"),
+        ({"a": ("b",), "b": ("c",), "c": ()}, "cba"),
+        ({"a": ("c", "b"), "b": ("c",), "c": ("stored",)}, "cba"),
+        ({"a": ("b",), "b": ("a",), "c": ("a",)}, "bac"),
+        ({"a": ("a",), "b": ("a/_history/2",)}, "ab"),
+    ],
+)
+def test_what_leads_to_another_comes_after_it_and_a_circle_is_gone_through_once(
+    leads: dict[str, tuple[str, ...]], order: str
+) -> None:
+    written = {f"Procedure/{name}": _led(*(f"Procedure/{to}" for to in targets)) for name, targets in leads.items()}
+
+    assert behind_their_chains(written) == [f"Procedure/{name}" for name in order]
+
+
+def test_a_chain_of_thousands_is_gone_through() -> None:
+    written = {f"Procedure/{number}": _led(f"Procedure/{number + 1}") for number in range(10_000)}
+
+    assert behind_their_chains(written) == list(reversed(written))

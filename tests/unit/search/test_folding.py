@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.fhir.errors import MalformedRequest
-from fhir_server.search.escaping import escape, split, unescape
+from fhir_server.search.escaping import escape, literally, split, unescape
 from fhir_server.search.folding import fold
 
 
@@ -68,3 +68,9 @@ def test_an_escape_that_fhir_does_not_have_is_refused(text: str) -> None:
 def test_what_is_escaped_is_one_part_and_comes_back(text: str) -> None:
     assert split(escape(text), "|") == [escape(text)]
     assert unescape(escape(text)) == text
+
+
+@given(st.text(), st.sampled_from(",|$"))
+def test_what_is_asked_literally_is_one_value_whatever_separates(text: str, separator: str) -> None:
+    assert split(literally(text), separator) == [literally(text)]
+    assert unescape(literally(text)) == text

@@ -1,5 +1,7 @@
 """What is stored beside a resource, so that it can be found and sorted."""
 
+from fhir_server.definitions.search_parameters import parameter_from
+from fhir_server.search.elements import values_of
 from fhir_server.search.extract import search_values
 from fhir_server.search.keys import FIRST_MOMENT, FIRST_TEXT, LAST_MOMENT, LAST_TEXT
 
@@ -97,3 +99,14 @@ def test_what_validation_would_refuse_is_no_reason_to_fail() -> None:
     }
     values = search_values(odd)
     assert (values["t"], values["d"]) == ([], {"date": []})
+
+
+def test_a_where_meets_an_element_that_may_be_repeated_and_stands_there_once() -> None:
+    names = [
+        {"given": ["Sarah"], "family": "Abels"},
+        {"given": ["Sarah", "Ann"], "family": "Maes"},
+        {"family": "Claes"},
+    ]
+    asked = parameter_from("own", {"type": "string", "paths": ["name[given=Sarah].family:string"]})
+
+    assert values_of({"resourceType": "RelatedPerson", "name": names}, asked) == [("string", "Abels")]

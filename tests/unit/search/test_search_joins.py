@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from fhir_server.fhir.errors import MalformedRequest
-from fhir_server.search.joins import joined
+from fhir_server.search.join_answers import joined
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Clause, Include, Join, Query, Target, Text, Token

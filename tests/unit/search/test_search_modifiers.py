@@ -6,7 +6,7 @@ import pytest
 
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource
-from fhir_server.search.joins import joined
+from fhir_server.search.join_answers import joined
 from fhir_server.search.match import matches
 from fhir_server.search.members import MOST_READ, codes_of
 from fhir_server.search.parse import parse
@@ -43,6 +43,7 @@ def test_text_searches_the_type_of_an_identifier() -> None:
     ("text", "found"),
     [
         (f"{V2}|MR|12345", True),
+        (f"{V2}|mr|12345", True),
         (f"{V2}|SS|12345", False),
         (f"{V2}|MR|1234", False),
         ("http://other|MR|12345", False),

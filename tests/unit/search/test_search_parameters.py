@@ -10,8 +10,9 @@ import pytest
 
 from fhir_server.definitions.expressions import Irreducible, of_type, reduce
 from fhir_server.definitions.parameter_rows import spell
-from fhir_server.definitions.search_parameters import ElementPath, Part, Step, parameters_of, places_of, unserved
+from fhir_server.definitions.search_parameters import Part, parameters_of, places_of, unserved
 from fhir_server.definitions.structures import RESOURCE_TYPES
+from fhir_server.definitions.value_paths import ElementPath, Step
 from fhir_server.search.clauses import MODIFIERS
 
 TOOL = Path(__file__).parents[3] / "tools" / "reduce_search_parameters.py"
@@ -76,6 +77,11 @@ def reduced(expression: str, type_name: str) -> list[str]:
             ["input[extension.url=http://e].type:CodeableConcept"],
         ),
         (
+            "Task",
+            "Task.for.where(resolve() is Patient).identifier.value",
+            ["for[resolve=Patient].identifier.value:string"],
+        ),
+        (
             "Measure",
             "Measure.relatedArtifact.where(type='successor').resource | Measure.library",
             ["relatedArtifact[type=successor].resource:canonical", "library:canonical"],
@@ -93,6 +99,8 @@ def test_an_expression_becomes_plain_paths(type_name: str, expression: str, path
         ("Task.status.first()", r"first\(\) is not reduced"),
         ("Task.input.where(type.text = 'x')", "is not reduced"),
         ("Task.input.where(hasExtension(type))", "is not reduced"),
+        ("Task.for.where(resolve() is Patient).where(resolve() is Group)", "where a type is asked already"),
+        ("Task.for.where(type='Patient').where(resolve() is Patient).display", "compares one child"),
     ],
 )
 def test_what_is_no_plain_path_is_refused_with_the_reason(expression: str, reason: str) -> None:

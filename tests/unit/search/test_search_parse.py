@@ -116,7 +116,7 @@ def test_what_is_not_served_is_refused_and_left_out_when_lenient(name: str, text
 
     assert [issue.code for issue in refusal.value.issues] == ["not-supported"]
     assert lenient == asked("Task", ("status", "draft"))
-    assert lenient.skipped == (name,)
+    assert lenient.skipped == ((name, text),)
 
 
 @pytest.mark.parametrize(

@@ -165,4 +165,4 @@ def test_a_type_without_words_names_the_setting() -> None:
     ) as e:
         parse("Task", [("_content", "x")], base_url="", full_text=KEPT)
     assert [issue.code for issue in e.value.issues] == ["not-supported"]
-    assert parse("Task", [("_content", "x")], base_url="", full_text=KEPT, lenient=True).skipped == ("_content",)
+    assert parse("Task", [("_content", "x")], base_url="", full_text=KEPT, lenient=True).skipped == (("_content", "x"),)

@@ -120,10 +120,10 @@ def assert_same(record: bytes, *, has_form: bool | None = None) -> None:
     assert has_form is None or (made is not None) == has_form
     if made is not None:
         expected = in_order(bson.decode(bson.encode(event_document(record))))
-        plain, short = made.document(()), made.document({made.kind.name})
+        plain, short = made.document(()), made.document({made.form.kind.name})
         assert in_order(bson.decode(plain)) == expected
-        assert {each for each in expected["t"] if each.partition("=")[0] in ALIKE} == made.kind.terms
-        terms = sorted([made.kind.name, *(each for each in expected["t"] if each not in made.kind.terms)])
+        assert {each for each in expected["t"] if each.partition("=")[0] in ALIKE} == made.form.kind.terms
+        terms = sorted([made.form.kind.name, *(each for each in expected["t"] if each not in made.form.kind.terms)])
         assert in_order(bson.decode(short)) == {**expected, "t": terms}
         assert bson.is_valid(plain)
         assert bson.is_valid(short)

@@ -13,7 +13,7 @@ import pytest
 
 from fhir_server.store.carrying import Carrier
 from fhir_server.store.journal import Journal, JournalError
-from fhir_server.store.segment import framed, read_from_mark
+from fhir_server.store.segment import HEADER, framed, read_from_mark
 
 RECORDS = [f'[{{}},{{"id":"{number}"}}]'.encode() for number in range(40)]
 
@@ -97,6 +97,31 @@ def test_what_was_appended_stands_in_the_segment_in_its_order(journal: Journal) 
     assert journal.current is not None
     found = read_from_mark(journal.current, most=100)
     assert (found.records, found.more, found.torn, found.broken) == (RECORDS, False, 0, False)
+
+
+def test_a_record_is_written_where_room_for_it_is_on_the_disk_already(folder: Path) -> None:
+    journal = Journal(folder, segment_bytes=300_000)
+    journal.append(b"a")
+    assert journal.current is not None
+    path, sizes = journal.current, []
+    for _ in range(290):
+        sizes.append(path.stat().st_size)
+        journal.append(b"x" * 1_000)
+
+    assert len(set(sizes)) == 4  # it grew three times, not 290 times
+    assert sizes[-1] == 300_000
+    assert read_from_mark(path, most=300).records == [b"a", *[b"x" * 1_000] * 290]
+    journal.close()
+    assert path.stat().st_size == HEADER + len(framed(b"a")) + 290 * len(framed(b"x" * 1_000))
+
+
+def test_a_record_larger_than_a_segment_is_kept(journal: Journal) -> None:
+    journal.append(b"y" * 3_000_000)
+    journal.append(b"z")
+    journal.rest()
+
+    found = [read_from_mark(path, most=9).records for path in files(journal.folder, ".audit")]
+    assert found == [[b"y" * 3_000_000], [b"z"]]
 
 
 def test_records_of_many_threads_are_all_there_once(journal: Journal, carrier: Carrier, sent: Sent) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fhir_server.store.values import Circle
 
 
-class Settled:
+class CirclesWithin:
     """Circles as they stand in one transaction, what it wrote before what it read."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a process saw standing a moment ago, so that a write that only refers to it again need not ask for it.
+"""What this process saw in the database a moment ago, so that a write that only refers to it need not read it again.
 
 Nearly every new resource of a chart names its person, an organisation, an order: the same ones again and again.
 Nothing is decided by it that changes who may read or write: the circles of the person are asked for by every write.
@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 
-from fhir_server.store.values import Stored
+from fhir_server.store.values import Key, Stored
 
 SECONDS = 20.0
 """How long ago the question may lie whose answer is recalled."""
@@ -19,10 +19,8 @@ _MOST = 2_000
 _LARGEST = 8 * 1024
 """Bytes of a resource; with the number this bounds the memory of a process to some megabytes."""
 
-Key = tuple[str, str]
 
-
-class Standing:
+class LatelySeen:
     """Current versions by type and id, none of them deleted, each for at most `SECONDS`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

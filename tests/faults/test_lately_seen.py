@@ -1,4 +1,4 @@
-"""What a write refers to is not read again when it stood there a moment ago; nobody is let in, or kept out, by that."""
+"""What a write refers to is not read again when it was seen a moment ago; nobody is let in, or kept out, by that."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from pymongo.database import Database
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.second_looks import SecondLooks
 from fhir_server.search.grant import Reader
-from fhir_server.store.mongo.standing import SECONDS, Standing
+from fhir_server.store.mongo.lately_seen import SECONDS, LatelySeen
 from tests.access.circle import TO_THE_END, made, task, walk
 from tests.minimal import minimal
 from tests.world import Case, Party, World, world_apart
@@ -68,7 +68,7 @@ def test_the_same_references_are_asked_for_once(apart: World, mongo_client: Mong
     _, home, case = opened(apart)
     apart.parts.store.settle_audit()
     profiled = mongo_client[apart.parts.settings.database]
-    apart.parts.store._transacting._standing = Standing()
+    apart.parts.store._transacting._lately_seen = LatelySeen()
 
     first, again = (asked_by(profiled, lambda: made(home, measurement(case, home.reference))) for _ in range(2))
     named = [case.patient, case.order, home.reference]
@@ -172,18 +172,18 @@ def test_what_another_process_deleted_comes_back_when_it_was_recalled(apart: Wor
 
 def test_it_is_recalled_for_a_while_only(version_of: Any) -> None:
     moment = 100.0
-    standing = Standing(lambda: moment)
+    seen = LatelySeen(lambda: moment)
     ward = version_of("Location", "1", audience="everyone")
-    standing.keep({("Location", "1"): ward}, standing.moment())
+    seen.keep({("Location", "1"): ward}, seen.moment())
 
     moment += SECONDS - 1
-    assert standing.find([("Location", "1"), ("Location", "2")]) == {("Location", "1"): ward}
+    assert seen.find([("Location", "1"), ("Location", "2")]) == {("Location", "1"): ward}
     moment += 1
-    assert standing.find([("Location", "1")]) == {}
+    assert seen.find([("Location", "1")]) == {}
 
 
 def test_what_may_become_another_thing_to_refer_to_is_not_recalled(version_of: Any) -> None:
-    standing, reader = Standing(), (Reader("Organization/1"),)
+    seen, reader = LatelySeen(), (Reader("Organization/1"),)
     kept = {
         "in a plan": version_of("ServiceRequest", "1", plans=("1",), readers=reader),
         "in no plan yet": version_of("ServiceRequest", "2", readers=reader),
@@ -194,8 +194,8 @@ def test_what_may_become_another_thing_to_refer_to_is_not_recalled(version_of: A
         "a person": version_of("Patient", "7", readers=reader),
     }
     for stored in kept.values():
-        standing.keep({(stored.type, stored.id): stored}, standing.moment())
+        seen.keep({(stored.type, stored.id): stored}, seen.moment())
 
-    found = {name for name, stored in kept.items() if standing.find([(stored.type, stored.id)])}
+    found = {name for name, stored in kept.items() if seen.find([(stored.type, stored.id)])}
 
     assert found == {"in a plan", "a person"}

@@ -1,0 +1,44 @@
+"""What the server waits for: a signal, or the end of one of its processes."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+
+
+class Alarm(threading.Event):
+    """An event that a handler of signals may set. Once `ending` says so it stays set, so that no signal to end is lost.
+
+    The handler of a signal interrupts the very thread that waits. With the event of `threading` it waits for ever when
+    that thread is at the event's lock: when it begins or ends to wait, or handles the signal before.
+    """
+
+    def __init__(self, ending: Callable[[], bool]) -> None:
+        super().__init__()
+        self._ending = ending
+        self._told: SimpleQueue[None] = SimpleQueue()  # its `put` may interrupt itself
+
+    def is_set(self) -> bool:
+        """Whether a wait would end at once."""
+        return not self._told.empty()
+
+    def set(self) -> None:
+        """End all waits, those to come as well, until it is cleared."""
+        self._told.put(None)
+
+    def clear(self) -> None:
+        """Begin anew, unless the server is to end."""
+        with suppress(Empty):
+            while True:
+                self._told.get_nowait()
+        if self._ending():
+            self.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, at most `timeout` seconds; whether it is."""
+        try:
+            self._told.get(timeout=timeout)
+        except Empty:
+            return False
+        self.set()
+        return True

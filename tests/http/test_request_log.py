@@ -1,0 +1,52 @@
+"""The log has a line for each request, and tells of no person whatever a caller puts into an address."""
+
+import logging
+
+import pytest
+
+from tests.world import World
+
+
+@pytest.mark.parametrize(
+    ("method", "place", "told"),
+    [
+        ("GET", "Patient/85.07.30-033.61", "GET Patient/... 404"),
+        ("GET", "Patient/Mia%20Claes", "GET Patient/... 404"),
+        ("GET", "Claes/85073003361", "GET .../... 404"),
+        ("GET", "Patient/Claes/_history/85073003361", "GET Patient/... 404"),
+        ("GET", "Patient/$claes", "GET Patient/... 404"),
+        ("PUT", "Patient/85073003361", "PUT Patient/... 400"),
+        ("GET", "Patient?name=Claes&identifier=85073003361", "GET Patient 200"),
+        ("GET", "Patient?nom=Claes", "GET Patient 400"),
+        ("GET", "Patient/0190b2c1-0000-7000-8000-000000000000", "GET Patient/0190b2c1-0000-7000-8000-000000000000 404"),
+        ("GET", "Patient/$validate", "GET Patient/$validate 405"),
+        ("GET", "metadata", "GET metadata 200"),
+        ("DELETE", "metadata/Claes%0A85073003361", "DELETE metadata/... 404"),
+    ],
+)
+def test_the_log_repeats_no_name_and_no_number(
+    world: World, caplog: pytest.LogCaptureFixture, method: str, place: str, told: str
+) -> None:
+    hosp = world.hospital()
+
+    with caplog.at_level(logging.INFO):
+        hosp.ask(method, place, {} if method == "PUT" else None)
+
+    assert [line for line in caplog.messages if line.startswith(told)], caplog.messages
+    assert not [line for line in caplog.messages if "claes" in line.lower() or "8507" in line or "85.07" in line]
+
+
+def test_the_log_names_what_was_answered(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    hosp = world.hospital()
+
+    with caplog.at_level(logging.INFO):
+        assert hosp.get(hosp.reference).status == 200
+
+    assert [line for line in caplog.messages if line.startswith(f"GET {hosp.reference} 200 ")]
+
+
+def test_a_stranger_writes_nothing_into_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        assert world.nobody().get("Patient/Claes").status == 401
+
+    assert [line for line in caplog.messages if line.startswith("GET Patient/... 401 - ")]
