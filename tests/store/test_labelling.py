@@ -129,7 +129,8 @@ def test_a_write_that_read_before_the_labelling_starts_again(before: Before, ahe
 
     before.store.transact(work, Foreseen(frozenset({before.restricted})) if ahead else None)
 
-    assert attempts == [None, RESTRICTED]
+    assert attempts[0] is None
+    assert set(attempts[1:]) == {RESTRICTED}, "and as often as others make it"
     past = before.store.read_version(type_name, id, 1)
     assert past is not None
     assert past.stamp.label == RESTRICTED
