@@ -7,7 +7,7 @@ can be found: a value that it has, one that it has not, every modifier and every
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -97,11 +97,17 @@ def _age(parameter: SearchParameter, resource: Resource) -> _Questions:
     if "deceasedBoolean" in resource or "deceasedDateTime" in resource or len(resource.get("birthDate", "")) != 10:
         return
     birth, today = date.fromisoformat(resource["birthDate"]), datetime.now(UTC).date()
-    age = today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
+    age, tomorrow = (_years(birth, day) for day in (today, today + timedelta(days=1)))
     prefixes = dict(eq=True, ne=False, gt=False, ge=True, lt=False, le=True, sa=False, eb=False, ap=True)
-    yield from (Question(parameter.code, f"{prefix}{age}", found) for prefix, found in prefixes.items())
-    yield from (Question(parameter.code, str(other), other == age) for other in (age - 1, age, age + 1))
+    if age == tomorrow:  # on the eve of a birthday the day may turn before the question is asked
+        yield from (Question(parameter.code, f"{prefix}{age}", found) for prefix, found in prefixes.items())
+        yield from (Question(parameter.code, str(other), other == age) for other in (age - 1, age, age + 1))
     yield from (Question(f"{parameter.code}:missing", text, text == "false") for text in ("false", "true"))
+
+
+def _years(birth: date, day: date) -> int:
+    """How many birthdays somebody has had by a day."""
+    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
 
 
 def _plain(component: SearchParameter, node: Resource) -> list[str]:

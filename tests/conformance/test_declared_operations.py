@@ -156,7 +156,7 @@ def _of(world: World, hospital: Party, case: Case, type_name: str) -> tuple[Part
     if type_name in OF_A_CASE:
         return hospital, hospital.read(getattr(case, OF_A_CASE[type_name]))
     if type_name == "AuditEvent":
-        return world.custodian, world.custodian.get("AuditEvent?_count=1").entries[0]
+        return world.custodian, world.custodian.get(f"AuditEvent?patient={case.patient}&_count=1").entries[0]
     made = hospital.post(own(hospital, type_name))
     if made.status == 403:
         made = world.operator.post(imported(type_name))

@@ -1,5 +1,6 @@
 """A small resource that has a value for a search parameter, where no official example has one."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -60,7 +61,7 @@ _ALSO: dict[str, Resource] = {
 
 def valued(type_name: str, parameter: SearchParameter) -> Resource:
     """A resource of the type that the operator may import, with a value for the parameter."""
-    base = imported(type_name) | ({"birthDate": "1960-04-05"} if parameter.type == "age" else {})
+    base = imported(type_name) | ({"birthDate": _born()} if parameter.type == "age" else {})
     if parameter.type != "composite":
         if questions(parameter, base):
             return base
@@ -79,6 +80,11 @@ def valued(type_name: str, parameter: SearchParameter) -> Resource:
     for component in part.components:
         inside = _beside(at, component.paths[0].steps[0], inside) | _below(at, component.paths[0], inside)
     return base | {part.at: [inside] if element.repeats else inside}
+
+
+def _born() -> str:
+    """A day of birth whose birthday is not tomorrow: on its eve nobody can be asked for an age."""
+    return "1960-10-05" if datetime.now(UTC).month == 4 else "1960-04-05"
 
 
 def _below(at: str, path: ElementPath, held: Resource, step: int = 0) -> Resource:

@@ -118,15 +118,19 @@ def test_a_small_body_that_unpacks_to_more_than_the_limit_is_refused(world: Worl
     assert (refused.status, refused.rules) == (413, {"body-size"})
 
 
-def test_no_more_is_unpacked_than_the_limit() -> None:
-    bomb = gzip.compress(bytes(50_000_000))
-
+def memory_to_refuse(bomb: bytes) -> int:
+    """The bytes that this process takes at most, all its threads together, while the bomb is refused."""
     tracemalloc.start()
     try:
         with pytest.raises(TooLarge):
             decompressed(bomb, "gzip", 1_000)
-        _, most = tracemalloc.get_traced_memory()
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
-    assert most < 1_000_000
+
+def test_no_more_is_unpacked_than_the_limit() -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+
+    # What the server of other tests does in the background is traced as well, but hardly each time.
+    assert min(memory_to_refuse(bomb) for _ in range(5)) < 1_000_000

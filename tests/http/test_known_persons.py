@@ -14,6 +14,11 @@ def identifier(party: Party, case: Case) -> Resource:
     return dict(found)
 
 
+def number_is_the_same(one: Party, of_one: Case, other: Party, of_other: Case) -> None:
+    """Give the second record the number of the first: its own has another date of birth if the day turned between."""
+    assert other.change(of_other.patient, identifier=[identifier(one, of_one)]).status == 200
+
+
 def asked(reply: Reply) -> tuple[int, set[str]]:
     return reply.status, set(reply.headers) - {"Date"}
 
@@ -37,6 +42,7 @@ def test_whoever_creates_a_known_person_is_told_nothing_of_it(world: World) -> N
 def test_the_case_manager_of_both_is_proposed_to_link_them(world: World) -> None:
     first, second = world.hospital(), world.hospital()
     cases = [world.case(hosp, world.party(), BORN_TWICE) for hosp in (first, second)]
+    number_is_the_same(first, cases[0], second, cases[1])
     ids = [case.patient.partition("/")[2] for case in cases]
     manager = signed_in(world)
 
@@ -52,6 +58,7 @@ def test_whoever_sees_one_of_them_is_shown_nothing_of_the_other(world: World) ->
     person = Person("Lies", "Goris", age=66)
     case = world.case(first, world.party(), person)
     hidden = world.case(second, world.party(), person, with_consent=False)
+    number_is_the_same(first, case, second, hidden)
 
     for reader in (first.reference, world.custodian.reference):
         page = signed_in(world, reader).get(f"/people/{case.patient.partition('/')[2]}")

@@ -30,6 +30,7 @@ from fhir_server.store.mongo.documents import NAMED
 from fhir_server.store.mongo.queue import queue_in
 from tests.access.circle import asked, made, walk
 from tests.faults.test_interleavings import stopped
+from tests.http.test_operations_subscription import patiently
 from tests.minimal import minimal
 from tests.world import Case, Party, World
 
@@ -95,7 +96,8 @@ class Lives:
         assert stranger.get(f"Condition?patient={case.patient}").status == 200
         assert stranger.get(f"Patient?identifier={SSIN}|{ssin}").status == 200
         assert hosp.post(minimal("Patient"), If_None_Exist=f"identifier={SSIN}|{ssin}").status == 200
-        queue_in(self.database).outbox.sequence(lambda subscription, entry: True, dates.now())
+        outbox = queue_in(self.database).outbox
+        patiently(lambda: outbox.sequence(lambda subscription, entry: True, dates.now()))
         walk(home, task, "completed")
         known = (case.patient, case.condition, str(case.consent), case.order, case.task, case.plan, case.team)
         return Life(case, hosp, home, family, ssin, (*known, order, task, binary, *others))

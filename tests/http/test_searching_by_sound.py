@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -129,7 +129,7 @@ def test_the_statement_calls_it_a_string(world: World) -> None:
 
 
 def test_contained_people_are_heard_and_have_an_age_too(hosp: Party, tag: str) -> None:
-    born = date(datetime.now(UTC).year - 70, 1, 1).isoformat()
+    born = (datetime.now(UTC).date() - timedelta(days=round(365.25 * 70) + 100)).isoformat()  # no birthday meanwhile
     relative = {
         "resourceType": "RelatedPerson",
         "id": "r",

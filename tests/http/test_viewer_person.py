@@ -56,7 +56,11 @@ def test_one_day_in_the_team_is_written_once(world: World) -> None:
 
     _, _, former = words_of(section_of(signed_in(world).get(address_of(case)), "team")).partition("Former members")
 
-    assert re.search(r"Carries out a task, \d+ \w+ \d{4}$", former), former
+    participants = hosp.read(case.team)["participant"]
+    [period] = [each["period"] for each in participants if each["member"]["reference"] == home.reference]
+    days = {dates.time_range(moment)[0].astimezone(ZONE).date() for moment in period.values()}
+    written = " – ".join([r"\d+ \w+ \d{4}"] * len(days))  # two when a midnight passed between joining and leaving
+    assert re.search(rf"Carries out a task, {written}$", former), former
 
 
 def test_whoever_died_is_said_to_have_died_wherever_her_name_stands(world: World) -> None:

@@ -57,8 +57,8 @@ def test_every_type_goes_in_and_comes_out(world: World, type_name: str) -> None:
 
 
 def test_the_audit_is_read_in_xml(world: World, hosp: Party) -> None:
-    world.case(hosp, world.party())
-    [event] = world.custodian.get("AuditEvent?_count=1").entries
+    case = world.case(hosp, world.party())
+    [event] = world.custodian.get(f"AuditEvent?patient={case.patient}&_count=1").entries
 
     assert in_xml(world.custodian.get(f"AuditEvent/{event['id']}", Accept=XML)) == event
 

@@ -104,7 +104,7 @@ def test_a_forked_process_makes_a_client_of_its_own(mongo_url: str, name: str) -
 
 def _when_a_majority_has_it(store: MongoStore) -> Stored | None:
     """Questions are answered by what a majority has; what was only acknowledged may come a moment later."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (stored := store.read("AuditEvent", "1")) is None and time.monotonic() < deadline:
         time.sleep(0.01)
     return stored

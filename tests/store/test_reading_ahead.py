@@ -105,7 +105,7 @@ def test_who_read_before_anothers_turn_begins_again(store: MongoStore, version_o
         tx.save(goal)
 
     attempts, seen = interrupted(store, plan, meanwhile)
-    assert attempts == 2
+    assert attempts >= 2, "and as often as others make it"
     assert [goal] in seen
 
 
@@ -117,7 +117,7 @@ def test_a_guard_that_was_not_read_ahead_begins_again(store: MongoStore, plan: s
         tx.guard(str(uuid.uuid4()))
 
     store.transact(work, foreseen(plan))
-    assert len(attempts) == 2
+    assert len(attempts) >= 2, "and as often as others make it"
 
 
 def test_a_stamp_that_changed_meanwhile_is_not_overwritten(store: MongoStore, version_of: Versions, plan: str) -> None:
@@ -137,7 +137,7 @@ def test_a_stamp_that_changed_meanwhile_is_not_overwritten(store: MongoStore, ve
     after = store.read("Patient", plan)
     assert after is not None
     assert (after.version, after.stamp.readers) == (2, newcomer.readers)
-    assert len(attempts) == 2
+    assert len(attempts) >= 2, "and as often as others make it"
 
 
 def test_a_restamp_of_what_changed_meanwhile_begins_again(store: MongoStore, plan: str) -> None:
@@ -173,7 +173,7 @@ def test_a_version_that_moved_on_is_a_conflict_only_on_the_new_state(
 
     with pytest.raises(VersionConflict):
         store.transact(work, Foreseen(frozenset({f"Patient/{plan}"})))
-    assert len(attempts) == 2
+    assert len(attempts) >= 2, "and as often as others make it"
 
 
 def test_own_writes_are_seen_over_what_was_read_ahead(store: MongoStore, version_of: Versions, plan: str) -> None:

@@ -162,16 +162,35 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     return found
 
 
-def test_while_the_turns_stay_only_they_are_read(store: MongoStore, plan: str, asked: list[set[str]]) -> None:
-    for _ in range(3):
-        store.transact(lambda tx: seen(tx, plan), foreseen(plan, "Organization/1"))
-    assert asked == [{"ledger", "circles", "Organization", "Patient", *WORKFLOW}, *[{"ledger", "Organization"}] * 2]
+def began(store: MongoStore, plan: str, *more: str) -> int:
+    """How often a write that goes by the whole plan began."""
+    attempts = []
+    store.transact(lambda tx: (attempts.append(1), seen(tx, plan)), foreseen(plan, *more))
+    return len(attempts)
 
 
-def test_when_nothing_else_is_to_be_read_not_even_they_are(store: MongoStore, plan: str, asked: list[set[str]]) -> None:
-    for _ in range(3):
-        store.transact(lambda tx: seen(tx, plan), foreseen(plan))
-    assert asked == [{"ledger", "circles", "Patient", *WORKFLOW}]
+@pytest.fixture
+def asked_by_three(mongo_url: str, database_name: str, plan: str, asked: list[set[str]]) -> Callable[..., list[Any]]:
+    """What three writes of a new process asked; another one tries when MongoDB made one of them begin again."""
+
+    def write(*more: str) -> list[Any]:
+        for _ in range(9):
+            asked.clear()
+            with MongoStore(mongo_url, database_name, secret=b"s") as made:
+                if [began(made, plan, *more) for _ in range(3)] == [1, 1, 1]:
+                    return asked
+        raise AssertionError("one of them began again each time")
+
+    return write
+
+
+def test_while_the_turns_stay_only_they_are_read(asked_by_three: Callable[..., list[Any]]) -> None:
+    everything = {"ledger", "circles", "Organization", "Patient", *WORKFLOW}
+    assert asked_by_three("Organization/1") == [everything, *[{"ledger", "Organization"}] * 2]
+
+
+def test_when_nothing_else_is_to_be_read_not_even_they_are(asked_by_three: Callable[..., list[Any]]) -> None:
+    assert asked_by_three() == [{"ledger", "circles", "Patient", *WORKFLOW}]
 
 
 def test_a_refusal_by_what_is_remembered_is_judged_again_by_what_stands(
@@ -219,7 +238,7 @@ def test_who_is_overtaken_after_the_turns_were_read_begins_again(
         return seen(tx, plan)
 
     assert [goal] in store.transact(work, foreseen(plan))
-    assert len(attempts) == 2
+    assert len(attempts) >= 2, "and as often as others make it"
 
 
 def test_what_failed_is_not_remembered(store: MongoStore, other: MongoStore, version_of: Versions, plan: str) -> None:

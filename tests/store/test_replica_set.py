@@ -66,7 +66,7 @@ def join(members: list[str], *, admin: str = ADMIN, samen: str = SAMEN) -> subpr
     """Run the script as the one-shot container does."""
     passwords = {"MONGO_ADMIN_PASSWORD": admin, "MONGO_SAMEN_PASSWORD": samen}
     return subprocess.run(
-        [sys.executable, SCRIPT, *members], env={**os.environ, **passwords}, capture_output=True, text=True, timeout=180
+        [sys.executable, SCRIPT, *members], env={**os.environ, **passwords}, capture_output=True, text=True, timeout=600
     )
 
 
@@ -74,7 +74,7 @@ def connect(members: list[str], name: str, password: str, source: str) -> MongoC
     """As one of the users."""
     return MongoClient(
         list(members), replicaSet="samen", username=name, password=password, authSource=source,
-        serverSelectionTimeoutMS=20000,
+        serverSelectionTimeoutMS=60000,
     )  # fmt: skip
 
 

@@ -165,8 +165,11 @@ def test_others_wait_for_half_a_second_at_most_and_who_needs_longer_asks_again_a
         database.command({"profile": 0})
 
     asked = {"appName": person.id, "command.aggregate": "Condition"}
-    found = list(database["system.profile"].find(asked).sort("ts", 1))
-    assert [each["command"]["maxTimeMS"] for each in found] == [MAX_TIME_MS, 500]
+    found = list(database["system.profile"].find(asked).sort("$natural", 1))
+    database["system.profile"].drop()
+    limits = [each["command"]["maxTimeMS"] for each in found]
+    assert limits[:2] == [MAX_TIME_MS, 500]
+    assert limits[2:] in ([], [MAX_TIME_MS]), "half a second may have been too short for it"
 
 
 def test_whose_own_time_is_over_is_refused(other: MongoStore, person: Person, failing_command: Any) -> None:

@@ -37,7 +37,7 @@ def wheel(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, "-m", "pip", "wheel", "--quiet", *offline, "--wheel-dir", folder, clone],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
     )
     assert built.returncode == 0, built.stdout + built.stderr
     (found,) = folder.glob("samen-*.whl")
@@ -105,7 +105,7 @@ print(json.dumps({
 """
     environment = {**os.environ, "PYTHONPATH": str(site)}
     asked = subprocess.run(
-        [sys.executable, "-c", question], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", question], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
     )
 
     assert asked.returncode == 0, asked.stderr

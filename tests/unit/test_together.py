@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +10,7 @@ from contextvars import ContextVar
 
 import pytest
 
+from fhir_server.store import together as together_module
 from fhir_server.store.together import Interrupted, Together, in_own_time
 
 LONG = 60.0
@@ -55,10 +55,32 @@ def _until(holds: Callable[[], bool]) -> None:
     raise AssertionError("did not come about")
 
 
-def _interrupt_when(holds: Callable[[], bool]) -> None:
-    """Interrupt the main thread, a moment after it came where it should be."""
-    _until(holds)
-    time.sleep(0.1)
+class _Turn:
+    """A lock that knows whether somebody came to wait for it."""
+
+    def __init__(self) -> None:
+        self.awaited = False
+        self._lock = threading.Lock()
+
+    def acquire(self) -> None:
+        self.awaited = self._lock.locked()
+        self._lock.acquire()
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+class _Watched(together_module._Place[int, int]):
+    """A question whose turn is watched."""
+
+    def __init__(self, asked: int) -> None:
+        super().__init__(asked)
+        self.turn = _Turn()
+
+
+def _interrupt_when_waiting(together: Together[int, int], asked: int) -> None:
+    """Interrupt the main thread as soon as it waits for its answer, and not while it is on its way there."""
+    _until(lambda: any(each.asked == asked and each.turn.awaited for each in list(together._queue)))
     os.kill(os.getpid(), signal.SIGALRM)
 
 
@@ -96,8 +118,11 @@ def test_a_time_limit_of_the_thread_that_sends_is_not_the_others() -> None:
 
 
 @pytest.mark.parametrize("first_in_line", [True, False])
-def test_who_is_interrupted_while_it_waits_leaves_the_others_unharmed(first_in_line: bool) -> None:
+def test_who_is_interrupted_while_it_waits_leaves_the_others_unharmed(
+    first_in_line: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only the main thread can be interrupted where it waits; the tests run in it."""
+    monkeypatch.setattr(together_module, "_Place", _Watched)
     send = _Slow()
     together = Together(send)
 
@@ -110,7 +135,7 @@ def test_who_is_interrupted_while_it_waits_leaves_the_others_unharmed(first_in_l
             first = pool.submit(together.ask, 1)
             assert send.begun.acquire(timeout=LONG)
             earlier = [] if first_in_line else _asked_one_by_one(pool, together, [2])
-            pool.submit(_interrupt_when, lambda: len(together._queue) > len(earlier))
+            pool.submit(_interrupt_when_waiting, together, 3)
             with pytest.raises(KeyboardInterrupt):
                 together.ask(3)
             later = _asked_one_by_one(pool, together, [4])

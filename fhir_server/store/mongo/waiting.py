@@ -141,9 +141,12 @@ class Waiting:
             self._ended.wait(_GATHERING)
             self._wake.clear()
             self._put_own()
+        self._put_own()  # what was written while the last round was under way
 
     def _put_own(self) -> None:
-        names, self._written = self._written, set()
+        names: set[str] = set()
+        while self._written:  # one by one: who writes meanwhile is seen now or the next time
+            names.add(self._written.pop())
         for name in sorted(names):
             try:
                 self._put(name, {"waiting": self._name})

@@ -116,14 +116,21 @@ def fresh() -> Iterator[None]:
         each.cache_clear()
 
 
+def ship(monkeypatch: pytest.MonkeyPatch, type_name: str, changed: Mapping[str, SearchParameter]) -> None:
+    """Let a type have other parameters, and no other type: a server of other tests may be storing its audit."""
+    parameters = {type_name: MappingProxyType(changed)}
+    monkeypatch.setattr(
+        fingerprints, "shipped_parameters_of", lambda name: parameters.get(name) or shipped_parameters_of(name)
+    )
+    rows_of.cache_clear()
+
+
 def test_another_form_or_parameter_has_another_mark(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = dict(shipped_parameters_of("Task"))
     before, rows = mark_of("Task", []), dict(rows_of("Task"))
 
     def other(**parameters: SearchParameter) -> str:
-        changed = MappingProxyType({**shipped, **parameters})
-        monkeypatch.setattr(fingerprints, "shipped_parameters_of", lambda type_name: changed)
-        rows_of.cache_clear()
+        ship(monkeypatch, "Task", {**shipped, **parameters})
         shipped_mark_of.cache_clear()
         return mark_of("Task", [])
 
@@ -138,7 +145,6 @@ def test_another_form_or_parameter_has_another_mark(fresh: None, monkeypatch: py
 def test_an_age_waits_for_the_dates_that_it_is_counted_from(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped, rows = dict(shipped_parameters_of("Patient")), dict(rows_of("Patient"))
     changed = {**shipped, "birthdate": replace(shipped["birthdate"], paths=shipped["death-date"].paths)}
-    monkeypatch.setattr(fingerprints, "shipped_parameters_of", lambda type_name: MappingProxyType(changed))
-    rows_of.cache_clear()
+    ship(monkeypatch, "Patient", changed)
 
     assert {code for code, row in rows_of("Patient").items() if rows[code] != row} == {"age", "birthdate"}

@@ -44,7 +44,9 @@ def test_what_failed_is_tried_again_and_told_once(tmp_path: Path, caplog: pytest
 
     assert eventually(lambda: sent.records == [b"one"])
     forwarding.end()
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    # Of its own thread: a server of other tests in this process may tell of its own troubles meanwhile.
+    own = [record.levelname for record in caplog.records if record.thread == forwarding._thread.ident]
+    assert own == ["WARNING", "INFO"]
 
 
 def test_the_end_carries_on_what_is_left_and_leaves_nothing(tmp_path: Path) -> None:
@@ -71,7 +73,7 @@ def test_what_could_not_go_on_at_the_end_is_found_by_the_next(tmp_path: Path) ->
 
 
 def eventually(happened: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not happened() and time.monotonic() < deadline:
         time.sleep(0.02)
     return happened()

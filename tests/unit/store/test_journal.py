@@ -164,7 +164,7 @@ def test_when_a_write_fails_nobody_whose_record_it_took_along_goes_on(
     with monkeypatch.context() as patched, ThreadPoolExecutor(6) as threads:
         patched.setattr(os, "write", write)
         first = threads.submit(refused, b"first")
-        assert begun.wait(30)
+        assert begun.wait(60)
         together = [threads.submit(refused, b"second%d" % number) for number in range(5)]
         while len(journal._together._queue) < len(together):
             time.sleep(0.001)
@@ -280,7 +280,9 @@ def test_a_damaged_record_is_told_and_its_segment_kept_aside(
     assert sent.records == [record for number, record in enumerate(RECORDS[:3]) if number != which]
     [aside] = files(folder, "")
     assert (aside.suffix, aside.read_bytes()[24:]) == (".broken", before[24:])
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    # Of this thread: a server of other tests in this process may tell of its own troubles meanwhile.
+    told = [record.levelname for record in caplog.records if record.thread == threading.get_ident()]
+    assert told == ["ERROR"]
 
 
 def test_a_damaged_mark_only_means_that_all_is_sent_again(journal: Journal, carrier: Carrier, sent: Sent) -> None:

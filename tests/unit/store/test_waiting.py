@@ -1,0 +1,41 @@
+"""The thread that puts AuditEvents with the others, and what is written while it does."""
+
+import threading
+from typing import Any
+
+from fhir_server.store.mongo.connection import Connection
+from fhir_server.store.mongo.waiting import Waiting
+
+PATIENCE = 60.0
+
+
+class _Slow(Waiting):
+    """Its first round waits until it is let go on; no round asks a database."""
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection, 1.0)
+        self.began, self.goes_on = threading.Event(), threading.Event()
+        self.put: list[str] = []
+
+    def _put(self, name: str, condition: dict[str, Any]) -> None:
+        self.put.append(name)
+        self.began.set()
+        assert self.goes_on.wait(PATIENCE)
+
+
+def test_who_closes_puts_what_was_written_while_the_last_round_was_under_way() -> None:
+    no_database: Connection | None = None
+    waiting = _Slow(no_database)
+    assert waiting.process
+    waiting.wrote("Task")
+    assert waiting.began.wait(PATIENCE)
+
+    waiting.wrote("CarePlan")
+    closing = threading.Thread(target=waiting.close)
+    closing.start()
+    assert waiting._ended.wait(PATIENCE)
+    waiting.goes_on.set()
+    closing.join(PATIENCE)
+
+    assert waiting.put == ["Task", "CarePlan"]
+    assert not closing.is_alive()
