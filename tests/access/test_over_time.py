@@ -1,9 +1,9 @@
 """Access as it changes: consent withdrawn, membership ended, reading time over, what was written before."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -62,7 +62,12 @@ def _observation(case: Case) -> dict[str, object]:
 
 def _later(world: World, party: Party, after: timedelta) -> Party:
     """The same party at the same doors, when that time has passed."""
-    services = replace(world.parts.services, clock=lambda: dates.now() + after)
+    return _by_the_clock(world, party, lambda: dates.now() + after)
+
+
+def _by_the_clock(world: World, party: Party, clock: Callable[[], datetime]) -> Party:
+    """The same party at the same doors, where it is as late as the clock says."""
+    services = replace(world.parts.services, clock=clock)
     return Party(
         web(replace(world.parts, services=services)).test_client(), world.base_path, party.reference, party.token
     )
@@ -118,14 +123,17 @@ def test_a_consent_that_begins_later_lets_in_by_itself_when_it_begins(world: Wor
     case = world.case(hosp, home, LUC, with_consent=False)
     walk(home, case.task, "accepted")
     asked(hosp, offered, case)
-    days = [(dates.now() + timedelta(days=count)).date().isoformat() for count in (10, 20)]
+    # Noons that stand still: the day may turn while this is asked.
+    noons = [dates.beginning_of_day(dates.now()) + timedelta(days=count, hours=12) for count in (9, 10, 20, 21)]
+    days = [noon.date().isoformat() for noon in noons[1:3]]
     begins = {"type": "permit", "period": {"start": days[0], "end": days[1]}}
 
     made(hosp, {**consent(case.patient, dates.now(), hosp.reference), "provision": begins})
 
     for party, place in ((home, case.condition), (world.custodian, case.plan), (offered, case.patient)):
-        seen = [_later(world, party, timedelta(days=after)).get(place).status for after in (0, 9, 11, 20, 22)]
-        assert seen == [404, 404, 200, 200, 404], place
+        assert party.get(place).status == 404, place
+        seen = [_by_the_clock(world, party, lambda noon=noon: noon).get(place).status for noon in noons]
+        assert seen == [404, 200, 200, 404], place
     listed = [p for p in hosp.read(case.team)["participant"] if p["member"]["reference"] == home.reference]
     assert [period["start"][:10] for period in (p["period"] for p in listed)] == [days[0]]
 

@@ -5,8 +5,8 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from pymongo import MongoClient
 from werkzeug.serving import make_server
 
+from fhir_server.app import web
 from fhir_server.demo.cases import LATE, UNDER_WAY, WAITING
 from fhir_server.demo.directory import HOME, HOSP, OUT
 from fhir_server.demo.referral import MIA, Parties, Person, referral
@@ -36,7 +37,8 @@ _QUIETLY = (
     "--disable-sync",
 )
 # What a page is to show it shows in a moment, and on a busy machine later.
-expect.set_options(timeout=30_000)
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 # The viewer reckons its days here.
 ZONE = ZoneInfo("Europe/Brussels")
 MARKUP = "<script>document.title='taken'</script><b>Zwaar</b> & \"druk\""
@@ -48,6 +50,7 @@ class Ward:
 
     url: str
     world: World
+    clock: Callable[[], datetime]
     patients: dict[str, str]
     tasks: dict[str, str]
 
@@ -66,7 +69,7 @@ def ward_of_a_day(
 
         def of_day(day: date) -> Ward:
             if day not in made:
-                made[day] = opened.enter_context(_opened(mongo_url, mongo_client, f"{database_name}_b{len(made)}"))
+                made[day] = opened.enter_context(_opened(mongo_url, mongo_client, f"{database_name}_b{len(made)}", day))
             return made[day]
 
         yield of_day
@@ -74,19 +77,27 @@ def ward_of_a_day(
 
 @pytest.fixture
 def ward(ward_of_a_day: Callable[[date], Ward]) -> Ward:
-    """The ward of today, also when the run goes on past midnight."""
+    """The ward of today; a test that goes on past midnight keeps it, the next one has another."""
     return ward_of_a_day(dates.now().astimezone(ZONE).date())
 
 
+def _clock_of(day: date) -> Callable[[], datetime]:
+    """A clock that stays in the day; one of its last hour is an hour slow, so that there is time for the stories."""
+    end = datetime.combine(day + timedelta(days=1), time(), ZONE).astimezone(UTC)
+    slow = timedelta(hours=1) if end - dates.now() < timedelta(hours=1) else timedelta()
+    return lambda: min(dates.now() - slow, end - timedelta(milliseconds=1))
+
+
 @contextmanager
-def _opened(mongo_url: str, mongo_client: MongoClient[dict[str, Any]], name: str) -> Iterator[Ward]:
+def _opened(mongo_url: str, mongo_client: MongoClient[dict[str, Any]], name: str, day: date) -> Iterator[Ward]:
     """A server on loopback, told the stories of its people through the FHIR interface."""
-    world = World(mongo_url, name)
+    world, clock = World(mongo_url, name), _clock_of(day)
+    world.app = web(replace(world.parts, services=replace(world.parts.services, clock=clock)))
     server = make_server("127.0.0.1", 0, world.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield _with_people(Ward(f"http://127.0.0.1:{server.port}", world, {}, {}))
+        yield _with_people(Ward(f"http://127.0.0.1:{server.port}", world, clock, {}, {}))
     finally:
         server.shutdown()
         thread.join()
@@ -102,7 +113,7 @@ def browser() -> Iterator[Browser]:
     if found is None:
         pytest.skip("no Chromium: install one, on Debian or Ubuntu with `apt install chromium`")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=list(_QUIETLY))
+        launched = playwright.chromium.launch(executable_path=found, args=list(_QUIETLY), timeout=2 * PATIENCE)
         yield launched
         launched.close()
 
@@ -121,6 +132,7 @@ def visitor(browser: Browser, ward: Ward) -> Iterator[Callable[..., Page]]:
                 reduced_motion="reduce",
                 **options,
             )
+            context.set_default_timeout(PATIENCE)
             open_contexts.callback(context.close)
             return context.new_page()
 
@@ -134,7 +146,7 @@ def case_manager(visitor: Callable[..., Page], ward: Ward) -> Callable[..., Page
     def enter(language: str = "en", width: int = 1280, **options: Any) -> Page:
         page = visitor(language, width, **options)
         sign_in(page, new_user(ward.world, language=language))
-        page.locator(".sign-out").wait_for()
+        is_in(page)
         return page
 
     return enter
@@ -146,6 +158,12 @@ def sign_in(page: Page, username: str, password: str = PASSWORD) -> None:
     page.locator("#username").fill(username)
     page.locator("#password").fill(password)
     page.locator("main button").click()
+
+
+def is_in(page: Page) -> None:
+    """Wait for the page that follows, until all of it stands there as its style has it."""
+    page.locator(".sign-out").wait_for()
+    page.wait_for_load_state()
 
 
 def _with_people(ward: Ward) -> Ward:
@@ -168,7 +186,7 @@ def _with_people(ward: Ward) -> Ward:
 
 
 def _refer(ward: Ward, hosp: Party, person: Person, *, due_in_days: int = 7, description: str | None = None) -> None:
-    bundle = with_translations(referral(dates.now().astimezone(ZONE), person, Parties(), due_in_days=due_in_days))
+    bundle = with_translations(referral(ward.clock().astimezone(ZONE), person, Parties(), due_in_days=due_in_days))
     for entry in bundle["entry"]:
         if description and entry["resource"]["resourceType"] == "Task":
             entry["resource"]["description"] = description
@@ -212,17 +230,17 @@ def _care_for_mia(ward: Ward, hosp: Party, home: Party) -> None:
             "status": "final",
             "code": with_translations({"coding": [BODY_WEIGHT], "text": "Lichaamsgewicht"}),
             "subject": {"reference": patient},
-            "effectiveDateTime": dates.instant(dates.now()),
+            "effectiveDateTime": dates.instant(ward.clock()),
             "performer": [{"reference": HOME.reference}],
             "valueQuantity": {"value": 61.5, "unit": "kg"},
         }
     )
     assert visit.status == 201, visit.body
     _move(home, task, "completed")
-    _order_speech_therapy(hosp, patient, plan)
+    _order_speech_therapy(hosp, patient, plan, ward.clock())
 
 
-def _order_speech_therapy(hosp: Party, patient: str, plan: str) -> None:
+def _order_speech_therapy(hosp: Party, patient: str, plan: str, moment: datetime) -> None:
     order = hosp.post(
         {
             "resourceType": "ServiceRequest",
@@ -231,7 +249,7 @@ def _order_speech_therapy(hosp: Party, patient: str, plan: str) -> None:
             "code": {"text": "Logopedie"},
             "subject": {"reference": patient},
             "basedOn": [{"reference": plan}],
-            "authoredOn": dates.instant(dates.now()),
+            "authoredOn": dates.instant(moment),
             "requester": {"reference": hosp.reference},
         }
     )
@@ -248,7 +266,7 @@ def _order_speech_therapy(hosp: Party, patient: str, plan: str) -> None:
             "basedOn": [{"reference": plan}],
             "requester": {"reference": hosp.reference},
             "owner": {"reference": OUT.reference},
-            "restriction": {"period": {"end": dates.now().astimezone(ZONE).date().isoformat()}},
+            "restriction": {"period": {"end": moment.astimezone(ZONE).date().isoformat()}},
         }
     )
     assert task.status == 201, task.body

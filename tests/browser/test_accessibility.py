@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from fhir_server.demo.directory import OUT
-from tests.browser.conftest import Ward, sign_in
+from tests.browser.conftest import Ward, is_in, sign_in
 from tests.viewer_visitor import new_user
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -41,7 +41,7 @@ def test_axe_finds_nothing_before_an_organisation_accepts(
     """The page of a person of whom the reader sees where she lives, and not who she is."""
     page = visitor(language, width, scripts=True)
     sign_in(page, new_user(ward.world, OUT.reference, language))
-    page.locator(".sign-out").wait_for()
+    is_in(page)
 
     found = {address: _findings(page, address) for address in ("/", ward.person("Claes"))}
 
@@ -60,6 +60,7 @@ def test_axe_finds_nothing_on_the_doorway(visitor: Callable[..., Page], language
     page.locator("#password").fill("not the password at all")
     page.locator("main button").click()
     expect(page.locator("[role=alert]")).to_be_visible()
+    page.wait_for_load_state()
     assert _findings(page) == []
 
 
@@ -76,7 +77,7 @@ def test_nothing_runs_out_of_the_page_sideways(case_manager: Callable[..., Page]
 def test_on_a_phone_the_head_of_the_page_is_two_lines(visitor: Callable[..., Page], ward: Ward, language: str) -> None:
     page = visitor(language, 360)
     sign_in(page, new_user(ward.world, language=language, name="Marie-Christine Vandenbroucke-Van den Eynde"))
-    page.locator(".sign-out").wait_for()
+    is_in(page)
 
     tops = {
         part: page.locator(part).bounding_box() for part in (".brand", ".main-nav", ".user-name", ".sign-out button")

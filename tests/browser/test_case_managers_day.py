@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from fhir_server.demo.directory import OUT
-from tests.browser.conftest import MARKUP, Ward, sign_in
+from tests.browser.conftest import MARKUP, Ward, is_in, sign_in
 from tests.viewer_visitor import PASSWORD, new_user
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -22,8 +22,8 @@ def test_she_signs_in_and_sees_first_what_is_late(visitor: Callable[..., Page], 
     sign_in(page, new_user(ward.world))
 
     expect(page).to_have_title("Caseload · Samen")
-    headings = [text.split()[0] for text in page.locator("main section h2").all_text_contents()]
-    assert headings == ["Overdue", "Waiting", "In", "Recently", "People"]
+    headings = ("Overdue", "Waiting", "In", "Recently", "People")
+    expect(page.locator("main section h2")).to_have_text([re.compile(rf"^\s*{word}\b") for word in headings])
     late = page.locator("#overdue tbody tr")
     expect(late).to_have_count(2)
     expect(late.nth(0)).to_contain_text("Jef Aerts")
@@ -110,12 +110,14 @@ def test_she_follows_a_whole_case_by_keyboard_alone(visitor: Callable[..., Page]
     """Signs in, sees what is late, opens the Task and its person, reads the plan and the history, signs out."""
     page = visitor("en")
     page.goto("/sign-in")
+    expect(page.locator("#username")).to_be_focused()
 
     page.keyboard.type(new_user(ward.world))
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     expect(page).to_have_title("Caseload · Samen")
+    is_in(page)
     _go_to(page, page.get_by_role("link", name="2 Overdue"))
     _go_to(page, page.locator("#overdue").get_by_role("link", name="Home nursing").first)
     expect(page.get_by_role("heading", level=1)).to_have_text("Jef Aerts")
@@ -161,6 +163,7 @@ def test_after_signing_out_the_back_button_shows_nothing(case_manager: Callable[
 def test_a_stranger_with_the_address_gets_the_page_for_nothing(visitor: Callable[..., Page], ward: Ward) -> None:
     page = visitor("en")
     sign_in(page, new_user(ward.world, OUT.reference))
+    is_in(page)
 
     page.goto(ward.person("Aerts"))
 

@@ -1,6 +1,7 @@
 """The story's own server and worker: real processes, real HTTP, one for each worker of the run."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from fhir_server.demo.client import FhirClient
 from fhir_server.demo.credentials import credentials
 from fhir_server.demo.directory import directory
 from fhir_server.demo.processes import running
-from fhir_server.demo.receiver import Receiver, subscription
+from fhir_server.demo.receiver import Receiver, focus_of, subscription
 from fhir_server.fhir.json import Resource
 from fhir_server.settings import Settings
 from tests.ports import free_port
+
+SUBSCRIBED = ("hosp", "home", "casemanager")
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,40 @@ class Stage:
     def organization(self, party: str) -> str:
         """`Organization/x` of a party."""
         return str(self.credentials["parties"][party]["organization"])
+
+    def events(self, party: str) -> dict[int, Resource]:
+        """The events that a party was told of by their numbers, in the order in which it first heard of them.
+
+        Who answers the worker late is told the same event again, with the same number.
+        """
+        return {number: bundle for bundle in self.receiver.heard(party) for number in numbers_in(bundle)}
+
+    def told(self, party: str, focus: str, times: int = 1) -> list[Resource]:
+        """The events of a party about `Type/id`, as soon as they are `times`; fewer when time ran out."""
+        found: list[Resource] = []
+
+        def are_there() -> bool:
+            found[:] = [each for each in self.events(party).values() if focus_of(each).endswith(f"/{focus}")]
+            return len(found) >= times
+
+        waited_for(are_there)
+        return found
+
+
+def numbers_in(bundle: Resource) -> list[int]:
+    """The number of the event that a notification tells of; none in a handshake."""
+    told = [p["part"] for p in bundle["entry"][0]["resource"]["parameter"] if p["name"] == "notification-event"]
+    return [int(part["valueString"]) for parts in told for part in parts if part["name"] == "event-number"]
+
+
+def waited_for(condition: Callable[[], object]) -> bool:
+    """Whether the condition came to hold, as soon as it does."""
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -75,8 +113,10 @@ def stage(
             clients = {key: FhirClient(content["fhir"], party["token"]) for key, party in content["parties"].items()}
             [programme] = parts.services.programmes.values()
             clients["operator"].transact(directory(programme))
-            for key in ("hosp", "home", "casemanager"):
+            for key in SUBSCRIBED:
                 clients[key].create(subscription(receiver.endpoint(key)))
+            # The worker may be a while yet in coming up; no test is to wait for that, too.
+            assert waited_for(lambda: all(map(receiver.heard, SUBSCRIBED))), "the worker greets nobody"
             yield Stage(content, clients, receiver, parts)
             for client in clients.values():
                 client.close()

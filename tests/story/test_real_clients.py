@@ -118,7 +118,7 @@ def signed_in(stage: Stage) -> str:
         party["token_endpoint"],
         data={"grant_type": "client_credentials"},
         auth=(party["client_id"], party["client_secret"]),
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code == 200, answer.text
     return str(answer.json()["access_token"])
@@ -235,7 +235,7 @@ def test_a_client_for_node_tells_the_same_case(stage: Stage) -> None:
         ["node", str(SCRIPT), str(FHIR_KIT), json.dumps({**asked, "secret": party["client_secret"]})],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -181,7 +181,7 @@ def test_c13_two_owners_of_two_tasks_accept_at_the_same_instant(world: World) ->
 
     def accept(owner: Party, reference: str) -> Reply:
         resource = owner.read(reference)
-        together.wait(30)
+        together.wait(60)
         return owner.put({**resource, "status": "accepted"})
 
     with ThreadPoolExecutor(len(owners)) as pool:
