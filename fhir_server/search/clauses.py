@@ -69,6 +69,11 @@ class NotServed(MalformedRequest):
         super().__init__(issues=issues or [Issue("not-supported", diagnostics)])
 
 
+def modifier_refused(told: str) -> MalformedRequest:
+    """The refusal of a modifier, by a lenient search as well: R4 has it so, for without it more would be found."""
+    return MalformedRequest(issues=[Issue("not-supported", told)])
+
+
 @dataclass(frozen=True)
 class Asking:
     """What clauses are read against: the searched type, this server's address, the time for `ap`.
@@ -85,7 +90,7 @@ class Asking:
 def clause(asking: Asking, name: str, text: str) -> Clause:
     """`name` is a parameter's code with an optional modifier, `text` its alternatives joined by commas.
 
-    Raises NotServed for an unknown parameter or modifier, MalformedRequest for a value that cannot be read.
+    Raises NotServed for an unknown parameter, MalformedRequest for an unknown modifier or a value that cannot be read.
     """
     code, _, modifier = name.partition(":")
     parameter = parameter_for(asking, name)
@@ -104,7 +109,7 @@ def clause(asking: Asking, name: str, text: str) -> Clause:
 
 
 def parameter_for(asking: Asking, name: str) -> SearchParameter:
-    """The parameter that `name` means, which takes its modifier. Raises NotServed."""
+    """The parameter that `name` means, which takes its modifier. Raises NotServed, MalformedRequest."""
     code, _, modifier = name.partition(":")
     parameter = _parameter(asking.type, code, name)
     _check_modifier(parameter, modifier)
@@ -157,13 +162,10 @@ def _check_modifier(parameter: SearchParameter, modifier: str) -> None:
     if modifier not in served and not types:
         allowed = [f":{each}" for each in served]
         if parameter.type == "reference":
-            allowed.append(
-                "a target type such as " + (":Patient" if "*" in parameter.targets else f":{parameter.targets[0]}")
-            )
-        raise NotServed(
-            f"The search parameter {parameter.code!r} has no modifier {':' + modifier!r}; "
-            f"it takes {', '.join(allowed) or 'none'}."
-        )
+            target = "Patient" if "*" in parameter.targets else parameter.targets[0]
+            allowed.append(f"a target type such as :{target}")
+        told = f"it takes {', '.join(allowed) or 'none'}"
+        raise modifier_refused(f"The search parameter {parameter.code!r} has no modifier {':' + modifier!r}; {told}.")
 
 
 def _check_characters(name: str, text: str) -> None:

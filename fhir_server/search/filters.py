@@ -133,7 +133,8 @@ class _Reader:
         except _Unread:
             raise
         except MalformedRequest as refusal:
-            self._refuse(refusal.issues[0].diagnostics, served=not isinstance(refusal, NotServed), at=begin)
+            issue = refusal.issues[0]
+            self._refuse(issue.diagnostics, served=issue.code != "not-supported", at=begin)
 
     def _path(self) -> list[_Link]:
         links: list[_Link] = []

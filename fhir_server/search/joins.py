@@ -13,7 +13,16 @@ from fhir_server.definitions.search_parameters import SearchParameter, parameter
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.reference import parse_reference
-from fhir_server.search.clauses import MEMBERS, Asking, NotServed, clause, indexed, parameter_for, stands_in_a_hierarchy
+from fhir_server.search.clauses import (
+    MEMBERS,
+    Asking,
+    NotServed,
+    clause,
+    indexed,
+    modifier_refused,
+    parameter_for,
+    stands_in_a_hierarchy,
+)
 from fhir_server.search.hierarchy import DIRECTIONS, PART_OF
 from fhir_server.search.join_answers import URL
 from fhir_server.search.lists import LIST, by_function, current_list, items_of
@@ -131,7 +140,8 @@ def _chain(asking: Asking, name: str, text: str, links: int) -> Join:
 def types_of_chain(
     parameter: SearchParameter, stated: str | None, rest: str, name: str, full_text: frozenset[str] = frozenset()
 ) -> list[str]:
-    """The types that a chain leads to: the one that is stated, or those that have what follows. Raises NotServed.
+    """The types that a chain leads to: the one that is stated, or those that have what follows. Raises NotServed,
+    MalformedRequest.
 
     What follows may be words, of the types in `full_text`.
     """
@@ -139,7 +149,7 @@ def types_of_chain(
     refers = f"it refers to {', '.join(possible) or 'nothing that is stored here'}"
     if stated is not None:
         if stated not in possible:
-            raise NotServed(f"{name!r}: {parameter.code!r} does not refer to {stated!r} here; {refers}.")
+            raise modifier_refused(f"{name!r}: {parameter.code!r} does not refer to {stated!r} here; {refers}.")
         return [stated]
     code = re.split(r"[.:]", rest, maxsplit=1)[0]
     having = [

@@ -13,7 +13,7 @@ from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import MalformedRequest, UnknownType
 from fhir_server.fhir.outcome import Issue
-from fhir_server.search.clauses import Asking, NotServed, clause, indexed
+from fhir_server.search.clauses import Asking, NotServed, clause, indexed, modifier_refused
 from fhir_server.search.filters import filter_condition
 from fhir_server.search.includes import INCLUDES
 from fhir_server.search.join_answers import joins_in
@@ -107,6 +107,8 @@ def _with(query: Query, asking: Asking, name: str, text: str) -> Query:
         return _bounded(replace(query, filters=(*query.filters, SPECIAL[name](asking, text))), name)
     if by_function(name, text):
         return replace(query, filters=(*query.filters, current_list(asking, text)))
+    if ":" in name and (code := name.partition(":")[0]) in BARE:
+        raise modifier_refused(f"The search parameter {code!r} has no modifier {name.removeprefix(code)!r}.")
     if asks_through(query.type, name):
         return _bounded(replace(query, joins=(*query.joins, join(asking, name, text))), name)
     return replace(query, clauses=(*query.clauses, clause(asking, name, text)))
@@ -233,3 +235,6 @@ SPECIAL: Mapping[str, Callable[[Asking, str], Condition]] = {
     "_query": _named_query,
 }
 """The parameters that are a condition of any type rather than a value of one parameter."""
+
+BARE = CONTROLS.keys() | SPECIAL.keys() | {"_list"}
+"""The parameters that every type has and that have no modifiers but those that stand here with them."""

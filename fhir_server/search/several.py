@@ -17,7 +17,7 @@ from fhir_server.search.includes import INCLUDES
 from fhir_server.search.joins import asks_through
 from fhir_server.search.keys import compare_alike, sortable
 from fhir_server.search.lists import held_by_all
-from fhir_server.search.parse import CONTROLS, SPECIAL, contradictory, parse
+from fhir_server.search.parse import BARE, contradictory, parse
 from fhir_server.search.query import Include, Query
 from fhir_server.search.shown import elements_named, shown_types
 from fhir_server.search.words import IN_WORDS, kept_of_all
@@ -121,7 +121,7 @@ def _not_common(type_names: Sequence[str], name: str, text: str, full_text: froz
         wrong = next((key for key in keys if key not in served), None)
         return wrong and f"These types cannot be sorted together by {wrong!r}; they can by {', '.join(served)}."
     code, common = name.partition(":")[0], sorted(_common(type_names))
-    if name in CONTROLS or name in SPECIAL or code in common or any(asks_through(each, name) for each in type_names):
+    if code in BARE or code in common or any(asks_through(each, name) for each in type_names):
         return None
     return f"Not all of these types have a search parameter {code!r}; they have in common {', '.join(common)}."
 

@@ -66,6 +66,17 @@ def test_a_named_query_is_refused_even_by_a_lenient_search(hosp: Party, place: s
         assert "_query" in refused.issues[0]["diagnostics"]
 
 
+@pytest.mark.parametrize("place", ["Observation?", "?_type=Observation,Flag&"])
+@pytest.mark.parametrize("asked", ["subject:exact=1", "patient:Task=1", "_list:not=1", "patient.gender:text=other"])
+def test_a_modifier_that_there_is_not_is_refused_even_by_a_lenient_search(
+    hosp: Party, patient: str, place: str, asked: str
+) -> None:
+    """Without `:not` or the like a search would find what was not meant."""
+    for headers in ({}, LENIENT):
+        refused = hosp.get(f"{place}patient={patient}&{asked}", **headers)
+        assert (refused.status, [each["code"] for each in refused.issues]) == (400, ["not-supported"])
+
+
 def test_a_search_ignores_what_has_no_value_and_does_not_say_that_it_used_it(hosp: Party, patient: str) -> None:
     seen = made(hosp, observation(patient, "found"))
     made(hosp, observation(patient, "other"))

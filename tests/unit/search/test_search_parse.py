@@ -78,16 +78,8 @@ def test_a_count_alone_can_be_asked(pair: tuple[str, str]) -> None:
     ("name", "text", "says"),
     [
         ("foo", "1", r"Task has no search parameter 'foo'; it has .*authored-on.*status"),
-        ("status:text", "x", r"'status' has no modifier ':text'; it takes :missing, :not, :in, :not-in\."),
-        ("owner:not", "x", r"'owner' has no modifier ':not'; it takes :missing, :identifier, :above, :below, a target"),
-        ("owner:Task", "x", r"'owner' has no modifier ':Task'"),
-        ("status:missing:x", "true", r"no modifier ':missing:x'"),
-        ("_id:missing", "true", r"'_id' has no modifier ':missing'; it takes :not\."),
-        ("_lastUpdated:missing", "true", r"it takes none\."),
-        ("due:exact", "2026", r"'due' has no modifier ':exact'; it takes :missing\."),
         ("patient.colour", "x", r"nothing that 'patient' refers to has a search parameter 'colour'"),
         ("status.name", "x", r"Task has no chain 'status.name'; chains begin with based-on, .*subject"),
-        ("patient:Task.status", "x", r"'patient' does not refer to 'Task' here"),
         ("_has:Observation:patient:code", "x", r"no parameter 'patient' of Observation refers to Task"),
         ("_has:Task:part-of:colour", "x", r"Task has no search parameter 'colour'"),
         ("_has:Colour:x:y", "x", r"there is no type 'Colour' here"),
@@ -117,6 +109,34 @@ def test_what_is_not_served_is_refused_and_left_out_when_lenient(name: str, text
     assert [issue.code for issue in refusal.value.issues] == ["not-supported"]
     assert lenient == asked("Task", ("status", "draft"))
     assert lenient.skipped == ((name, text),)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("status:text", "x", r"'status' has no modifier ':text'; it takes :missing, :not, :in, :not-in\."),
+        ("owner:not", "x", r"'owner' has no modifier ':not'; it takes :missing, :identifier, :above, :below, a target"),
+        ("owner:Task", "x", r"'owner' has no modifier ':Task'"),
+        ("status:missing:x", "true", r"no modifier ':missing:x'"),
+        ("_id:missing", "true", r"'_id' has no modifier ':missing'; it takes :not\."),
+        ("_lastUpdated:missing", "true", r"it takes none\."),
+        ("due:exact", "2026", r"'due' has no modifier ':exact'; it takes :missing\."),
+        ("patient:Task.status", "x", r"'patient' does not refer to 'Task' here"),
+        ("_list:not", "42", r"'_list' has no modifier ':not'"),
+        ("_text:exact", "x", r"'_text' has no modifier ':exact'"),
+        ("_filter:not", "status eq draft", r"'_filter' has no modifier ':not'"),
+        ("_sort:desc", "status", r"'_sort' has no modifier ':desc'"),
+        ("_include:all", "Task:focus", r"'_include' has no modifier ':all'"),
+        ("_has:Observation:focus:status:text", "final", r"'status' has no modifier ':text'"),
+        ("patient.gender:text", "x", r"'gender' has no modifier ':text'"),
+    ],
+)
+def test_a_modifier_that_is_not_served_is_refused_even_when_lenient(name: str, text: str, says: str) -> None:
+    """Left out, the search would find more than was asked for."""
+    for lenient in (False, True):
+        with pytest.raises(MalformedRequest, match=says) as refusal:
+            asked("Task", ("status", "draft"), (name, text), lenient=lenient)
+        assert [issue.code for issue in refusal.value.issues] == ["not-supported"]
 
 
 @pytest.mark.parametrize(
