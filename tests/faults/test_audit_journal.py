@@ -24,6 +24,7 @@ from fhir_server.auth.clients import register_client
 from fhir_server.fhir import dates
 from fhir_server.fhir.json import decode
 from fhir_server.settings import Settings
+from fhir_server.store.mongod import command_line
 from tests.ports import free_port
 
 SECONDS = 180.0  # a busy machine is slow, and still right
@@ -69,14 +70,17 @@ class Served:
             return False
 
     def kill(self) -> None:
-        """Kill its processes, all at once, in the middle of whatever they do.
+        """Kill its processes, all at once, in the middle of whatever they do; return when all are gone.
 
-        The one that watches the others first: it would report their end, and replace them.
+        The one that watches the others first: it would report their end, and replace them. Whoever waits for the disk
+        has its port for as long as that takes, and the next server does not wait for it for long.
         """
         assert self.process is not None
-        for each in [self.process.pid, *children_of(self.process.pid)]:
+        children = children_of(self.process.pid)
+        for each in [self.process.pid, *children]:
             os.kill(each, signal.SIGKILL)
         self.process.wait()
+        wait_until(lambda: not any("fhir_server" in command_line(each) for each in children))
 
     def end(self) -> None:
         """Tell it to end."""
@@ -121,7 +125,7 @@ class Readers:
             while not stop.is_set():
                 place = f"Condition/{uuid.uuid4()}"
                 try:
-                    reply = session.get(f"{self._url}/{place}", headers=self._headers, timeout=10)
+                    reply = session.get(f"{self._url}/{place}", headers=self._headers, timeout=60)
                 except requests.RequestException:
                     return
                 assert reply.status_code == 404

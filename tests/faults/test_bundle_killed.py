@@ -72,13 +72,16 @@ def bundle(name: str) -> dict[str, Any]:
     return {"resourceType": "Bundle", "type": "transaction", "entry": [entry] * ENTRIES}
 
 
-def end_orphans(client: MongoClient[dict[str, Any]]) -> None:
-    """End the transactions of killed clients, which MongoDB would keep for a minute, and the dropping with them."""
-    asked = {"$currentOp": {"idleSessions": True, "idleConnections": True, "allUsers": True}}
-    found = list(client.admin.aggregate([asked]))
-    living = {each.get("client") for each in found if each["type"] == "op"}
-    open_ones = [each for each in found if each["type"] == "idleSession" and "transaction" in each]
-    orphans = [{"id": each["lsid"]["id"]} for each in open_ones if each.get("client") not in living]
+def end_orphans(client: MongoClient[dict[str, Any]], app: str) -> None:
+    """End the transactions of killed clients, which MongoDB would keep for a minute, and the dropping with them.
+
+    They are known by the name under which these connected: the other tests of the run have open ones as well.
+    """
+    idle = [
+        {"$currentOp": {"idleSessions": True, "allUsers": True}},
+        {"$match": {"type": "idleSession", "appName": app}},
+    ]
+    orphans = [{"id": each["lsid"]["id"]} for each in client.admin.aggregate(idle) if "transaction" in each]
     if orphans:
         client.admin.command({"killSessions": orphans})
 
@@ -88,9 +91,9 @@ def parts(
     mongo_url: str, mongo_client: MongoClient[dict[str, Any]], database_name: str, tmp_path: Path
 ) -> Iterator[Parts]:
     name = f"{database_name}_killed"
-    with parts_in(mongo_url, name, tmp_path) as made:
+    with parts_in(f"{mongo_url}&appName={name}", name, tmp_path) as made:
         yield made
-    end_orphans(mongo_client)
+    end_orphans(mongo_client, name)
     mongo_client.drop_database(name)
 
 

@@ -4,7 +4,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Transaction
 from fhir_server.store.mongo import committing
 from fhir_server.store.mongo.committing import Committing
-from fhir_server.store.mongo.connection import Connection
+from fhir_server.store.mongo.connection import Connection, may_start_again
 from fhir_server.store.mongo.sending import Save
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.mongo.unit import StartAgain, Taken, Unit
@@ -38,7 +38,7 @@ def id() -> str:
 @pytest.fixture
 def own(mongo_url: str, database_name: str, id: str) -> Iterator[MongoStore]:
     """A process of its own at the database, known to MongoDB by the id of this test."""
-    with MongoStore(f"{mongo_url}&appName={id}", database_name, secret=b"s", seconds=5) as made:
+    with MongoStore(f"{mongo_url}&appName={id}", database_name, secret=b"s", seconds=LONG, write_seconds=LONG) as made:
         made.prepare(TYPES)
         yield made
 
@@ -65,10 +65,11 @@ def foreseen(plan: str) -> Foreseen:
 
 
 class Held:
-    """The way to MongoDB, closed for the first who goes; knows what went together."""
+    """The way to MongoDB, closed for the first who goes; knows what went together, and what came to its commit."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sent: list[set[str]] = []
+        self.written: list[str] = []
         self.first = threading.Event()
         self.open = threading.Event()
         self.fails: BaseException | None = None
@@ -83,13 +84,21 @@ class Held:
             assert self.open.wait(LONG)
         elif self.fails is not None:
             error, self.fails = self.fails, None
-            self._write(database, unit, session, full_text)
+            with suppress(PyMongoError):
+                self._write(database, unit, session, full_text)
             raise error
         self._write(database, unit, session, full_text)
+        self.written += [id for _, id in unit.saves]
+
+    @property
+    def together(self) -> list[set[str]]:
+        """What went together, in its order; once, for MongoDB may let any transaction start again."""
+        return [group for place, group in enumerate(self.sent) if group not in self.sent[:place]]
 
     def close(self) -> None:
         """Hold the next who goes."""
         self.sent.clear()
+        self.written.clear()
         self.first.clear()
         self.open.clear()
 
@@ -152,7 +161,7 @@ def test_who_ends_while_another_commits_goes_with_the_next(
     with at_once(held, own, [moving(own, version_of, plan) for plan in plans]) as steps:
         pass
     assert [step.result(LONG) for step in steps] == [1, 1, 1, 1]
-    assert held.sent == [{plans[0]}, set(plans[1:])]
+    assert held.together[:2] == [{plans[0]}, set(plans[1:])]
     assert [kept(store, plan) for plan in plans] == [([2, 1], 1)] * 4
     ledger = store._database["ledger"]
     assert ledger.count_documents({"focus": {"$in": [f"Task/{plan}" for plan in plans]}}) == 4
@@ -176,7 +185,7 @@ def test_who_was_overtaken_begins_again_and_the_others_are_kept(
     with at_once(held, own, [moving(own, version_of, plan) for plan in plans]) as steps:
         moving(store, version_of, plans[2])()
     assert [step.result(LONG) for step in steps] == [1, 1, 2, 1]
-    assert held.sent[:3] == [{plans[0]}, {plans[2]}, set(plans[1:])]
+    assert held.together[:3] == [{plans[0]}, {plans[2]}, set(plans[1:])]
     assert [kept(store, plan)[0] for plan in plans] == [[2, 1], [2, 1], [3, 2, 1], [2, 1]]
     assert [kept(store, plan)[1] for plan in plans] == [1, 1, 2, 1]
 
@@ -196,7 +205,7 @@ def test_who_is_refused_is_refused_alone(
         pass
     assert isinstance(steps.pop(2).exception(LONG), VersionConflict)
     assert [step.result(LONG) for step in steps] == [1, 1, 1, 1]
-    assert held.sent[1] == {*plans[1:], id}
+    assert held.together[1] == {*plans[1:], id}
     assert [kept(store, plan) for plan in plans] == [([2, 1], 1)] * 4
     assert store._database["ledger"].count_documents({"focus": f"Patient/{id}"}) == 0
 
@@ -207,7 +216,7 @@ def test_two_writers_of_one_plan_never_go_together(
     with at_once(held, own, [moving(own, version_of, plans[each]) for each in (0, 1, 1, 2)]) as steps:
         pass
     assert sorted(step.result(LONG) for step in steps) == [1, 1, 1, 2]
-    assert held.sent[1] == {plans[1], plans[2]}
+    assert held.together[1] == {plans[1], plans[2]}
     assert [kept(store, plan) for plan in plans[:3]] == [([2, 1], 1), ([3, 2, 1], 2), ([2, 1], 1)]
 
 
@@ -240,16 +249,17 @@ def test_when_nobody_knows_whether_it_was_kept_all_are_told_so_and_nothing_is_do
     monkeypatch: pytest.MonkeyPatch,
     id: str,
 ) -> None:
-    monkeypatch.setattr(committing, "ENDING_SECONDS", 0.3)
     with (
+        monkeypatch.context() as hurried,
         failing_command("commitTransaction", appName=id, closeConnection=True),
         at_once(held, own, [moving(own, version_of, plan) for plan in plans]) as steps,
     ):
+        hurried.setattr(committing, "ENDING_SECONDS", 0.3)
         held.open.set()
         found = [step.exception(LONG) for step in steps]
     assert [type(error) for error in found] == [committing.Unknown] * 4
     assert all("Read it again" in str(error) for error in found)
-    assert len(held.sent) == 2
+    assert sorted(held.written) == sorted(plans)
     assert all(kept(store, plan) in [([1], 0), ([2, 1], 1)] for plan in plans)
     _until(lambda: all(_goes_through(own, version_of, plan) for plan in plans))
 
@@ -284,6 +294,7 @@ def test_when_the_database_dies_before_the_commit_nothing_is_kept(
         held.open.set()
         found = [step.exception(LONG) for step in steps]
     assert [type(error) for error in found] == [Unavailable] * 4
+    own._transacting._write_seconds = LONG
     assert [kept(store, plan) for plan in plans] == [([2, 1], 1)] * 4
     assert [moving(own, version_of, plan)() for plan in plans] == [2] * 4
 
@@ -337,18 +348,28 @@ def test_what_is_large_goes_by_itself_and_is_waited_for_by_nobody(
         assert store.read("Task", id) is not None
         assert not any(step.done() for step in steps)
     assert [step.result(LONG) for step in steps] == [1, 1, 1, 1]
-    assert held.sent == [{plans[0]}, {id}, set(plans[1:])]
+    assert held.together[:3] == [{plans[0]}, {id}, set(plans[1:])]
 
 
 @pytest.fixture
 def process(mongo_url: str, database_name: str, store: MongoStore) -> Iterator[Committing]:
     connection = Connection(mongo_url, database_name)
-    yield Committing(connection, 5.0, frozenset())
+    yield Committing(connection, LONG, frozenset())
     connection.close()
 
 
 def creating(version_of: Versions, id: str, **more: Any) -> Unit:
     return Unit(saves={("Task", id): Save(version_of("Task", id), 0)}, **more)
+
+
+def keep(process: Committing, unit: Unit, deadline: float) -> None:
+    """Keep the unit; again when MongoDB lets the transaction start again, as whoever goes this way does."""
+    while True:
+        try:
+            return process.keep(unit, deadline)
+        except PyMongoError as error:
+            if not may_start_again(error):
+                raise
 
 
 def test_whose_time_is_over_is_not_kept_and_takes_nobody_along(
@@ -358,7 +379,7 @@ def test_whose_time_is_over_is_not_kept_and_takes_nobody_along(
     times = [LONG, LONG, -1.0, LONG]
     now = committing.time.monotonic()
     works = [
-        lambda name=name, left=left: process.keep(creating(version_of, name), now + left)
+        lambda name=name, left=left: keep(process, creating(version_of, name), now + left)
         for name, left in zip(names, times, strict=True)
     ]
     queue = process._together._queue
@@ -373,7 +394,7 @@ def test_whose_time_is_over_is_not_kept_and_takes_nobody_along(
     assert found[:2] == [None, None]
     assert isinstance(found[2], Unavailable)
     assert found[3] is None
-    assert held.sent[1] == {names[1], names[3]}
+    assert held.together[1] == {names[1], names[3]}
     assert [store.read("Task", name) is not None for name in names] == [True, True, False, True]
 
 
@@ -382,22 +403,25 @@ def test_what_does_not_hold_is_told_and_nothing_is_kept(
 ) -> None:
     deadline = committing.time.monotonic() + LONG
     with pytest.raises(StartAgain):
-        process.keep(creating(version_of, id, proofs={f"nobody-{id}": 7}), deadline)
+        keep(process, creating(version_of, id, proofs={f"nobody-{id}": 7}), deadline)
     assert store.read("Task", id) is None
-    process.keep(creating(version_of, id, turns={f"new-{id}": 0}), deadline)
+    keep(process, creating(version_of, id, turns={f"new-{id}": 0}), deadline)
     with pytest.raises(StartAgain):
-        process.keep(Unit(restamps={("Task", id): Stamp()}, turns={f"new-{id}": 0}), deadline)
+        keep(process, Unit(restamps={("Task", id): Stamp()}, turns={f"new-{id}": 0}), deadline)
     with pytest.raises(Taken):
-        process.keep(creating(version_of, id), deadline)
-    process.keep(Unit(), deadline)
+        keep(process, creating(version_of, id), deadline)
+    keep(process, Unit(), deadline)
 
 
 def test_many_writers_of_many_plans_lose_nothing(
-    own: MongoStore, store: MongoStore, plans: list[str], version_of: Versions
+    mongo_url: str, database_name: str, own: MongoStore, store: MongoStore, plans: list[str], version_of: Versions
 ) -> None:
     """Two processes, both in the same plans: each step sees the one before it, and every step is kept once."""
-    processes = [own, store]
-    with ThreadPoolExecutor(8) as pool:
+    with (
+        MongoStore(mongo_url, database_name, secret=b"s", seconds=LONG, write_seconds=LONG) as other,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        processes = [own, other]
         steps = [pool.submit(moving(processes[number % 2], version_of, plans[number // 2 % 4])) for number in range(64)]
         seen = [step.result(LONG * 2) for step in steps]
     assert sorted(seen) == sorted(list(range(1, 17)) * 4)

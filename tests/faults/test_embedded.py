@@ -19,6 +19,7 @@ from pymongo import MongoClient
 from fhir_server.store.embedded import EmbeddedMongo
 from fhir_server.store.folder_lock import FolderLock
 from fhir_server.store.mongod import command_line, find_mongod
+from tests.ports import free_port
 
 OWNER = """
 import sys
@@ -49,6 +50,13 @@ def owner(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, int]]:
 def client_of(url: str) -> Iterator[MongoClient[dict[str, Any]]]:
     with MongoClient(url) as client:
         yield client
+
+
+def on_a_kept_port(folder: Path) -> EmbeddedMongo:
+    """An embedded MongoDB whose port nobody is given by chance between its end and its next start."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mongod.json").write_text(json.dumps({"port": free_port()}))
+    return EmbeddedMongo(folder)
 
 
 class Neighbour(socketserver.TCPServer):
@@ -90,7 +98,7 @@ def serves(pid: int) -> bool:
 
 
 def test_data_outlive_a_restart_on_the_same_port(tmp_path: Path) -> None:
-    with EmbeddedMongo(tmp_path) as first:
+    with on_a_kept_port(tmp_path) as first:
         insert(first.url, 1)
         url = first.url
     with EmbeddedMongo(tmp_path) as second:
@@ -110,7 +118,7 @@ def test_its_log_does_not_repeat_what_was_slow(tmp_path: Path) -> None:
 
 
 def test_data_outlive_the_loss_of_the_port(tmp_path: Path) -> None:
-    with EmbeddedMongo(tmp_path) as first:
+    with on_a_kept_port(tmp_path) as first:
         insert(first.url, 1)
         port = json.loads((tmp_path / "mongod.json").read_text())["port"]
     with another_program(port), EmbeddedMongo(tmp_path) as second:
@@ -171,7 +179,7 @@ def test_data_outlive_a_killed_mongod(tmp_path: Path) -> None:
 @pytest.fixture
 def orphan(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A mongod on the folder that no living process of ours owns, as a crash on another system leaves it."""
-    with EmbeddedMongo(tmp_path) as mongo:
+    with on_a_kept_port(tmp_path) as mongo:
         insert(mongo.url, 1)
         port = mongo.url.partition("?")[0].rpartition(":")[2].rstrip("/")
     command = [str(find_mongod()), "--dbpath", str(tmp_path / "db"), "--replSet", "samen", "--bind_ip", "127.0.0.1"]
@@ -191,7 +199,8 @@ def test_an_orphan_is_shut_down_and_its_data_stay(tmp_path: Path, orphan: subpro
 def test_a_stale_process_id_of_another_program_is_left_alone(tmp_path: Path) -> None:
     with EmbeddedMongo(tmp_path) as mongo:
         insert(mongo.url, 1)
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60) # mongod"]) as bystander:
+    idle = [sys.executable, "-c", "import sys; sys.stdin.read() # mongod"]
+    with subprocess.Popen(idle, stdin=subprocess.PIPE) as bystander:
         (tmp_path / "db" / "mongod.lock").write_text(f"{bystander.pid}\n")
         with EmbeddedMongo(tmp_path) as mongo:
             assert values(mongo.url) == [1]

@@ -83,10 +83,13 @@ def test_a_port_that_is_taken_each_time_is_told(monkeypatch: pytest.MonkeyPatch,
 
 def test_a_mongod_that_never_becomes_ready_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    script = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    script = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(300)"
     a_mongod(monkeypatch, tmp_path, script)
-    with pytest.raises(NoEmbeddedMongo, match=r"not become ready within 3 s; its words: .*mongod\.log"):
-        EmbeddedMongo(tmp_path / "data", seconds=3).start()
+    for seconds in (3, 30):  # a busy machine may need more than the first to start it at all
+        with pytest.raises(NoEmbeddedMongo, match=rf"not become ready within {seconds} s; its words: .*mongod\.log"):
+            EmbeddedMongo(tmp_path / "data", seconds=seconds).start()
+        if pid.exists() and pid.read_text():
+            break
     assert mongod.command_line(int(pid.read_text())) == ""
     assert FolderLock(tmp_path / "data" / "owner.lock").acquire()
 

@@ -15,7 +15,9 @@ import requests
 
 from fhir_server.cli.alarm import Alarm
 from fhir_server.cli.listening import AddressRefused, claimed
+from fhir_server.cli.running import SECONDS_TO_FINISH
 from fhir_server.store.embedded import EmbeddedMongo
+from tests.faults.test_embedded import on_a_kept_port
 from tests.ports import free_port
 
 SECONDS = 90
@@ -118,14 +120,16 @@ def test_the_server_ends_at_once_while_it_is_starting(served: Served) -> None:
     told = time.monotonic()
     process.terminate()
     assert process.wait(SECONDS) == 0, served.words()
-    assert time.monotonic() - told < 10
+    assert time.monotonic() - told < SECONDS_TO_FINISH, "nobody was waited for until it had to be killed"
 
 
 def test_the_server_ends_however_often_it_is_told_to(served: Served) -> None:
     process = served.start()
     for _ in range(300):
         process.send_signal(signal.SIGTERM)
-    assert process.wait(SECONDS) == 0, served.words()
+    # One that comes when all is shut down already ends what is left: the interpreter.
+    assert process.wait(SECONDS) in {0, -signal.SIGTERM}, served.words()
+    assert served.is_gone()
 
 
 def test_a_signal_may_interrupt_itself_and_every_wait() -> None:
@@ -187,13 +191,13 @@ def test_a_second_server_on_a_taken_port_says_so_and_ends(
         told = refused(second)
         assert words.replace("127.0.0.1", host) in told
         assert "Traceback" not in told
-    assert served.answers()
+    served.wait_until(served.answers)
 
 
 def test_connections_that_linger_keep_no_server_from_its_port(served: Served) -> None:
     process = served.start()
     with requests.Session() as kept:
-        assert kept.get(f"{served.origin}/livez", timeout=5).ok
+        assert kept.get(f"{served.origin}/livez", timeout=SECONDS).ok
         process.terminate()
         assert process.wait(SECONDS) == 0, served.words()
         served.start()
@@ -236,11 +240,11 @@ def test_a_process_that_was_killed_is_replaced_on_the_same_port(served: Served) 
     os.kill(int(killed), signal.SIGKILL)
 
     served.wait_until(lambda: served.words().count("Started worker-1") == 2)
-    assert served.answers()
+    served.wait_until(served.answers)
 
 
 def test_a_server_that_starts_before_its_database_waits_for_it(tmp_path: Path) -> None:
-    with EmbeddedMongo(tmp_path / "mongodb") as mongo:
+    with on_a_kept_port(tmp_path / "mongodb") as mongo:
         url = mongo.url
     server = Served(tmp_path, SAMEN_MONGODB_URL=url, SAMEN_WORKERS="1")
     process = server.launch()
@@ -312,4 +316,4 @@ def test_two_servers_on_one_folder_share_one_database(served: Served) -> None:
     process = second.start()
     process.terminate()
     assert process.wait(SECONDS) == 0
-    assert served.answers()
+    served.wait_until(served.answers)

@@ -57,7 +57,8 @@ def running(worker: Worker) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(60)
+    assert not thread.is_alive()
 
 
 def test_a_worker_that_works_is_seen_from_outside(samen: House) -> None:
