@@ -58,7 +58,7 @@ def parse(
     that `ap` counts from, `patient` the id of the person in whose compartment is searched, `full_text` the types whose
     words are kept. Raises UnknownType, and MalformedRequest with an issue for each parameter, modifier, include or sort
     key that is not served and each value that cannot be read. With `lenient` what is not served is left out and stands
-    in `Query.skipped`; a value that cannot be read is refused all the same.
+    in `Query.skipped`; a modifier that is not, and a value that cannot be read, are refused all the same.
     """
     if type_name not in RESOURCE_TYPES:
         raise UnknownType(type_name, RESOURCE_TYPES)
