@@ -20,7 +20,7 @@ from pymongo.errors import DuplicateKeyError
 
 from fhir_server.definitions.search_parameters import using
 from fhir_server.definitions.structures import RESOURCE_TYPES
-from fhir_server.fhir.errors import FhirError
+from fhir_server.fhir.faults import raised_at
 from fhir_server.store.mongo import own_parameters
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import SEARCH_VALUES, Document, found_by, stored_from
@@ -87,8 +87,8 @@ class Reindexing:
             try:
                 for progress in self.run(stop.is_set):
                     log.info("indexing %s: %d of %d", progress.type, progress.done, progress.total)
-            except FhirError:
-                log.warning("indexing waits: the database does not answer")
+            except Exception as error:  # whatever it is, the worker goes on
+                log.warning("indexing waits: %s", raised_at(error))
             stop.wait(AGE)
 
     def _known(self) -> list[OwnParameter]:

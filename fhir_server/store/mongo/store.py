@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from fhir_server.definitions.search_parameters import using
-from fhir_server.fhir.errors import FhirError
+from fhir_server.fhir.faults import raised_at
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
@@ -182,8 +182,8 @@ class MongoStore(MongoReading):
         while not stop.wait(_LEFT_BEHIND):
             try:
                 self._settle_documents()
-            except FhirError:
-                log.warning("AuditEvents wait in their documents: the database does not answer")
+            except Exception as error:  # whatever it is, the worker goes on
+                log.warning("AuditEvents wait in their documents: %s", raised_at(error))
 
     def look_after_audit(self) -> None:
         """From now on carry on what this process and dead ones left in the journal; for the start of a server."""

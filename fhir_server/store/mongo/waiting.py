@@ -22,7 +22,7 @@ from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
-from fhir_server.fhir.errors import FhirError
+from fhir_server.fhir.faults import raised_at
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
 from fhir_server.store.mongo.audit_events import audit_document, event_document, insert, record_of
@@ -150,9 +150,9 @@ class Waiting:
         for name in sorted(names):
             try:
                 self._put(name, {"waiting": self._name})
-            except FhirError:
+            except Exception as error:  # whatever it is, this thread goes on
                 # Kept where it is: the next write of this kind, the worker, or a question tries again.
-                log.warning("AuditEvents wait in their documents: the database does not answer")
+                log.warning("AuditEvents wait in their documents: %s", raised_at(error))
                 self._written.add(name)
 
     def _put(self, name: str, condition: Document) -> None:

@@ -3,10 +3,27 @@
 import threading
 from typing import Any
 
+import pytest
+
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.waiting import Waiting
 
 PATIENCE = 60.0
+
+
+class _Failing(Waiting):
+    """What it puts fails the first time, in a way that nobody thought of."""
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection, 1.0)
+        self.put: list[str] = []
+        self.tried = threading.Event()
+
+    def _put(self, name: str, condition: dict[str, Any]) -> None:
+        self.put.append(name)
+        self.tried.set()
+        if len(self.put) == 1:
+            raise ZeroDivisionError("of the plan of Tessa")
 
 
 class _Slow(Waiting):
@@ -39,3 +56,20 @@ def test_who_closes_puts_what_was_written_while_the_last_round_was_under_way() -
 
     assert waiting.put == ["Task", "CarePlan"]
     assert not closing.is_alive()
+
+
+def test_whatever_goes_wrong_once_is_tried_again_and_told_without_content(caplog: pytest.LogCaptureFixture) -> None:
+    no_database: Connection | None = None
+    waiting = _Failing(no_database)
+    assert waiting.process
+    waiting.wrote("Task")
+    assert waiting.tried.wait(PATIENCE)
+    assert waiting._thread is not None
+    own = waiting._thread.ident
+
+    waiting.close()
+
+    assert waiting.put == ["Task", "Task"]
+    told = [each.getMessage() for each in caplog.records if each.thread == own]
+    assert [each.partition(" at ")[0] for each in told] == ["AuditEvents wait in their documents: ZeroDivisionError"]
+    assert "Tessa" not in caplog.text
