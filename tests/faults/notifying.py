@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +12,6 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from fhir_server.fhir.dates import now
-from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.json import encode
 from fhir_server.search.grant import Stamp
 from fhir_server.store.mongo.deliveries import Deliveries
@@ -23,6 +23,7 @@ from fhir_server.subscriptions.payload import STATUS_PROFILE
 from fhir_server.subscriptions.rest_hook import rest_hook
 from fhir_server.subscriptions.topics import PARTY_TO_INSTANCE, check_subscription, subscribes
 from fhir_server.subscriptions.worker import Worker
+from tests.patience import patiently
 
 BASE = "https://samen.example/fhir"
 BACKPORT = STATUS_PROFILE.rpartition("/")[0] + "/"
@@ -30,16 +31,10 @@ HOSP, HOME = "Organization/hosp", "Organization/home"
 
 
 class PatientOutbox(Outbox):
-    """Asks again for a minute when a busy database is too slow, as a running worker does."""
+    """Numbers as a running worker does, which asks again."""
 
     def sequence(self, subscribes: Subscribes, moment: datetime, *, most: int = BATCH) -> int:
-        end = time.monotonic() + 60.0
-        while True:
-            try:
-                return super().sequence(subscribes, moment, most=most)
-            except Unavailable:
-                if time.monotonic() > end:
-                    raise
+        return patiently(partial(super().sequence, subscribes, moment, most=most))
 
 
 class House:

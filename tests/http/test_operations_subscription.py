@@ -1,6 +1,5 @@
 """Scenario H4 and $status: who missed events asks for exactly those, and only the Subscription's author does."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,13 +7,13 @@ import pytest
 from pymongo import MongoClient
 
 from fhir_server.fhir.dates import now
-from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.json import Resource
 from fhir_server.store.mongo.outbox import Outbox
 from fhir_server.subscriptions.topics import subscribes
 from fhir_server.validation.validator import Validator
 from tests.http.resources import ALSO
 from tests.minimal import minimal
+from tests.patience import patiently
 from tests.world import Case, Party, Reply, World, world_apart
 
 
@@ -23,17 +22,6 @@ def world(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator
     """A world of these tests alone: one of them asks on a later day."""
     with world_apart(mongo_url, mongo_client) as made_here:
         yield made_here
-
-
-def patiently(sequence: Callable[[], int]) -> int:
-    """What it gives, asked again as a worker does: a claim has two seconds, which a busy machine may sleep through."""
-    until = time.monotonic() + 60
-    while True:
-        try:
-            return sequence()
-        except Unavailable:
-            if time.monotonic() > until:
-                raise
 
 
 @pytest.fixture(scope="module")

@@ -30,8 +30,8 @@ from fhir_server.store.mongo.documents import NAMED
 from fhir_server.store.mongo.queue import queue_in
 from tests.access.circle import asked, made, walk
 from tests.faults.test_interleavings import stopped
-from tests.http.test_operations_subscription import patiently
 from tests.minimal import minimal
+from tests.patience import patiently
 from tests.world import Case, Party, World
 
 OPERATOR = Actor(organization="Organization/operator", scopes=frozenset({OPERATE}), client_id="client-of-the-operator")
