@@ -21,6 +21,7 @@ from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.mongo.unit import StartAgain, Taken, Unit
 from fhir_server.store.values import Circle, Foreseen, Stored
 from tests.conftest import TYPES
+from tests.patience import until
 
 Versions = Callable[..., Stored]
 Failing = Callable[..., AbstractContextManager[None]]
@@ -118,20 +119,11 @@ def at_once(held: Held, store: MongoStore, works: Sequence[Callable[[], Any]]) -
         assert held.first.wait(LONG)
         for number, work in enumerate(works[1:]):
             futures.append(pool.submit(work))
-            _until(lambda number=number: len(queue) > number)
+            until(lambda number=number: len(queue) > number)
         try:
             yield futures
         finally:
             held.open.set()
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(30_000):
-        if holds():
-            return
-        pause.wait(0.002)
-    raise AssertionError("did not come about")
 
 
 def moving(store: MongoStore, version_of: Versions, plan: str) -> Callable[[], Any]:
@@ -261,7 +253,8 @@ def test_when_nobody_knows_whether_it_was_kept_all_are_told_so_and_nothing_is_do
     assert all("Read it again" in str(error) for error in found)
     assert sorted(held.written) == sorted(plans)
     assert all(kept(store, plan) in [([1], 0), ([2, 1], 1)] for plan in plans)
-    _until(lambda: all(_goes_through(own, version_of, plan) for plan in plans))
+    # MongoDB ends what nobody confirmed after half a minute, and looks for it now and then.
+    until(lambda: all(_goes_through(own, version_of, plan) for plan in plans), 10 * LONG)
 
 
 def _goes_through(store: MongoStore, version_of: Versions, plan: str) -> bool:
@@ -388,7 +381,7 @@ def test_whose_time_is_over_is_not_kept_and_takes_nobody_along(
         assert held.first.wait(LONG)
         for number, work in enumerate(works[1:]):
             steps.append(pool.submit(work))
-            _until(lambda number=number: len(queue) > number)
+            until(lambda number=number: len(queue) > number)
         held.open.set()
         found = [step.exception(LONG) for step in steps]
     assert found[:2] == [None, None]

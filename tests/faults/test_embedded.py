@@ -7,8 +7,7 @@ import socketserver
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from pymongo import MongoClient
 from fhir_server.store.embedded import EmbeddedMongo
 from fhir_server.store.folder_lock import FolderLock
 from fhir_server.store.mongod import command_line, find_mongod
+from tests.patience import came_about
 from tests.ports import free_port
 
 OWNER = """
@@ -84,13 +84,6 @@ def insert(url: str, value: int) -> None:
 def values(url: str) -> list[int]:
     with client_of(url) as client:
         return sorted(document["value"] for document in client.test.kept.find())
-
-
-def wait_until(promise: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 60
-    while not promise() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return promise()
 
 
 def serves(pid: int) -> bool:
@@ -161,7 +154,7 @@ def test_mongod_ends_with_a_killed_owner_and_the_data_stay(tmp_path: Path) -> No
         insert(url, 1)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert wait_until(lambda: not serves(pid))
+        assert came_about(lambda: not serves(pid))
     with EmbeddedMongo(tmp_path) as again:
         assert values(again.url) == [1]
 

@@ -1,8 +1,7 @@
 """Journals of an earlier setting are carried on, also by a store that records readings in the database."""
 
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from fhir_server.search.grant import Stamp
 from fhir_server.store.journal import Journal
 from fhir_server.store.mongo.audit_events import record_of
 from fhir_server.store.mongo.store import MongoStore
+from tests.patience import until
 
 SECRET = b"of this test"
 
@@ -56,7 +56,7 @@ def test_what_a_dead_process_left_is_carried_on_by_the_start(store: MongoStore, 
 
     store.look_after_audit()
 
-    wait_until(lambda: list(folder.iterdir()) == [])
+    until(lambda: list(folder.iterdir()) == [])
     assert store.read("AuditEvent", id) is not None
 
 
@@ -74,7 +74,7 @@ def test_who_still_writes_is_carried_on_when_it_has_died(store: MongoStore, fold
     journal.rest()
     journal._lock.release()
 
-    wait_until(lambda: list(folder.iterdir()) == [])
+    until(lambda: list(folder.iterdir()) == [])
     assert store.read("AuditEvent", id) is not None
 
 
@@ -94,10 +94,3 @@ def test_a_server_that_ends_leaves_the_rest_for_the_next(mongo_url: str, name: s
 
     assert [each.suffix for each in sorted(folder.iterdir())] == [".audit", ".lock"]
     journal.close()
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.05)

@@ -18,6 +18,7 @@ from fhir_server.store.contract import Transaction
 from fhir_server.store.mongo.committing import Unknown
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.values import Stored
+from tests.patience import until
 
 Versions = Callable[..., Stored]
 Failing = Callable[..., AbstractContextManager[None]]
@@ -53,15 +54,6 @@ def create(store: MongoStore, stored: Stored) -> None:
         tx.record([event], Stamp())
 
     store.transact(work)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(20_000):
-        if holds():
-            return
-        pause.wait(0.002)
-    raise AssertionError("did not come about")
 
 
 def in_one_command(store: MongoStore, version_of: Versions, id: str, stored: Sequence[Stored]) -> list[Future[None]]:

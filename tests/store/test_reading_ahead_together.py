@@ -18,6 +18,7 @@ from fhir_server.store.mongo.connection import MoreToCome
 from fhir_server.store.mongo.parts import Part, Parts
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.values import Circle, Foreseen, Stored
+from tests.patience import until
 
 Versions = Callable[..., Stored]
 Failing = Callable[..., AbstractContextManager[None]]
@@ -88,15 +89,6 @@ def said(ahead: Ahead) -> dict[str, Any]:
         "moves": {plan: sorted(found, key=lambda move: int(move["seq"])) for plan, found in ahead.moves.items()},
         "turns": ahead.turns,
     }
-
-
-def until(holds: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(20_000):
-        if holds():
-            return
-        pause.wait(0.002)
-    raise AssertionError("did not come about")
 
 
 def in_one_question(parts: Parts, foreseen: Sequence[Foreseen]) -> list[Future[Ahead]]:

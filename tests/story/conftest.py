@@ -1,7 +1,6 @@
 """The story's own server and worker: real processes, real HTTP, one for each worker of the run."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,10 @@ from fhir_server.demo.processes import running
 from fhir_server.demo.receiver import Receiver, focus_of, subscription
 from fhir_server.fhir.json import Resource
 from fhir_server.settings import Settings
+from tests.patience import came_about
 from tests.ports import free_port
 
 SUBSCRIBED = ("hosp", "home", "casemanager")
-PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Stage:
             found[:] = [each for each in self.events(party).values() if focus_of(each).endswith(f"/{focus}")]
             return len(found) >= times
 
-        waited_for(are_there)
+        came_about(are_there)
         return found
 
 
@@ -68,16 +67,6 @@ def numbers_in(bundle: Resource) -> list[int]:
     """The number of the event that a notification tells of; none in a handshake."""
     told = [p["part"] for p in bundle["entry"][0]["resource"]["parameter"] if p["name"] == "notification-event"]
     return [int(part["valueString"]) for parts in told for part in parts if part["name"] == "event-number"]
-
-
-def waited_for(condition: Callable[[], object]) -> bool:
-    """Whether the condition came to hold, as soon as it does."""
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +105,7 @@ def stage(
             for key in SUBSCRIBED:
                 clients[key].create(subscription(receiver.endpoint(key)))
             # The worker may be a while yet in coming up; no test is to wait for that, too.
-            assert waited_for(lambda: all(map(receiver.heard, SUBSCRIBED))), "the worker greets nobody"
+            assert came_about(lambda: all(map(receiver.heard, SUBSCRIBED))), "the worker greets nobody"
             yield Stage(content, clients, receiver, parts)
             for client in clients.values():
                 client.close()

@@ -11,7 +11,8 @@ from fhir_server.fhir.dates import now
 from fhir_server.fhir.json import Resource
 from fhir_server.store.mongo.ledger import ENTRIES, LEDGER
 from fhir_server.validation.validator import Validator
-from tests.story.conftest import SUBSCRIBED, Stage, waited_for
+from tests.patience import came_about
+from tests.story.conftest import SUBSCRIBED, Stage
 
 
 def _case(stage: Stage) -> dict[str, str]:
@@ -109,5 +110,5 @@ def _when_quiet(stage: Stage) -> dict[str, list[int]]:
     def is_quiet() -> bool:
         return database[LEDGER].find_one(ENTRIES) is None and database["events"].find_one({"pending": True}) is None
 
-    assert waited_for(is_quiet), "something waits for ever"
+    assert came_about(is_quiet), "something waits for ever"
     return {party: list(stage.events(party)) for party in SUBSCRIBED}

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 
@@ -12,6 +12,7 @@ import pytest
 
 from fhir_server.store import together as together_module
 from fhir_server.store.together import Interrupted, Together, in_own_time
+from tests.patience import until
 
 LONG = 60.0
 
@@ -42,17 +43,8 @@ def _asked_one_by_one(
     for number in numbers:
         waiting = len(together._queue)
         futures.append(pool.submit(together.ask, number))
-        _until(lambda before=waiting: len(together._queue) > before)
+        until(lambda before=waiting: len(together._queue) > before)
     return futures
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(30_000):
-        if holds():
-            return
-        pause.wait(0.002)
-    raise AssertionError("did not come about")
 
 
 class _Turn:
@@ -80,7 +72,7 @@ class _Watched(together_module._Place[int, int]):
 
 def _interrupt_when_waiting(together: Together[int, int], asked: int) -> None:
     """Interrupt the main thread as soon as it waits for its answer, and not while it is on its way there."""
-    _until(lambda: any(each.asked == asked and each.turn.awaited for each in list(together._queue)))
+    until(lambda: any(each.asked == asked and each.turn.awaited for each in list(together._queue)))
     os.kill(os.getpid(), signal.SIGALRM)
 
 

@@ -1,13 +1,13 @@
 """What a process recorded goes on by itself: soon, after trouble, and at the end."""
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from fhir_server.store.forwarding import Forwarding
+from tests.patience import came_about
 
 
 class Sent:
@@ -31,7 +31,7 @@ def test_records_go_on_without_being_asked_for(tmp_path: Path) -> None:
     for record in (b"one", b"two"):
         forwarding.append(record)
 
-    assert eventually(lambda: sent.records == [b"one", b"two"])
+    assert came_about(lambda: sent.records == [b"one", b"two"])
     forwarding.end()
 
 
@@ -42,7 +42,7 @@ def test_what_failed_is_tried_again_and_told_once(tmp_path: Path, caplog: pytest
 
     forwarding.append(b"one")
 
-    assert eventually(lambda: sent.records == [b"one"])
+    assert came_about(lambda: sent.records == [b"one"])
     forwarding.end()
     # Of its own thread: a server of other tests in this process may tell of its own troubles meanwhile.
     own = [record.levelname for record in caplog.records if record.thread == forwarding._thread.ident]
@@ -68,12 +68,5 @@ def test_what_could_not_go_on_at_the_end_is_found_by_the_next(tmp_path: Path) ->
     sent = Sent()
     second = Forwarding(tmp_path, sent)
 
-    assert eventually(lambda: sent.records == [b"one"])
+    assert came_about(lambda: sent.records == [b"one"])
     second.end()
-
-
-def eventually(happened: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 60
-    while not happened() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return happened()
