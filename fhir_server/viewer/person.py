@@ -16,13 +16,13 @@ from fhir_server.viewer.care_teams import ConsentShown, TeamShown, consent_shown
 from fhir_server.viewer.doubles import Double, doubles
 from fhir_server.viewer.due_dates import OPEN_STATUSES
 from fhir_server.viewer.notes import Note, notes_shown
-from fhir_server.viewer.plans import Parts, PlanShown, by_reference, plan_shown
+from fhir_server.viewer.plans import Parts, PlanShown, parts_named, plan_shown
 from fhir_server.viewer.questions import Questions, Version
 from fhir_server.viewer.reaching import Reach, reach_of
 from fhir_server.viewer.task_moves import HISTORY_SHOWN, TaskMove, Writers, task_moves, writers
 from fhir_server.viewer.task_rows import INCLUDES, Reading, TaskRow, party_shown, task_rows
 from fhir_server.viewer.texts import age_on, concept_text, is_partial, language_name, name_of, place_of
-from fhir_server.viewer.timeline import Event, newest_days, of_records, of_task, of_team
+from fhir_server.viewer.timeline import EVENTS_SHOWN, Event, newest_days, of_records, of_task, of_team
 from fhir_server.viewer.words import GENDERS, Word
 
 OPEN_TASKS_SHOWN = 40
@@ -66,7 +66,7 @@ class TaskShown:
 
 @dataclass(frozen=True)
 class PersonShown:
-    """The person page; `more_tasks` when there are more Tasks than it shows, without `reach` where a part shows."""
+    """The person page; `more_tasks`, `more_events` when there are more than it shows; no `reach` where a part shows."""
 
     identity: Identity
     reach: Reach | None
@@ -75,6 +75,7 @@ class PersonShown:
     plans: tuple[PlanShown, ...]
     tasks: tuple[TaskShown, ...]
     more_tasks: bool
+    more_events: bool
     timeline: Sequence[tuple[date, Sequence[Event]]]
 
 
@@ -91,23 +92,22 @@ def person_shown(id: str, questions: Questions, reading: Reading, programmes: Se
     records = [*orders, *consents, *(record for type_name in _RESULTS for record in found.of(type_name, "-date"))]
     written_by = writers(questions, about, [reference_to(each) for each in (*found.tasks, *records)])
     tasks = [found.task_shown(task, written_by) for task in found.tasks]
+    events = [
+        *(event for task in tasks for event in of_task(task.row, task.moves)),
+        *of_records(records, written_by, questions, reading.language, about),
+        *(event for team in teams.values() for event in of_team(team)),
+    ]
     national = {each for known in programmes for each in known.national_identifiers}
     return PersonShown(
         identity=_identity(person, found.of("Condition"), reading, programmes),
         reach=None if is_partial(person) else reach_of(person, questions, national, reading.language),
         doubles=doubles(person, questions, national),
         consent=consent_shown(consents, questions),
-        plans=_plans(found, orders, teams, programmes),
+        plans=_plans(found, teams, programmes),
         tasks=tuple(tasks),
         more_tasks=found.more_tasks,
-        timeline=newest_days(
-            [
-                *(event for task in tasks for event in of_task(task.row, task.moves)),
-                *of_records(records, written_by, questions, reading.language, about),
-                *(event for team in teams.values() for event in of_team(team)),
-            ],
-            reading.zone,
-        ),
+        more_events=found.more_tasks or found.more_records or len(events) > EVENTS_SHOWN,
+        timeline=newest_days(events, reading.zone),
     )
 
 
@@ -121,6 +121,7 @@ class _Chart:
             for asked, count in _TASK_GROUPS
         ]
         self.more_tasks = any(group.cursor for group in groups)
+        self.more_records = False
         self.rows = {row.id: row for group in groups for row in task_rows(group, questions, reading, about)}
         self.tasks = sorted(
             (task for group in groups for task in group.matches),
@@ -130,7 +131,9 @@ class _Chart:
     def of(self, type_name: str, sort: str = "-_lastUpdated") -> tuple[Resource, ...]:
         """The person's newest resources of a type."""
         asked = (("patient", self.about), ("_sort", sort), ("_count", RECORDS_SHOWN))
-        return self.questions.search(type_name, *asked).matches
+        answer = self.questions.search(type_name, *asked)
+        self.more_records = self.more_records or answer.cursor is not None
+        return answer.matches
 
     def rows_by_order(self) -> dict[str, list[TaskRow]]:
         """The Tasks by the order that they work on."""
@@ -146,15 +149,16 @@ class _Chart:
         return TaskShown(self.rows[task["id"]], notes_shown(task, self.questions, self.about), tuple(moves))
 
 
-def _plans(
-    found: _Chart, orders: Sequence[Resource], teams: dict[str, TeamShown], programmes: Sequence[Programme]
-) -> tuple[PlanShown, ...]:
+def _plans(found: _Chart, teams: dict[str, TeamShown], programmes: Sequence[Programme]) -> tuple[PlanShown, ...]:
     language = found.reading.language
     questions = found.questions
+    plans = found.of("CarePlan")
+    named = questions.directory((reference for plan in plans for reference in parts_named(plan)), found.about)
+    orders = [each for each in named.values() if each["resourceType"] == "ServiceRequest"]
     known = questions.directory(order.get("requester", {}).get("reference", "") for order in orders)
     parts = Parts(
-        goals=by_reference(found.of("Goal")),
-        orders=by_reference(orders),
+        goals=named,
+        orders=named,
         requesters={
             reference_to(order): party_shown(order.get("requester"), known, questions.actor.parties, language)
             for order in orders
@@ -163,7 +167,7 @@ def _plans(
         tasks=found.rows_by_order(),
         programmes=programmes,
     )
-    shown = [plan_shown(plan, parts, language) for plan in found.of("CarePlan")]
+    shown = [plan_shown(plan, parts, language) for plan in plans]
     return tuple(sorted(shown, key=lambda plan: plan.over))
 
 

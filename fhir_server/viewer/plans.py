@@ -2,12 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from fhir_server.care.programmes import Programme
-from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.json import Resource
-from fhir_server.fhir.reference import reference_to
 from fhir_server.viewer.care_teams import TeamShown
 from fhir_server.viewer.task_rows import Party, TaskRow
 from fhir_server.viewer.texts import concept_text, name_of, order_text, text_of, value_text
@@ -40,7 +37,7 @@ class ActivityShown:
     what: str
     status: Word | None
     requester: Party | None
-    placed: datetime | None
+    placed: str
     tasks: tuple[TaskRow, ...] = ()
 
 
@@ -51,8 +48,8 @@ class PlanShown:
     title: str
     status: Word | None
     over: bool
-    start: datetime | None
-    end: datetime | None
+    start: str
+    end: str
     goals: tuple[GoalShown, ...]
     activities: tuple[ActivityShown, ...]
     team: TeamShown | None
@@ -82,8 +79,8 @@ def plan_shown(plan: Resource, parts: Parts, language: str) -> PlanShown:
         title=plan_title(plan, parts.programmes, language),
         status=word(PLAN_STATUSES, plan["status"]),
         over=plan["status"] in OVER,
-        start=time_range(period["start"])[0] if period.get("start") else None,
-        end=time_range(period["end"])[0] if period.get("end") else None,
+        start=period.get("start", ""),
+        end=period.get("end", ""),
         goals=tuple(_goal(goal, language) for goal in goals),
         activities=tuple(filter(None, (_activity(each, parts, language) for each in plan.get("activity", [])))),
         team=teams[0] if teams else None,
@@ -97,9 +94,9 @@ def plan_title(plan: Resource, programmes: Sequence[Programme], language: str) -
     return next(named, "") or name_of(plan, language)
 
 
-def by_reference(resources: Iterable[Resource]) -> dict[str, Resource]:
-    """Resources by `Type/id`."""
-    return {reference_to(resource): resource for resource in resources}
+def parts_named(plan: Resource) -> list[str]:
+    """The references to the plan's goals and to the orders of its activities."""
+    return _references([*plan.get("goal", []), *(each.get("reference", {}) for each in plan.get("activity", []))])
 
 
 def _goal(goal: Resource, language: str) -> GoalShown:
@@ -122,7 +119,7 @@ def _activity(activity: Resource, parts: Parts, language: str) -> ActivityShown 
     if "detail" in activity:
         detail = activity["detail"]
         what = text_of(detail, "description", language) or concept_text(detail.get("code"), language)
-        return ActivityShown(what, word(ACTIVITY_STATUSES, detail["status"]), None, None)
+        return ActivityShown(what, word(ACTIVITY_STATUSES, detail["status"]), None, "")
     reference = activity.get("reference", {}).get("reference", "")
     order = parts.orders.get(reference)
     if order is None:
@@ -131,7 +128,7 @@ def _activity(activity: Resource, parts: Parts, language: str) -> ActivityShown 
         what=order_text(order, language),
         status=word(ORDER_STATUSES, order["status"]),
         requester=parts.requesters.get(reference),
-        placed=time_range(order["authoredOn"])[0] if order.get("authoredOn") else None,
+        placed=order.get("authoredOn", ""),
         tasks=tuple(parts.tasks.get(reference, ())),
     )
 

@@ -26,7 +26,7 @@ from fhir_server.viewer.questions import Questions
 from fhir_server.viewer.sealing import seal, unseal
 from fhir_server.viewer.signing_in import SIGN_IN_PATH, add_signing_in
 from fhir_server.viewer.task_rows import Reading
-from fhir_server.viewer.texts import day_shown
+from fhir_server.viewer.texts import day_shown, is_vague
 from fhir_server.viewer.visits import ForeignForm, Visits
 
 log = logging.getLogger(__name__)
@@ -88,6 +88,7 @@ def _add_words(pages: Blueprint, visits: Visits, languages: Sequence[str]) -> No
         }
 
     pages.app_template_filter("day")(day_shown)
+    pages.app_template_test("vague")(is_vague)
 
 
 def _add_pages(pages: Blueprint, services: Services, visits: Visits, zone: ZoneInfo) -> None:
@@ -147,7 +148,7 @@ def _add_refusals(pages: Blueprint, visits: Visits) -> None:
 
     @pages.errorhandler(SignInFirst)
     def sign_in_first(_: SignInFirst) -> AnyResponse:
-        wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
+        wanted = request.full_path.rstrip("?") if request.method == "GET" else request.path
         return redirect(SIGN_IN_PATH + ("?" + urlencode({"next": wanted}) if wanted != "/" else ""))
 
     @pages.errorhandler(NotFound)

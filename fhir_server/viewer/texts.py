@@ -140,16 +140,21 @@ def age_on(birth_date: str, today: date) -> int | None:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
-def day_shown(stated: str) -> str:
+def is_vague(stated: str) -> bool:
+    """Whether only the month or the year is stated."""
+    return len(stated) in {4, 7}
+
+
+def day_shown(stated: str, style: str = "long") -> str:
     """A FHIR date in the reader's way of writing: day, month or year; of a point in time the day in her own zone."""
     try:
         start, _end = time_range(stated)
     except ValueError:
         return stated
     if "T" in stated:
-        return str(format_date(start, "long"))
+        return str(format_date(start, style))
     written = {4: "y", 7: "yMMMM"}.get(len(stated))
-    return format_skeleton(written, start, locale=get_locale()) if written else str(format_date(start.date(), "long"))
+    return format_skeleton(written, start, locale=get_locale()) if written else str(format_date(start.date(), style))
 
 
 def language_name(concept: Resource, shown_in: Locale) -> str:

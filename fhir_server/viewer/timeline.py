@@ -16,7 +16,7 @@ from fhir_server.viewer.care_teams import TeamShown
 from fhir_server.viewer.questions import Questions
 from fhir_server.viewer.task_moves import TaskMove, Writers, named_by, writer_shown
 from fhir_server.viewer.task_rows import Party, TaskRow, party_shown
-from fhir_server.viewer.texts import order_text, value_text
+from fhir_server.viewer.texts import is_vague, order_text, value_text
 from fhir_server.viewer.words import Word
 
 EVENTS_SHOWN = 60
@@ -34,7 +34,8 @@ class Event:
     """Something that happened.
 
     `kind` is a style (task, order, consent, result, team), `what` what it is about, `did` what was done; a Task's move
-    also has its statuses. Only the day is known of what is not `timed`.
+    also has its statuses. Only the day is known of what is not `timed`; of
+    what is `vague` only the month or year, as it is stated.
     """
 
     at: datetime
@@ -46,6 +47,7 @@ class Event:
     after: Word | None = None
     note: str = ""
     timed: bool = True
+    vague: str = ""
 
     def day(self, zone: ZoneInfo) -> date:
         """The reader's day on which it happened."""
@@ -93,13 +95,17 @@ def of_records(
             who=next(iter(performers), None) or writer_shown(writer[reference_to(resource)], known, own),
             note=value_text(resource, language) if resource["resourceType"] == "Observation" else "",
             timed="T" in stated,
+            vague=stated if is_vague(stated) else "",
         )
 
 
 def newest_days(events: Iterable[Event], zone: ZoneInfo, count: int = EVENTS_SHOWN) -> list[tuple[date, list[Event]]]:
     """The last `count` events by the reader's day, newest first."""
-    newest_first = sorted(events, key=lambda event: (event.day(zone), event.at), reverse=True)[:count]
-    return [(day, list(of_day)) for day, of_day in groupby(newest_first, lambda event: event.day(zone))]
+    newest_first = sorted(events, key=lambda event: (event.day(zone), not event.vague, event.at), reverse=True)[:count]
+    return [
+        (day, list(of_day))
+        for (day, _vague), of_day in groupby(newest_first, lambda event: (event.day(zone), event.vague))
+    ]
 
 
 def _consent_word(consent: Resource) -> Any:

@@ -130,7 +130,7 @@ def test_what_has_the_focus_is_not_hidden_beneath_the_name_of_the_person(
     page.goto(ward.person("Claes"))
     page.locator("footer button").last.focus()
     assert page.evaluate("scrollY") > 0
-    bar = page.locator(".identity")
+    bar = page.locator(".identity h1")
 
     for control in reversed(page.locator(".columns a[href], .columns summary").all()):
         page.keyboard.press("Shift+Tab")
