@@ -143,7 +143,7 @@ def _place(move: Move) -> tuple[int, datetime, str, str]:
 
 def _engagements_of(item: Sequence[Move]) -> list[tuple[str, str, datetime, datetime]]:
     """The (party, role, start, end) that the moves of one Task or order confer."""
-    if item[-1].to_status == "entered-in-error" or not item[0].confers:
+    if item[-1].to_status == "entered-in-error":
         return []
     found = []
     open_since: Move | None = None
@@ -159,8 +159,8 @@ def _engagements_of(item: Sequence[Move]) -> list[tuple[str, str, datetime, date
 
 
 def _begins(move: Move) -> bool:
-    """An order engages once it is open; a Task by its acceptance alone, not by any later status."""
-    return move.to_status == "accepted" if move.kind == "task" else _continues(move)
+    """An order engages once it is open; a Task by its acceptance alone, if it asked for a fulfilment by then."""
+    return move.confers and move.to_status == "accepted" if move.kind == "task" else _continues(move)
 
 
 def _continues(move: Move) -> bool:

@@ -96,7 +96,7 @@ def cancel_as_refused(state: State, situation: Situation, now: datetime) -> list
     if not situation.programme.consent_required:
         return []
     consents = _consents(state, situation.subject)
-    asked = [task for task in _tasks(state) if fulfils(task) and task["status"] in NOT_BEGUN]
+    asked = [task for task in _tasks(state) if task["status"] in NOT_BEGUN and not asks_to_cancel(task)]
     owners = {reference_to(task): party_of(task, "owner", situation.directory) for task in asked} if consents else {}
     refusing = {
         who: refused(consents, situation.moves, who, situation.directory, now)

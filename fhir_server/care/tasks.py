@@ -4,6 +4,8 @@ https://hl7.org/fhir/R4/task.html
 """
 
 from fhir_server.care.parties import Directory, party_of
+from fhir_server.care.task_states import OPEN
+from fhir_server.fhir.change import Change
 from fhir_server.fhir.errors import InvalidWorkflow
 from fhir_server.fhir.json import Resource
 
@@ -26,6 +28,17 @@ def has_code(task: Resource, code: str) -> bool:
         if coding.get("code") == code and coding.get("system") == TASK_CODES:
             return True
     return False
+
+
+def is_drafted(change: Change) -> bool:
+    """Whether a Task that was a draft is one still, or is sent: then it says anew what a new Task says."""
+    was_draft = change.before is not None and change.before["status"] == "draft"
+    return was_draft and change.after is not None and change.after["status"] in OPEN
+
+
+def is_sent(change: Change) -> bool:
+    """Whether a Task that was a draft is sent to its owner."""
+    return is_drafted(change) and (change.after or {})["status"] != "draft"
 
 
 def focus(task: Resource) -> str:

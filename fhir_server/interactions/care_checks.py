@@ -10,10 +10,10 @@ from fhir_server.care.chart import Situation
 from fhir_server.care.consents import check_recorder, check_widening, refused
 from fhir_server.care.elements import check_elements
 from fhir_server.care.parties import party_of, roles_towards
-from fhir_server.care.tasks import check_sub_task, fulfils
+from fhir_server.care.tasks import asks_to_cancel, check_sub_task, focus, is_drafted, is_sent
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.change import Change
-from fhir_server.fhir.errors import InvalidWorkflow
+from fhir_server.fhir.errors import Forbidden, InvalidWorkflow
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Reader
 from fhir_server.store.values import Circle
@@ -66,11 +66,13 @@ def _task(change: Change, facts: Facts) -> None:
     task = change.after or {}
     table = task_states.PRESETS[facts.situation.programme.task_table]
     if change.before is None:
-        plans.check_open(facts.situation.plan)
         plans.check_same_subject(facts.situation.plan, task)
         check_requester(task, facts.actor.parties, facts.situation.directory)
-        _check_part(task, facts.situation)
-    if (change.before is None or change.before["status"] == "draft") and task["status"] in task_states.SENT:
+    if change.before is None or is_sent(change):
+        plans.check_open(facts.situation.plan)
+    if change.before is None or is_drafted(change):
+        _check_part(task, facts.situation, begins=change.before is None or is_sent(change))
+    if task["status"] in task_states.SENT and (change.before is None or is_sent(change)):
         _check_not_refused(task, facts)
     earlier = change.before or task
     task_states.check_move(
@@ -84,33 +86,61 @@ def _task(change: Change, facts: Facts) -> None:
 
 
 def _check_not_refused(task: Resource, facts: Facts) -> None:
-    """Nobody is asked for care whom the person keeps out, so that it does not even hear of the person."""
-    situation = facts.situation
-    owner = party_of(task, "owner", situation.directory)
-    if not situation.programme.consent_required or not fulfils(task) or owner in {None, situation.subject}:
+    """Nobody is asked whom the person keeps out, so that it does not even hear of the person; nor does it ask others.
+
+    Between the very parties of a Task one may still ask the other to cancel it: both know of it.
+    """
+    if asks_to_cancel(task) and _parties(task, facts) == _parties(facts.situation.listed(focus(task)), facts):
         return
-    if refused(facts.consents, situation.moves, owner or "", situation.directory, facts.moment):
+    if _is_refused(party_of(task, "owner", facts.situation.directory), facts):
         told = "The person does not agree that this party takes part; ask another one, or ask the person anew."
         raise InvalidWorkflow(told, "Task.owner", "person-refused")
+    _check_asks(task, facts)
 
 
-def _check_part(task: Resource, situation: Situation) -> None:
-    """A part of a Task asks back to the requester of the one Task that it is part of."""
+def _check_asks(resource: Resource, facts: Facts) -> None:
+    """Whoever the person keeps out asks for nothing more in the person's plan."""
+    if _is_refused(party_of(resource, "requester", facts.situation.directory), facts):
+        told = "The person does not agree that you take part; ask the person anew before you ask for anything."
+        raise Forbidden(told, f"{resource['resourceType']}.requester", "person-refused")
+
+
+def _is_refused(who: str | None, facts: Facts) -> bool:
+    situation = facts.situation
+    if who in {None, situation.subject} or not situation.programme.consent_required:
+        return False
+    return refused(facts.consents, situation.moves, who or "", situation.directory, facts.moment)
+
+
+def _parties(task: Resource | None, facts: Facts) -> frozenset[str | None] | None:
+    """The two parties of a Task, whichever asks; None where there is no Task."""
+    if task is None:
+        return None
+    return frozenset(party_of(task, element, facts.situation.directory) for element in ("requester", "owner"))
+
+
+def _check_part(task: Resource, situation: Situation, *, begins: bool) -> None:
+    """A part of a Task asks back to the requester of the one Task that it is part of, and begins while that is open."""
     if "partOf" not in task:
         return
     parents = [situation.listed(part.get("reference", "")) for part in task["partOf"]]
     if len(parents) != 1 or parents[0] is None or parents[0]["resourceType"] != "Task":
         raise InvalidWorkflow("A Task is part of one Task of the same plan.", "Task.partOf", "sub-task-parent")
+    if begins and parents[0]["status"] not in task_states.OPEN:
+        told = f"The Task that this is part of is {parents[0]['status']}; nothing more is asked about it."
+        raise InvalidWorkflow(told, "Task.partOf", "sub-task-parent")
     check_sub_task(task, parents[0], situation.directory)
 
 
 def _order(change: Change, facts: Facts) -> None:
     order = change.after or {}
+    earlier = change.before or order
+    status = change.before["status"] if change.before else None
     if change.before is None:
         plans.check_open(facts.situation.plan)
         check_requester(order, facts.actor.parties, facts.situation.directory)
-    earlier = change.before or order
-    status = change.before["status"] if change.before else None
+    if order["status"] == "active" and status in {None, "draft"}:
+        _check_asks(order, facts)
     order_states.check_move(status, order["status"], facts.roles(earlier))
     if status is not None and status != order["status"]:
         order_states.check_closing(change.reference, order["status"], facts.tasks)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 from fhir_server.access.carrying import contained_issues
 from fhir_server.access.labels import label_issues
-from fhir_server.access.plan_scope import behind_their_chains, element_that_leads, patient_of, plans_of
+from fhir_server.access.plan_scope import behind_their_chains, chain, element_that_leads, patient_of, plans_of
 from fhir_server.access.policy import check_create, check_delete, check_membership, check_update
 from fhir_server.access.types import COORDINATION, TYPES, VERSIONED_UPDATE
+from fhir_server.care.tasks import is_sent
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, Forbidden, InvalidResource, InvalidWorkflow, NotFound
 from fhir_server.fhir.json import Resource
@@ -158,7 +159,10 @@ class Gate:
         pending = self.working.pending[ask.reference]
         if ask.type == "Patient" and pending.before and not self.actor.imports:
             self.tx.guard(ask.reference)
-        if pending.after is None or pending.plans or self.actor.imports:
+        if pending.after is None or self.actor.imports:
+            return
+        if pending.plans:
+            self._check_leads(ask, pending)
             return
         plans = plans_of(pending.after, pending.author or "", self.working)
         if not plans and ask.type in REJOINING:
@@ -169,13 +173,28 @@ class Gate:
         patient = patient_of(pending.after)
         if not plans and patient:
             self.tx.guard(patient)
+        self._check_person(ask.type, pending.after, plans, patient)
+        self.working.place(ask.reference, plans)
+
+    def _check_leads(self, ask: Ask, pending: Pending) -> None:
+        """What a change adds to the references that lead to plans does not lead out of its own ones."""
+        after = pending.after or {}
+        before = pending.content_before
+        added = set(chain(after)) - set(chain(before) if before is not None else ())
+        led = {plan for target in added for plan in self.working.plans_of_stored(target)} - set(pending.plans)
+        self._check_person(ask.type, after, (*pending.plans, *sorted(led)), patient_of(after))
+        if led and TYPES[ask.type].kind == COORDINATION:
+            path = element_that_leads(after, min(led), self.working)
+            raise InvalidWorkflow(f"A {ask.type} stays in its plan; this leads to another one.", path, "one-plan")
+
+    def _check_person(self, type_name: str, resource: Resource, plans: Sequence[str], patient: str | None) -> None:
+        """All plans that a resource leads to are about one person, and about its own if it names one."""
         for plan in plans:
             circle = self.tx.circle(plan)
-            if circle and patient and circle.patient != patient:
-                told = f"This leads to CarePlan/{plan}, which is about another person than the {ask.type} is."
-                path = element_that_leads(pending.after, plan, self.working)
-                raise InvalidResource(told, path, "another-person")
-        self.working.place(ask.reference, plans)
+            patient = patient or (circle.patient if circle else None)
+            if circle and circle.patient != patient:
+                told = f"This leads to CarePlan/{plan}, which is about another person than the {type_name} is."
+                raise InvalidResource(told, element_that_leads(resource, plan, self.working), "another-person")
 
     def _rejoined(self, resource: Resource) -> tuple[str, ...]:
         """The one plan that the actor opened or left and asks in again; with several, the reference must say which."""
@@ -210,7 +229,8 @@ class Gate:
             reason = check_create(self.actor, after, pending.plans, self._may_add_to(after, pending.plans))
         else:
             after = pending.after or {}
-            added = tuple(plan for plan in pending.plans if plan not in pending.before.stamp.plans)
+            sent = ask.type == "Task" and is_sent(pending.change())
+            added = tuple(plan for plan in pending.plans if sent or plan not in pending.before.stamp.plans)
             check_membership(ask.type, added, self._may_add_to(after, added))
             reason = check_update(self.actor, after, pending.author)
         self.reasons[ask.reference] = reason

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from fhir_server.access.stamps import widest
 from fhir_server.access.types import COORDINATION, TYPES
+from fhir_server.care.tasks import is_drafted
 from fhir_server.care.unplanned import check_unplanned
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError
@@ -33,6 +34,9 @@ class Coordination:
         for reference, pending in self._new_tasks():
             with _located(places.get(reference)):
                 opening.place(reference, pending)
+        for reference, pending in self._drafted_tasks():
+            with _located(places.get(reference)):
+                opening.check_again(pending.after or {})
         for reference, pending in self._without_plan():
             with _located(places.get(reference)):
                 check_unplanned(pending.change(), self.actor.parties, self.working.resource)
@@ -44,6 +48,10 @@ class Coordination:
         """New Tasks, those that name a plan first, so that the others find it."""
         new = [(r, p) for r, p in self.working.pending.items() if r.startswith("Task/") and p.before is None]
         return sorted(new, key=lambda item: not item[1].plans)
+
+    def _drafted_tasks(self) -> list[tuple[str, Pending]]:
+        """Drafts that change, or are sent now."""
+        return [(r, p) for r, p in self.working.pending.items() if r.startswith("Task/") and is_drafted(p.change())]
 
     def _without_plan(self) -> list[tuple[str, Pending]]:
         return [(r, p) for r, p in self.working.pending.items() if not p.plans and _is_coordination(r)]

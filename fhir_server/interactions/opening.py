@@ -39,8 +39,7 @@ class Opening:
     def place(self, reference: str, pending: Pending) -> None:
         """Give a new Task its plan: the one that it lies in, one opened in this write, or a new one."""
         task = pending.after or {}
-        check_new_task(task)
-        self._check_order(task)
+        self.check_again(task)
         patient = task["for"]["reference"]
         if not pending.plans:
             plan = next((circle.plan for circle in self.opened.values() if circle.patient == patient), None)
@@ -49,6 +48,11 @@ class Opening:
         after = self.working.pending[reference].after or {}
         if "basedOn" not in after and len(plans) == 1:
             self.working.rewrite(reference, {**after, "basedOn": [{"reference": f"CarePlan/{plans[0]}"}]})
+
+    def check_again(self, task: Resource) -> None:
+        """Of a draft that changes is asked what is asked of a new Task."""
+        check_new_task(task)
+        self._check_order(task)
 
     def _check_order(self, task: Resource) -> None:
         """Nobody is asked for what is not to be done, nor for an order that contains what is hidden until acceptance.
