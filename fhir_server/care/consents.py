@@ -3,9 +3,10 @@
 https://hl7.org/fhir/R4/consent.html
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from fhir_server.care.intervals import ALWAYS, BEGINNING, FOREVER, Intervals, common, joined, without
 from fhir_server.care.moves import Move
@@ -21,7 +22,9 @@ RECORDERS = (SUBJECT, AUTHOR, CUSTODIAN, MEMBER)
 EVERYONE = None
 _WIDENERS = (SUBJECT, CUSTODIAN, MEMBER)
 _SCOPES = "http://terminology.hl7.org/CodeSystem/consentscope"
-_NARROWER_THAN_THE_CHART = ("class", "code", "data", "dataPeriod", "securityLabel")
+_NARROWER_THAN_THE_CHART = ("action", "class", "code", "data", "dataPeriod", "purpose", "securityLabel")
+# The directives of https://terminology.hl7.org/CodeSystem-v3-ActCode.html that are no agreement to all.
+_NO_OPT_IN = frozenset({"EMRGONLY", "GRANTORCHOICE", "NOCONSENT", "NOPP", "OPTINR", "OPTOUT", "OPTOUTE"})
 
 
 @dataclass(frozen=True)
@@ -45,27 +48,27 @@ class ConsentState:
 def decisions(consent: Resource, directory: Directory) -> dict[str | None, str]:
     """What the Consent decides as it stands: a word for everyone (key None), and for each party that it names.
 
-    Empty when it is not active or not about privacy. Fail closed: a permit for less than the whole chart permits
-    nothing, a nested deny that names no party denies everyone, and a party that cannot be read is not permitted.
+    Empty when it is not active or not about privacy. Fail closed: a permit in any doubt (see `_opens`) permits nothing,
+    a nested deny that names no party denies everyone, and a party that cannot be read is not permitted.
     """
-    if consent.get("status") != "active" or not _about_privacy(consent):
+    if not _in_force(consent):
         return {}
     provision = consent.get("provision", {})
     found: dict[str | None, str] = {}
     if provision.get("type", PERMIT) == DENY:
         found[EVERYONE] = DENY
-    elif not any(limit in provision for limit in _NARROWER_THAN_THE_CHART):
+    elif _opens(consent):
         found.update(dict.fromkeys(_permitted_parties(provision, directory), PERMIT))
-    for nested in provision.get("provision", []):
-        if nested.get("type", DENY) == DENY:
-            found.update(dict.fromkeys(_denied_parties(nested, directory), DENY))
+    for nested in _denials(provision):
+        found.update(dict.fromkeys(_denied_parties(nested, directory), DENY))
     return found
 
 
 def consent_state(consent: Resource, moves: Iterable[Move], directory: Directory) -> ConsentState:
     """What the Consent decided over time, from the log of its moves; its `provision.period` bounds every permit.
 
-    Where the log does not know it, as it stands now, since its own `dateTime`.
+    Where the log does not know it, as it stands now, since its own `dateTime`. A permit that goes on in the log is left
+    out when the Consent as it stands permits nothing: it was logged when fewer things were taken as limits.
     """
     item = reference_to(consent)
     logged = sorted((move for move in moves if move.item == item), key=lambda move: (move.version, move.at))
@@ -73,7 +76,9 @@ def consent_state(consent: Resource, moves: Iterable[Move], directory: Directory
         start = _recorded(consent)
         return _bounded(consent, [Decision(who, word, start) for who, word in decisions(consent, directory).items()])
     spans = [_spans(who, logged, _recorded(consent)) for who in {move.owner for move in logged}]
-    return _bounded(consent, [decision for spanned in spans for decision in spanned])
+    opens = _in_force(consent) and _opens(consent)
+    kept = [each for spanned in spans for each in spanned if opens or each.word == DENY or each.end < FOREVER]
+    return _bounded(consent, kept)
 
 
 def permitted(consents: Sequence[ConsentState], who: str) -> Intervals:
@@ -113,7 +118,7 @@ def refused(consents: Iterable[Resource], moves: Iterable[Move], who: str, direc
 
 
 def _denied_in_words(consent: Resource, directory: Directory) -> list[str | None]:
-    if consent.get("status") != "active" or not _about_privacy(consent):
+    if not _in_force(consent):
         return []
     provision = consent.get("provision", {})
     nested = [each for each in provision.get("provision", []) if each.get("type", DENY) == DENY]
@@ -123,8 +128,8 @@ def _denied_in_words(consent: Resource, directory: Directory) -> list[str | None
 
 def _rejected(consent: Resource, directory: Directory) -> list[str | None]:
     provision = consent.get("provision", {})
-    permits = consent.get("status") == "rejected" and provision.get("type", PERMIT) == PERMIT
-    return _permitted_parties(provision, directory) if permits and _about_privacy(consent) else []
+    permits = consent.get("status") == "rejected" and _about_privacy(consent) and _opens(consent)
+    return _permitted_parties(provision, directory) if permits else []
 
 
 def check_recorder(roles: frozenset[str]) -> None:
@@ -159,6 +164,55 @@ def _lets_in_more(before: Resource, after: Resource, directory: Directory) -> bo
     permits = any(word == PERMIT and old.get(who) != PERMIT for who, word in new.items())
     lifted = any(word == DENY and new.get(who) != DENY for who, word in old.items())
     return permits or lifted or (PERMIT in new.values() and _period(before) != _period(after))
+
+
+def _in_force(consent: Resource) -> bool:
+    return consent.get("status") == "active" and _about_privacy(consent)
+
+
+def _opens(consent: Resource) -> bool:
+    """Whether it permits the whole chart beyond doubt, whatever its status is.
+
+    The root provision permits, or states no type and no policy says otherwise; nothing limits or modifies it, and
+    whatever is nested in it denies: what permits there may mean "only these".
+    """
+    provision = consent.get("provision", {})
+    limited = any(limit in provision for limit in _NARROWER_THAN_THE_CHART)
+    excepted = any(nested.get("type") != DENY for nested in provision.get("provision", []))
+    ruled = "implicitRules" in consent or "_implicitRules" in consent
+    doubtful = ruled or _modified(consent) or _unverified(consent)
+    return _permits(consent, provision) and not (limited or excepted or doubtful)
+
+
+def _permits(consent: Resource, provision: Resource) -> bool:
+    if "type" in provision:
+        return bool(provision["type"] == PERMIT)
+    codings = consent.get("policyRule", {}).get("coding", [])
+    return "_type" not in provision and not any(str(c.get("code", "")).upper() in _NO_OPT_IN for c in codings)
+
+
+def _modified(value: Any) -> bool:
+    """Whether an extension anywhere in it may turn its meaning around; what is contained speaks for itself."""
+    if isinstance(value, list):
+        return any(_modified(item) for item in value)
+    if not isinstance(value, dict):
+        return False
+    return "modifierExtension" in value or any(_modified(item) for name, item in value.items() if name != "contained")
+
+
+def _unverified(consent: Resource) -> bool:
+    """Whether somebody asked the person or the family if this is what they agreed to, and nobody said yes."""
+    asked = consent.get("verification", [])
+    return bool(asked) and not any(each.get("verified") is True for each in asked)
+
+
+def _denials(provision: Resource) -> Iterator[Resource]:
+    """The denials in a provision and in what it permits anew; what a denial excepts from itself stays denied."""
+    for nested in provision.get("provision", []):
+        if nested.get("type", DENY) == DENY:
+            yield nested
+        else:
+            yield from _denials(nested)
 
 
 def _about_privacy(consent: Resource) -> bool:

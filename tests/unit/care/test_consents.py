@@ -1,15 +1,30 @@
-"""Who may record a consent, and who may let in more than one did."""
+"""What a consent permits and refuses, who may record one, and who may let in more than one did."""
+
+from typing import Any
 
 import pytest
-from als_case import HOME, OUT, at, consent, directory
+from als_case import HOME, HOSP, OUT, at, consent, directory
 
-from fhir_server.care.consents import check_recorder, check_widening, refused
+from fhir_server.care.consents import (
+    EVERYONE,
+    check_recorder,
+    check_widening,
+    consent_state,
+    decisions,
+    permitted,
+    refused,
+)
+from fhir_server.care.moves import Move
 from fhir_server.fhir.errors import Forbidden
 from fhir_server.fhir.json import Resource
 
 DENIED = {"type": "deny", "actor": [{"reference": {"reference": HOME}}]}
 NAMED = {"reference": {"reference": HOME}}
 UNTIL = {"end": "2026-12-31"}
+PERMITTED = {"type": "permit", "actor": [NAMED]}
+UNKNOWN = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
+MODIFIER = [{"url": "http://example.org/not", "valueBoolean": True}]
+V3 = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 RECORDER = frozenset({"author"})
 
 
@@ -89,3 +104,86 @@ def test_a_denial_or_a_rejected_consent_refuses(said: list[Resource]) -> None:
 )
 def test_a_withdrawal_a_doubt_or_a_no_to_others_refuses_nobody(said: list[Resource]) -> None:
     assert not refused(said, [], HOME, directory, at(500))
+
+
+def ruled(code: str, **provision: Any) -> Resource:
+    """A consent under a policy of HL7 v3."""
+    return {**consent(**provision), "policyRule": {"coding": [{"system": V3, "code": code}]}}
+
+
+# Each is active and about privacy, and permits the whole chart to everybody but for what is added here.
+DOUBTFUL: dict[str, Resource] = {
+    "for a purpose": consent(type="permit", purpose=[{"code": "HRESCH"}]),
+    "of an action": consent(type="permit", action=[{"coding": [{"code": "collect"}]}]),
+    "a type that nobody knows": consent(_type=UNKNOWN),
+    "rules that are not understood": {**consent(type="permit"), "implicitRules": "http://example.org/rules"},
+    "a modifier": {**consent(type="permit"), "modifierExtension": MODIFIER},
+    "a modifier of the provision": consent(type="permit", modifierExtension=MODIFIER),
+    "a modifier of an actor": consent(type="permit", actor=[{**NAMED, "modifierExtension": MODIFIER}]),
+    "opted out": ruled("OPTOUT"),
+    "opted out, with an actor": ruled("OPTOUT", actor=[NAMED]),
+    "opted out with exceptions": ruled("OPTOUTE", provision=[PERMITTED]),
+    "opted in with restrictions": ruled("OPTINR"),
+    "no consent": ruled("NOCONSENT"),
+    "verified to be wrong": {**consent(type="permit"), "verification": [{"verified": False}, {"verified": False}]},
+    "nobody knows if verified": {**consent(type="permit"), "verification": [{"_verified": UNKNOWN}]},
+    "a permit for one within": consent(provision=[PERMITTED]),
+    "a permit for one within a permit": consent(type="permit", provision=[PERMITTED]),
+}
+
+
+@pytest.mark.parametrize("doubt", DOUBTFUL)
+def test_a_consent_in_doubt_permits_nothing_and_refuses_nobody(doubt: str) -> None:
+    said = DOUBTFUL[doubt]
+
+    assert decisions(said, directory) == {}
+    assert not refused([said], [], HOME, directory, at(500))
+    assert not refused([{**said, "status": "rejected"}], [], HOME, directory, at(500))
+
+
+@pytest.mark.parametrize("doubt", DOUBTFUL)
+def test_doubt_makes_no_denial_weaker(doubt: str) -> None:
+    said = DOUBTFUL[doubt]
+    provision = said.get("provision", {})
+    everybody = {**said, "provision": {**provision, "type": "deny"}}
+    named = {**said, "provision": {**provision, "provision": [*provision.get("provision", []), DENIED]}}
+
+    assert decisions(everybody, directory)[EVERYONE] == "deny"
+    assert decisions(named, directory) == {HOME: "deny"}
+    assert refused([everybody], [], HOME, directory, at(500))
+    assert refused([named], [], HOME, directory, at(500))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        consent(),
+        ruled("OPTIN"),
+        ruled("OPTOUT", type="permit"),
+        consent(type="permit", _type=UNKNOWN),
+        {**consent(), "verification": [{"verified": False}, {"verified": True}]},
+    ],
+)
+def test_a_consent_without_doubt_permits_everybody(said: Resource) -> None:
+    assert decisions(said, directory) == {EVERYONE: "permit"}
+
+
+def test_a_denial_within_a_permit_that_is_nested_keeps_out_whom_it_names() -> None:
+    said = consent(type="permit", provision=[{"type": "permit", "provision": [DENIED]}])
+
+    assert decisions(said, directory) == {HOME: "deny"}
+    assert not refused([said], [], HOME, directory, at(500))
+
+
+def test_what_a_denial_excepts_from_itself_lets_nobody_in() -> None:
+    said = consent(type="permit", provision=[{**DENIED, "provision": [PERMITTED]}])
+
+    assert decisions(said, directory) == {EVERYONE: "permit", HOME: "deny"}
+
+
+@pytest.mark.parametrize("said", [DOUBTFUL["opted out"], {**DOUBTFUL["opted out"], "status": "inactive"}])
+def test_a_permit_logged_before_the_doubt_was_known_does_not_go_on(said: Resource) -> None:
+    logged = Move("Consent/consent", "consent", None, "permit", at(0), None, EVERYONE, False, 1, HOSP)
+
+    assert permitted([consent_state(said, [logged], directory)], HOME) == ()
+    assert permitted([consent_state(consent(), [logged], directory)], HOME) != ()
