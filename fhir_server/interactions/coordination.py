@@ -10,7 +10,7 @@ from fhir_server.care.tasks import is_drafted
 from fhir_server.care.unplanned import check_unplanned
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError
-from fhir_server.interactions.following import Followed, Following
+from fhir_server.interactions.following import Followed, Following, enters
 from fhir_server.interactions.opening import Opening
 from fhir_server.interactions.words import Services
 from fhir_server.interactions.working_set import Pending, WorkingSet
@@ -45,8 +45,9 @@ class Coordination:
             self.followed[plan] = following.follow(places)
 
     def _new_tasks(self) -> list[tuple[str, Pending]]:
-        """New Tasks, those that name a plan first, so that the others find it."""
-        new = [(r, p) for r, p in self.working.pending.items() if r.startswith("Task/") and p.before is None]
+        """Tasks that are new, in their plan at least; those that name a plan first, so that the others find it."""
+        tasks = [(r, p) for r, p in self.working.pending.items() if r.startswith("Task/")]
+        new = [(r, p) for r, p in tasks if p.before is None or enters(p)]
         return sorted(new, key=lambda item: not item[1].plans)
 
     def _drafted_tasks(self) -> list[tuple[str, Pending]]:

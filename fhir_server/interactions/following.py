@@ -13,6 +13,7 @@ from fhir_server.care.move_log import moves_of
 from fhir_server.care.moves import Move, from_document, to_document
 from fhir_server.care.parties import SERVER, party_of
 from fhir_server.care.plans import OPEN as OPEN_PLAN
+from fhir_server.care.plans import check_open
 from fhir_server.care.rules import consequences, current_team
 from fhir_server.care.tasks import focus
 from fhir_server.fhir.actor import Actor
@@ -28,7 +29,16 @@ from fhir_server.store.values import Circle, Stored
 
 _JUDGED = ("Task", "ServiceRequest", "Consent")
 WORKFLOW = (*_JUDGED, "Goal")
+_WITHDRAWN = ("inactive", "entered-in-error")
 _SERVER = Actor(organization=SERVER)
+
+
+def enters(pending: Pending) -> bool:
+    """Whether an update brings a Task, an order or a consent, which lay in no plan, into one."""
+    before, after = pending.before, pending.after
+    if before is None or after is None or pending.consequence or after["resourceType"] not in _JUDGED:
+        return False
+    return bool(pending.plans) and not before.stamp.plans
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,7 @@ class Following:
 
     def follow(self, places: dict[str, str]) -> Followed:
         """Check, let follow, compute the team, keep the circle and the log. Raises what the workflow refuses."""
-        asked = [pending.change() for _, pending in self.working.changes_in(self.plan)]
+        asked = [self._change(pending) for _, pending in self.working.changes_in(self.plan)]
         new = self._moves(asked)
         situation = self._situation(new)
         self._check(asked, situation, places)
@@ -89,6 +99,10 @@ class Following:
         offers = by_what_they_show(self._offers(net, situation))
         workflow = tuple(stored for name in WORKFLOW for stored in self.stored[name])
         return Followed(circle if changed else self.circle, offers, workflow, self.programme.read_after_end, changed)
+
+    def _change(self, pending: Pending) -> Change:
+        """What changes in this plan, in which whatever an update brings into it is new."""
+        return Change(None, pending.after) if enters(pending) else pending.change()
 
     def _moves(self, asked: Sequence[Change]) -> list[Move]:
         """The moves that were asked; a plan that opens also takes up the author's orders and consents as they stand."""
@@ -140,12 +154,26 @@ class Following:
             if pending.consequence:
                 continue
             try:
-                recorder = pending.author if change.type == "Consent" and change.before else None
-                facts = Facts(situation, self.circle, self.actor, recorder, tasks, consents, present, moment)
-                check_change(change, facts)
+                if enters(pending) and change.type == "ServiceRequest":
+                    check_open(situation.plan)
+                for judged in self._judged(change, pending):
+                    recorder = pending.author if judged.type == "Consent" and judged.before else None
+                    facts = Facts(situation, self.circle, self.actor, recorder, tasks, consents, present, moment)
+                    check_change(judged, facts)
             except FhirError as error:
                 place = places.get(change.reference)
                 raise (error.below(f"{place}.resource") if place else error) from error
+
+    def _judged(self, change: Change, pending: Pending) -> Sequence[Change]:
+        """What the checks are asked about: an update that enters the plan counts as new there, and as the change it is.
+
+        An order keeps its own steps, and whoever recorded a Consent may withdraw it wherever it then lies.
+        """
+        if not enters(pending) or change.type == "Task":
+            return (change,)
+        updated = pending.change()
+        withdrawn = change.resource.get("status") in _WITHDRAWN
+        return (updated,) if change.type == "ServiceRequest" or withdrawn else (change, updated)
 
     def _take_in(self, net: Iterable[Change], asked: Sequence[Change]) -> list[Change]:
         """Put what follows into the working set; the moves of Tasks and orders that the rules made, as changes."""
