@@ -18,6 +18,14 @@ CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 SENSITIVITY = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 """The system of the codes for what is sensitive: HIV, PSY, SUD, SDV and others."""
 
+_OTHER_NAMES = {
+    "http://hl7.org/fhir/v3/Confidentiality": CONFIDENTIALITY,
+    "urn:oid:2.16.840.1.113883.5.25": CONFIDENTIALITY,
+    "http://hl7.org/fhir/v3/ActCode": SENSITIVITY,
+    "urn:oid:2.16.840.1.113883.5.4": SENSITIVITY,
+}
+"""What earlier versions of FHIR and HL7 v3 call the same systems; a label from there is no less one."""
+
 JUDGED = frozenset(name for name, rule in TYPES.items() if rule.kind == CHART and name != "Patient")
 """The types whose labels are judged."""
 
@@ -59,7 +67,7 @@ def _strictest(resource: Resource) -> str | None:
 
 
 def _restriction(label: Resource) -> str | None:
-    system, code = label.get("system"), label.get("code")
+    system, code = _OTHER_NAMES.get(label.get("system", ""), label.get("system")), label.get("code")
     if system == SENSITIVITY:
         return RESTRICTED
     if system not in {None, CONFIDENTIALITY} or code in _NORMAL:

@@ -24,6 +24,8 @@ SENSITIVE = {"system": SENSITIVITY, "code": "PSY"}
 UNHEARD = {"system": CONFIDENTIALITY, "code": "X"}
 OF_NO_SYSTEM = {"code": "R"}
 TEST_DATA = {"system": REASON, "code": "HTEST"}
+OF_AN_EARLIER_NAME = {"system": "http://hl7.org/fhir/v3/Confidentiality", "code": "V"}
+BY_ITS_OID = {"system": "urn:oid:2.16.840.1.113883.5.4", "code": "PSY"}
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ def labelled(case: Case, *labels: Resource) -> Resource:
         ([OF_NO_SYSTEM], {"cleared"}),
         ([VERY_RESTRICTED], set()),
         ([VERY_RESTRICTED, RESTRICTED], set()),
+        ([OF_AN_EARLIER_NAME], set()),
+        ([BY_ITS_OID], {"cleared"}),
     ],
 )
 def test_a_label_says_who_sees_it(cast: Cast, labels: list[Resource], seen_by: set[str]) -> None:
