@@ -73,7 +73,7 @@ def test_nothing_runs_out_of_the_page_sideways(case_manager: Callable[..., Page]
         assert page.evaluate("document.documentElement.scrollWidth") <= width, address
 
 
-@pytest.mark.parametrize("language", ["nl", "fr"])
+@pytest.mark.parametrize("language", ["nl", "fr", "de"])
 def test_on_a_phone_the_head_of_the_page_is_two_lines(visitor: Callable[..., Page], ward: Ward, language: str) -> None:
     page = visitor(language, 360)
     sign_in(page, new_user(ward.world, language=language, name="Marie-Christine Vandenbroucke-Van den Eynde"))

@@ -8,6 +8,8 @@ import pytest
 from fhir_server.demo.referral import MIA, Parties, referral
 from fhir_server.demo.wording import with_translations
 from fhir_server.fhir import dates
+from fhir_server.viewer.person import OPEN_TASKS_SHOWN
+from tests.access.circle import asked, made, order, task
 from tests.viewer_visitor import address_of, section_of, signed_in, words_of
 from tests.world import Party, World
 
@@ -74,6 +76,50 @@ def test_whoever_died_is_said_to_have_died_wherever_her_name_stands(world: World
     assert "Mia Claes Died" in words_of(section_of(reader.get("/"), "waiting"))
     assert "Died November 2026" in words_of(reader.get(address_of(case)).text)
     assert "years old" not in words_of(reader.get("/").text) + words_of(reader.get(address_of(case)).text)
+
+
+def test_a_date_is_shown_as_precisely_as_it_was_stated(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    procedure = {
+        "resourceType": "Procedure",
+        "status": "completed",
+        "code": {"text": "Gastrostomy"},
+        "subject": {"reference": case.patient},
+        "performedDateTime": "2025",
+    }
+    made(hosp, procedure)
+    ordered = made(
+        hosp,
+        order(
+            hosp, case.patient, basedOn=[{"reference": case.plan}], code={"text": "Wheelchair"}, authoredOn="2026-10"
+        ),
+    )
+    made(hosp, task(hosp, home, case.patient, ordered, basedOn=[{"reference": case.plan}]))
+
+    page = signed_in(world).get(address_of(case))
+
+    plan = words_of(section_of(page, "plan"))
+    assert re.search(r"Wheelchair Active Order placed by .*, October 2026", plan), plan
+    happened = words_of(section_of(page, "timeline"))
+    assert re.search(r" 2025 .*Gastrostomy", happened), happened
+    assert "January 1, 2025" not in happened
+
+
+def test_every_order_of_a_plan_is_shown_and_what_is_left_out_is_said(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    at_first = signed_in(world).get(address_of(case)).text
+    for _ in range(OPEN_TASKS_SHOWN):
+        asked(hosp, home, case)
+
+    page = signed_in(world).get(address_of(case))
+
+    placed = words_of(section_of(page, "plan")).count("Order placed by")
+    assert placed == len(hosp.read(case.plan)["activity"]) == OPEN_TASKS_SHOWN + 1
+    for told in ("Not all tasks are shown", "Not everything that happened is shown"):
+        assert told in page.text
+        assert told not in at_first
 
 
 def test_the_person_page_says_how_to_reach_and_identify_the_person(world: World) -> None:
