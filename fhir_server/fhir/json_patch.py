@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from fhir_server.fhir.errors import InvalidResource, MalformedRequest
@@ -40,8 +41,12 @@ def read(patch: Any) -> tuple[Operation, ...]:
 
 
 def tests(operations: Sequence[Operation], *path: str) -> bool:
-    """Whether the patch tests what stands at `path`, and so is based on it."""
-    return any(operation.name == "test" and operation.path == path for operation in operations)
+    """Whether the patch begins with a test of what stands at `path`, and so is based on it.
+
+    Behind an operation that changes, a test may find what the patch itself has put there.
+    """
+    leading = takewhile(lambda operation: operation.name == "test", operations)
+    return any(operation.path == path for operation in leading)
 
 
 def apply(operations: Sequence[Operation], document: Any) -> Any:

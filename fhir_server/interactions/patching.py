@@ -19,7 +19,7 @@ PATCH_FORMATS = (JSON_PATCH, "application/fhir+json", "application/fhir+xml")
 
 @dataclass(frozen=True)
 class Patch:
-    """A patch that was understood. `says_version`: it tests `meta.versionId`, and so is based on one version."""
+    """A patch that was understood. `says_version`: it begins with a test of `meta.versionId`, so is based on one."""
 
     change: Callable[[Resource], Any]
     says_version: bool = False

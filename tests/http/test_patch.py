@@ -438,6 +438,19 @@ def test_a_tasks_status_obeys_by_patch_what_it_obeys_by_put(
     assert home.ask("PATCH", made.task, steps, If_Match=home.get(made.task).headers["ETag"]).status == 422
 
 
+def test_a_patch_does_not_itself_put_there_the_version_that_it_tests(hosp: Party, case: tuple[Case, Party]) -> None:
+    order = hosp.read(case[0].order)
+    place, note = case[0].order, op("add", "/note", [{"text": "blind"}])
+    put, tested = op("add", "/meta/versionId", "zzz"), op("test", "/meta/versionId", "zzz")
+    current = op("test", "/meta/versionId", order["meta"]["versionId"])
+
+    for patch in ([put, tested, note], [note, current], [op("test", "/id", order["id"]), put, tested, note]):
+        blind = json_patch(hosp, place, *patch)
+        assert (blind.status, blind.rules) == (412, {"version-required"}), patch
+    assert hosp.read(place) == order
+    assert json_patch(hosp, place, op("test", "/id", order["id"]), current, note).status == 200
+
+
 def test_an_absolute_reference_in_a_patch_is_kept_relative(world: World, hosp: Party) -> None:
     place, other = (f"Patient/{patient(hosp)['id']}" for _ in range(2))
     absolute = f"{world.parts.services.base_url}/{other}"
