@@ -22,6 +22,7 @@ from fhir_server.fhir.dates import instant
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.addressing import ADDRESSES
+from fhir_server.interactions.conditions import matches_etag
 from fhir_server.interactions.patching import PATCH_FORMATS
 from fhir_server.interactions.statements import normative, terminology
 from fhir_server.interactions.subsets import summary_of
@@ -51,8 +52,9 @@ def capabilities(interaction: Interaction, actor: Actor | None, services: Servic
     asked = _asked(interaction)
     told = summary_of(_statement(asked.get("mode", "full"), services), asked.get("_summary", "false"))
     content = {name: value for name, value in told.items() if name != "date"}
-    tag = f'W/"{hashlib.sha256(encode(content)).hexdigest()[:16]}"'
-    if interaction.if_none_match and _names(interaction.if_none_match, tag):
+    digest = hashlib.sha256(encode(content)).hexdigest()[:16]
+    tag = f'W/"{digest}"'
+    if interaction.if_none_match and matches_etag(interaction.if_none_match, digest):
         return Answer("not-modified", reason=_REASON, etag=tag)
     return Answer("ok", encode(told), reason=_REASON, etag=tag)
 
@@ -76,12 +78,6 @@ def _asked(interaction: Interaction) -> dict[str, str]:
         if name in _SERVED and text != given[name]:
             raise MalformedRequest(f"{name} of /metadata is said once.", rule="parameter-value")
     return given
-
-
-def _names(if_none_match: str, tag: str) -> bool:
-    return if_none_match.strip() == "*" or tag.removeprefix("W/") in (
-        part.strip().removeprefix("W/") for part in if_none_match.split(",")
-    )
 
 
 def statement(services: Services) -> Resource:

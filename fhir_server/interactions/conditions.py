@@ -12,8 +12,8 @@ from fhir_server.fhir.errors import MalformedRequest, VersionConflict
 from fhir_server.interactions.words import Interaction
 from fhir_server.store.values import Stored
 
-# Some clients send the number of a version without the quotes of an ETag.
-_ETAGS = re.compile(r'\s*(?:(?:W/)?"[\x21\x23-\x7e]*"|[0-9]+)\s*(?:,\s*(?:(?:W/)?"[\x21\x23-\x7e]*"|[0-9]+)\s*)*')
+# A member of a list of entity tags, which may be empty. Some clients send the number of a version without quotes.
+_MEMBER = re.compile(r'[ \t]*+(?:(?:(?:W/)?"(?P<tag>[!\x23-\x7e\x80-\xff]*)"|(?P<number>[0-9]+))[ \t]*+)?(?:,|\Z)')
 _ANY = "*"
 _STALE = "version-stale"
 
@@ -23,11 +23,24 @@ def etag(version: int) -> str:
     return f'W/"{version}"'
 
 
-def matches_etag(header: str, version: int) -> bool:
-    """Whether If-None-Match or If-Match (a list of ETags or `*`) names the version."""
-    return header.strip() == _ANY or any(
-        part.strip().removeprefix("W/").strip('"') == str(version) for part in header.split(",")
-    )
+def entity_tags(header: str) -> frozenset[str] | None:
+    """What stands between the quotes of each entity tag of a list, commas too; None for what is no such list.
+
+    https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3
+    """
+    tags, at = set[str](), 0
+    while at < len(header):
+        member = _MEMBER.match(header, at)
+        if member is None:
+            return None
+        tags.update(each for each in member.groups() if each is not None)
+        at = member.end()
+    return frozenset(tags) or None
+
+
+def matches_etag(header: str, tag: int | str) -> bool:
+    """Whether If-None-Match or If-Match (a list of ETags or `*`) names the version, or what else the ETag holds."""
+    return header.strip() == _ANY or str(tag) in (entity_tags(header) or ())
 
 
 def not_modified(
@@ -90,7 +103,7 @@ def check_if_match(header: str | None, current: Stored) -> None:
         return
     if not says_version(header) and current.deleted:
         raise VersionConflict(f"{current.reference} was deleted, and has no current version.", current.type, _STALE)
-    if says_version(header) and _ETAGS.fullmatch(header) is None:
+    if says_version(header) and entity_tags(header) is None:
         raise MalformedRequest(
             f"If-Match needs the ETag of a version, such as {etag(current.version)}; it was {header!r}."
         )
@@ -104,7 +117,14 @@ def check_if_match(header: str | None, current: Stored) -> None:
 
 
 def check_if_none_match(header: str | None, current: Stored) -> None:
-    """Raise VersionConflict when a write's If-None-Match names what is there: `*` is to create, never to change."""
+    """Raise VersionConflict when a write's If-None-Match names what is there: `*` is to create, never to change.
+
+    MalformedRequest for what is no ETag: nobody knows what must not be there.
+    """
+    if header is not None and header.strip() != _ANY and entity_tags(header) is None:
+        raise MalformedRequest(
+            f"If-None-Match needs `*` or the ETag of a version, such as {etag(1)}; it was {header!r}."
+        )
     if header is not None and not current.deleted and matches_etag(header, current.version):
         told = f"There is version {current.version} of {current.reference}, and If-None-Match says that it must not be."
         raise VersionConflict(told, current.type, "version-exists")

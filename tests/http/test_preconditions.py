@@ -63,7 +63,7 @@ def test_a_version_is_known_by_any_etag_of_a_list(hosp: Party) -> None:
         for method in ("GET", "HEAD"):
             reply = hosp.ask(method, place, If_None_Match=stated)
             assert (reply.status, reply.headers["ETag"]) == (304, 'W/"1"'), stated
-    for stated in ('"x"', 'W/"2"', '"11"'):
+    for stated in ('"x"', 'W/"2"', '"11"', '"x,1"', '"1,x"', '"x,1,y", "2"', '"1', 'x, "1"'):
         assert hosp.get(place, If_None_Match=stated).status == 200, stated
 
 
@@ -81,7 +81,7 @@ def test_a_past_version_is_not_sent_again_to_who_has_it(hosp: Party) -> None:
         assert hosp.ask(method, f"{place}/_history/2", If_None_Match='W/"1"').status == 200
 
 
-@pytest.mark.parametrize("stated", ['W/"1"', '"1"', "1", '"9", W/"1"', "*", ' W/"1" '])
+@pytest.mark.parametrize("stated", ['W/"1"', '"1"', "1", '"9", W/"1"', "*", ' W/"1" ', 'W/"1",', ', ,"a,b" , "1"'])
 def test_a_change_may_name_its_version_in_every_form(hosp: Party, stated: str) -> None:
     patient = hosp.post(minimal("Patient")).body
 
@@ -95,8 +95,14 @@ def test_a_change_may_name_its_version_in_every_form(hosp: Party, stated: str) -
         ('"2", "3"', 412, "version-stale"),
         ('W/"99999999999"', 412, "version-stale"),
         ('"abc"', 412, "version-stale"),
+        ('"a,1,b"', 412, "version-stale"),
+        ('"1,"', 412, "version-stale"),
         ("abc", 400, None),
         ('"1', 400, None),
+        ('"1" "2"', 400, None),
+        ('a,"1"', 400, None),
+        ('w/"1"', 400, None),
+        (" , ", 400, None),
         ("", 400, None),
     ],
 )
@@ -155,7 +161,9 @@ def test_a_write_that_must_be_the_first_changes_nothing(hosp: Party) -> None:
             ),
         ):
             assert (reply.status, reply.rules) == (412, {"version-exists"}), stated
-    assert hosp.put({**made, "title": "b"}, If_None_Match='W/"7"').status == 200
+    for stated in ("", '1"', "abc", '*, "7"'):
+        assert hosp.put({**made, "title": "b"}, If_None_Match=stated).status == 400, stated
+    assert hosp.put({**made, "title": "b"}, If_None_Match='W/"7", "x,1"').status == 200
 
 
 def test_the_operator_creates_under_an_id_that_must_be_free(world: World) -> None:
