@@ -4,19 +4,21 @@ https://hl7.org/fhirpath/N1/
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_server.definitions.structures import RESOURCE, Element, load
+from fhir_server.definitions.structures import RESOURCE, load
 from fhir_server.fhir.errors import InvalidResource, MalformedRequest
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.criteria import may_be_asked
+from fhir_server.interactions.element_places import Place, child_type, elements_of
 
 MOST_CHARACTERS = 1000
 MOST_STEPS = 50
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|`[A-Za-z_][A-Za-z0-9_]*`")
+_BESIDE = re.compile(r"\b(?:extension|id)\b")
 _NUMBER = re.compile(r"\[\s*([0-9]{1,6})\s*\]")
 
 
@@ -26,77 +28,6 @@ class Step:
 
     kind: str
     argument: str = ""
-
-
-@dataclass
-class Place:
-    """An element of a resource: what holds it under which JSON name, at which position of a list, and its type."""
-
-    value: Any
-    type: str
-    holder: Any = None
-    name: str = ""
-    position: int | None = None
-    holder_type: str = ""
-
-    def element(self, name: str) -> Element | None:
-        """The definition of a child element."""
-        return next((each for each in _elements(self.type) if each.name == name), None)
-
-    def parent_element(self) -> Element | None:
-        """The definition of this element in what holds it; None for the resource itself."""
-        if self.holder is None:
-            return None
-        return next((each for each in _elements(self.holder_type) if self.name in each.json_names()), None)
-
-    def children(self, name: str) -> Iterator["Place"]:
-        """The places of a child element that are filled."""
-        element = self.element(name)
-        if element is None or not isinstance(self.value, dict):
-            return
-        for json_name, datatype in element.json_names().items():
-            found = self.value.get(json_name)
-            if isinstance(found, list):
-                for position, item in enumerate(found):
-                    yield Place(item, _type_of(item, datatype), self.value, json_name, position, self.type)
-            elif found is not None:
-                yield Place(found, _type_of(found, datatype), self.value, json_name, None, self.type)
-
-    def put(self, name: str, value: Any) -> None:
-        """Let `value` stand here, under `name` when the type of a choice changes."""
-        self._forget_beside()
-        if self.position is not None:
-            self.holder[self.name][self.position] = value
-        elif name == self.name:
-            self.holder[name] = value
-        else:
-            del self.holder[self.name]
-            self.holder[name] = value
-
-    def cut(self) -> None:
-        """Take the element away; a list that is left empty goes too."""
-        if self.holder is None:
-            raise InvalidResource("A whole resource is not deleted by a patch.", rule="patch-path")
-        beside = self.holder.get("_" + self.name)
-        if self.position is None:
-            del self.holder[self.name]
-            self.holder.pop("_" + self.name, None)
-            return
-        for name, items in ((self.name, self.holder[self.name]), ("_" + self.name, beside)):
-            if isinstance(items, list) and self.position < len(items):
-                items.pop(self.position)
-            if isinstance(items, list) and not any(item is not None for item in items):
-                del self.holder[name]
-
-    def _forget_beside(self) -> None:
-        """The id and extensions of a primitive go with its value."""
-        beside = self.holder.get("_" + self.name)
-        if isinstance(beside, list) and self.position is not None and self.position < len(beside):
-            beside[self.position] = None
-            if not any(item is not None for item in beside):
-                del self.holder["_" + self.name]
-        elif beside is not None and self.position is None:
-            del self.holder["_" + self.name]
 
 
 def root_of(resource: Resource) -> Place:
@@ -119,16 +50,57 @@ def steps_of(path: str, place: str) -> tuple[Step, ...]:
 
 
 def follow(steps: Sequence[Step], root: Place, place: str) -> list[Place]:
-    """The places that the steps lead to, from the resource. Raises InvalidResource for a `where` that says nothing."""
-    places = [root]
+    """The places that the steps lead to, from the resource: none when nothing is there.
+
+    Raises InvalidResource for a name that R4 does not have there, and for a `where` that says nothing.
+    """
+    places, types = [root], frozenset({root.type})
     for number, step in enumerate(steps):
         if number == 0 and step == Step("element", root.type):
             continue
+        types = _types_behind(step, types, places, place)
         try:
             places = _FOLLOW[step.kind](places, step.argument)
         except _NotFhirPath as error:
             raise InvalidResource(f"`where({step.argument})` is not FHIRPath that can be asked.", place) from error
     return places
+
+
+def unknown(name: str, types: frozenset[str], place: str) -> InvalidResource:
+    """The refusal of a name that no element has in these types, with those that there are."""
+    there = ", ".join(dict.fromkeys(each for type_name in sorted(types) for each in elements_of(type_name)))
+    what = next(iter(types)) if len(types) == 1 else "This element"
+    told = f"it has {there}" if there else "it has a value alone"
+    return InvalidResource(f"{what or 'This element'} has no element {name[:100]!r}; {told}.", place, "patch-path")
+
+
+def _types_behind(step: Step, types: frozenset[str], places: list[Place], place: str) -> frozenset[str]:
+    """The types that elements behind a step may have by their definition, whether or not there are any now.
+
+    What a resource inside of another is, its value tells; where there is none, any name may be said.
+    """
+    if step.kind not in {"element", "ofType"}:
+        return types
+    whole = RESOURCE in types
+    if whole:
+        types = frozenset(each.type for each in places)
+    if step.kind == "ofType":
+        named = step.argument.removeprefix("FHIR.")
+        if not (load().is_resource(named) if whole else named in types):
+            told = f"No {step.argument[:100]!r} may stand there; {', '.join(sorted(types)) or 'a resource'} may."
+            raise InvalidResource(told, place, "patch-path")
+        return frozenset({named})
+    if not types:
+        return frozenset({RESOURCE})
+    found = frozenset(
+        child_type(each, step.argument, datatype)
+        for each in types
+        if step.argument in elements_of(each)
+        for datatype in elements_of(each)[step.argument].json_names().values()
+    )
+    if not found:
+        raise unknown(step.argument, types, place)
+    return found
 
 
 class _NotFhirPath(Exception):
@@ -180,10 +152,18 @@ def _unreadable(path: str, place: str) -> MalformedRequest:
 
 def _where(places: list[Place], criterion: str) -> list[Place]:
     ask = _criterion(criterion)
-    return [place for place in places if ask(place.value)]
+    if not _BESIDE.search(criterion):
+        return [place for place in places if ask(place.value)]
+    # What stands beside a primitive is seen by FHIRPath only from the object that holds both.
+    ask_beside = _criterion(criterion, "value.where({}).exists()")
+    return [
+        place
+        for place in places
+        if (ask(place.value) if place.beside is None else ask_beside({"value": place.value, "_value": place.beside}))
+    ]
 
 
-def _criterion(text: str) -> Callable[[Any], bool]:
+def _criterion(text: str, within: str = "{}") -> Callable[[Any], bool]:
     if not may_be_asked(text):
         raise _NotFhirPath
     import fhirpathpy  # late: it takes a third of a second, and few requests need it
@@ -197,7 +177,7 @@ def _criterion(text: str) -> Callable[[Any], bool]:
         return bool(found == [True])
 
     try:
-        compiled = fhirpathpy.compile(text, models["r4"])
+        compiled = fhirpathpy.compile(within.format(text), models["r4"])
     except Exception as error:
         raise _NotFhirPath from error
     return ask
@@ -211,16 +191,3 @@ _FOLLOW: Mapping[str, Callable[[list[Place], str], list[Place]]] = {
     "ofType": lambda places, name: [place for place in places if place.type == name.removeprefix("FHIR.")],
     "where": _where,
 }
-
-
-def _type_of(value: Any, datatype: str) -> str:
-    if datatype == RESOURCE and isinstance(value, dict):
-        return str(value.get("resourceType", ""))
-    return datatype.removeprefix("#")
-
-
-def _elements(path: str) -> tuple[Element, ...]:
-    try:
-        return load().elements(path)
-    except KeyError:
-        return ()

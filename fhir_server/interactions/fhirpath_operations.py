@@ -12,7 +12,8 @@ from typing import Any
 
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource
-from fhir_server.interactions.element_paths import Place, Step, follow, steps_of
+from fhir_server.interactions.element_paths import Step, follow, steps_of
+from fhir_server.interactions.element_places import Place
 
 MOST_OPERATIONS = 1000
 MOST_OF_CRITERIA = 20_000
@@ -30,10 +31,15 @@ _PARAMETER = "Parameters.parameter"
 
 @dataclass(frozen=True)
 class Value:
-    """A value as a Parameters resource holds it, and the name of its type as it ends a choice element's name."""
+    """A value as a Parameters resource holds it, and the name of its type as it ends a choice element's name.
 
-    json: Any
+    `beside` is the id and extensions of a primitive. `parts` are the elements of a structure, each with its name.
+    """
+
+    json: Any = None
     suffix: str = ""
+    beside: Any = None
+    parts: tuple[tuple[str, "Value"], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,25 +100,23 @@ def _part(part: Resource, datatype: str | None, place: str) -> Any:
 
 def _value_of(part: Resource, place: str) -> Value:
     """`value[x]`, a resource, or parts that are the elements of a structure without a name of its own."""
-    names = [name for name in part if name not in {"name", "id", "extension"}]
+    names = sorted({name.removeprefix("_") for name in part if name not in {"name", "id", "extension"}})
     if len(names) != 1:
         raise MalformedRequest(
             f"The part `{part['name']}` has one value[x], resource or list of parts.", place, "patch"
         )
-    if names[0] == "part" and isinstance(part["part"], list):
-        return Value(_structure(part["part"], place))
-    if names[0] == "resource":
-        return Value(part["resource"])
-    if names[0].startswith("value"):
-        return Value(part[names[0]], names[0].removeprefix("value"))
-    raise MalformedRequest(f"The part `{part['name']}` has no {names[0]!r}.", place, "patch")
+    name, held = names[0], part.get(names[0])
+    if name == "part" and isinstance(held, list) and held:
+        return Value(parts=tuple(_element(each, place) for each in held))
+    if name == "resource" and isinstance(held, dict):
+        return Value(held)
+    beside = part.get("_" + name)
+    if name.startswith("value") and (held is not None or isinstance(beside, dict)):
+        return Value(held, name.removeprefix("value"), beside)
+    raise MalformedRequest(f"The part `{part['name']}` has no {name!r}.", place, "patch")
 
 
-def _structure(parts: list[Any], place: str) -> Resource:
-    built: Resource = {}
-    for part in parts:
-        if not isinstance(part, dict) or not isinstance(part.get("name"), str):
-            raise MalformedRequest("Each part of a value has the name of an element.", place, "patch")
-        value = _value_of(part, place).json
-        built.setdefault(part["name"], []).append(value)
-    return built
+def _element(part: Any, place: str) -> tuple[str, Value]:
+    if not isinstance(part, dict) or not isinstance(part.get("name"), str):
+        raise MalformedRequest("Each part of a value has the name of an element.", place, "patch")
+    return part["name"], _value_of(part, place)

@@ -5,12 +5,22 @@ https://hl7.org/fhir/R4/fhirpatch.html
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from typing import Any
 
-from fhir_server.definitions.structures import Element, load
+from fhir_server.definitions.structures import Element
 from fhir_server.fhir.errors import InvalidResource
 from fhir_server.fhir.json import Resource
-from fhir_server.interactions.element_paths import Place, follow, root_of
+from fhir_server.interactions.element_paths import follow, root_of, unknown
+from fhir_server.interactions.element_places import (
+    Pair,
+    Place,
+    child_type,
+    elements_of,
+    is_primitive,
+    items_of,
+    named,
+    write,
+    write_items,
+)
 from fhir_server.interactions.fhirpath_operations import Operation, Value
 
 
@@ -23,35 +33,33 @@ def apply(operations: tuple[Operation, ...], resource: Resource) -> Resource:
 
 
 def _add(operation: Operation, root: Place) -> None:
-    """One more item of a list, or an element that has no value yet."""
-    holder = _one(operation, operation.places(root))
-    element = holder.element(operation.given["name"])
-    if element is None or not isinstance(holder.value, dict):
-        raise _impossible(operation, f"{holder.type} has no element {operation.given['name']!r}")
+    """One more item of a list, or an element that is not there yet."""
+    holder, name = _one(operation, operation.places(root)), operation.given["name"]
+    element, json_name = named(holder.type, name)
+    if element is None:
+        raise unknown(name, frozenset({holder.type}), operation.place)
+    fields = _fields(operation, holder)
     value: Value = operation.given["value"]
-    name = _json_name(element, value, operation)
-    built = _typed(value.json, element.json_names()[name])
+    json_name = _json_name(element, json_name, value, operation)
+    pair = _pair(value, holder.type, element, json_name, operation)
     if element.repeats:
-        items, beside = _items(holder.value, name)
-        items.append(built)
-        if beside is not None:
-            beside.append(None)
-    elif any(each in holder.value for each in element.json_names()):
-        raise _impossible(operation, f"{operation.given['name']} has a value; replace it")
+        write_items(fields, json_name, [*items_of(fields, json_name), pair])
+    elif any(holder.children(element.name)):
+        raise _impossible(operation, f"{name} is there already; replace it")
     else:
-        holder.value[name] = built
+        write(fields, json_name, pair)
 
 
 def _insert(operation: Operation, root: Place) -> None:
     """One more item at a place of a list, which may be empty before."""
     places = operation.places(root)
-    items, beside, datatype = _list(operation, places) if places else _new_list(operation, root)
-    index = operation.given["index"]
+    holder, element = _list(operation, places) if places else _new_list(operation, root)
+    fields, name = _fields(operation, holder), element.name
+    items, index = items_of(fields, name), operation.given["index"]
     if index > len(items):
         raise _impossible(operation, f"the list has {len(items)} items, so the index is {len(items)} at most")
-    items.insert(index, _typed(operation.given["value"].json, datatype))
-    if beside is not None:
-        beside.insert(index, None)
+    items.insert(index, _pair(operation.given["value"], holder.type, element, name, operation))
+    write_items(fields, name, items)
 
 
 def _delete(operation: Operation, root: Place) -> None:
@@ -62,23 +70,25 @@ def _delete(operation: Operation, root: Place) -> None:
 
 
 def _replace(operation: Operation, root: Place) -> None:
+    """The element becomes what is given: of a primitive, the id and extensions that it had go with its value."""
     place = _one(operation, operation.places(root))
     value: Value = operation.given["value"]
     element = place.parent_element()
-    if element is None:
+    if element is None or place.owner is None:
         raise _impossible(operation, "a whole resource is not replaced by a patch; update it")
-    name = _json_name(element, value, operation)
-    place.put(name, _typed(value.json, element.json_names()[name]))
+    name = _json_name(element, None, value, operation)
+    place.put(name, _pair(value, place.owner.type, element, name, operation))
 
 
 def _move(operation: Operation, root: Place) -> None:
-    items, beside, _ = _list(operation, operation.places(root))
+    holder, element = _list(operation, operation.places(root))
+    fields = _fields(operation, holder)
+    items = items_of(fields, element.name)
     source, destination = operation.given["source"], operation.given["destination"]
     if max(source, destination) >= len(items):
         raise _impossible(operation, f"the list has {len(items)} items, counted from 0")
-    for each in (items, beside):
-        if each is not None:
-            each.insert(destination, each.pop(source))
+    items.insert(destination, items.pop(source))
+    write_items(fields, element.name, items)
 
 
 _APPLY: Mapping[str, Callable[[Operation, Place], None]] = {
@@ -96,64 +106,66 @@ def _one(operation: Operation, places: list[Place]) -> Place:
     return places[0]
 
 
-def _list(operation: Operation, places: list[Place]) -> tuple[list[Any], list[Any] | None, str]:
-    """The list that the path leads to, what stands beside its primitives, and the type of its items."""
-    element = places[0].parent_element() if places else None
-    if not places or element is None or not element.repeats or len({id(place.holder) for place in places}) != 1:
+def _fields(operation: Operation, holder: Place) -> Resource:
+    """The object that the children of a place stand in."""
+    fields = holder.opened()
+    if fields is None:
+        raise _impossible(operation, f"what stands there is no {holder.type}")
+    return fields
+
+
+def _list(operation: Operation, places: list[Place]) -> tuple[Place, Element]:
+    """What owns the list that the path leads to, and the list's element there."""
+    element, owner = (places[0].parent_element(), places[0].owner) if places else (None, None)
+    if element is None or owner is None or not element.repeats or len({id(place.owner) for place in places}) != 1:
         raise _impossible(operation, "it must lead to the items of one list")
-    holder, name = places[0].holder, places[0].name
-    return *_items(holder, name), element.json_names()[name]
+    return owner, element
 
 
-def _new_list(operation: Operation, root: Place) -> tuple[list[Any], list[Any] | None, str]:
-    """The list that the last name of the path would begin, in what the rest of the path leads to."""
+def _new_list(operation: Operation, root: Place) -> tuple[Place, Element]:
+    """The same of the list that the last name of the path would begin, in what the rest of the path leads to."""
     *way, last = operation.steps
     holder = _one(operation, follow(way, root, operation.place)) if last.kind == "element" else None
-    element = holder.element(last.argument) if holder else None
-    if holder is None or element is None or not element.repeats or not isinstance(holder.value, dict):
+    element = elements_of(holder.type).get(last.argument) if holder else None
+    if holder is None or element is None or not element.repeats:
         raise _impossible(operation, "it must lead to the items of one list")
-    return *_items(holder.value, element.name), element.json_names()[element.name]
+    return holder, element
 
 
-def _items(holder: Resource, name: str) -> tuple[list[Any], list[Any] | None]:
-    """The items of a list, made when there is none, and what stands beside each when that is a primitive."""
-    beside = holder.get("_" + name)
-    items = holder.setdefault(name, [None] * len(beside) if isinstance(beside, list) else [])
-    if isinstance(beside, list):
-        beside.extend([None] * (len(items) - len(beside)))
-    return items, beside if isinstance(beside, list) else None
+def _json_name(element: Element, said: str | None, value: Value, operation: Operation) -> str:
+    """The element's name in JSON; of a choice the one that was said, or the one that the value's type makes."""
+    made = element.name + value.suffix if element.choice and value.suffix else said or element.name
+    if made not in element.json_names() or said not in {None, made}:
+        raise _impossible(
+            operation, f"{said or element.name} has no value of the type {value.suffix or 'that is given'}"
+        )
+    return made
 
 
-def _json_name(element: Element, value: Value, operation: Operation) -> str:
-    """The element's name in JSON; the value's type decides when there is a choice."""
-    name = element.name + value.suffix if element.choice else element.name
-    if name not in element.json_names():
-        raise _impossible(operation, f"{element.name} has no value of the type {value.suffix or 'that is given'}")
-    return name
+def _pair(value: Value, owner: str, element: Element, json_name: str, operation: Operation) -> Pair:
+    """The value anew, for a patch may be applied again, and what is given beside it.
 
-
-def _typed(value: Any, datatype: str) -> Any:
-    """The value anew, for a patch may be applied again; what is built from parts has lists only where R4 has lists."""
-    path = datatype.removeprefix("#")
-    if not isinstance(value, dict) or not any(isinstance(item, list) for item in value.values()):
-        return deepcopy(value)
-    elements = {name: element for element in _elements(path) for name in element.json_names()}
-    built = {}
-    for name, items in value.items():
-        element = elements.get(name)
-        if element is None or not isinstance(items, list):
-            built[name] = deepcopy(items)
-            continue
-        typed = [_typed(item, element.json_names()[name]) for item in items]
-        built[name] = typed if element.repeats or len(typed) != 1 else typed[0]
-    return built
-
-
-def _elements(path: str) -> tuple[Element, ...]:
-    try:
-        return load().elements(path)
-    except KeyError:
-        return ()
+    What is built from parts has lists only where R4 has lists, and names of R4 alone.
+    """
+    datatype = child_type(owner, element.name, element.json_names()[json_name])
+    if value.beside is not None and not is_primitive(datatype):
+        raise _impossible(operation, f"{json_name} holds its id and extensions itself, not beside it")
+    if value.parts is None:
+        return deepcopy(value.json), deepcopy(value.beside)
+    built: Resource = {}
+    for name, each in value.parts:
+        child, said = named(datatype, name)
+        if child is None:
+            raise unknown(name, frozenset({datatype}), operation.place)
+        inner = _json_name(child, said, each, operation)
+        pair = _pair(each, datatype, child, inner, operation)
+        if child.repeats:
+            write_items(built, inner, [*items_of(built, inner), pair])
+        elif any(Place(built, datatype, built).children(child.name)):
+            raise _impossible(operation, f"{name} is given twice, and {datatype} has one")
+        else:
+            write(built, inner, pair)
+    return (None, built) if is_primitive(datatype) else (built, None)
 
 
 def _impossible(operation: Operation, why: str) -> InvalidResource:
