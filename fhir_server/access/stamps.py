@@ -12,6 +12,8 @@ from operator import attrgetter
 
 from fhir_server.search.grant import Reader
 
+OFFERED = frozenset({"Task", "ServiceRequest"})
+"""The types whose resources show themselves to the owner of a Task from the moment it is asked."""
 NOT_YET_OFFERED = frozenset({"draft"})
 _until = attrgetter("until")
 _party_and_start = attrgetter("party", "start")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from fhir_server.access.grants import grants, judged_by_custodian, needs_circles
+from fhir_server.access.stamps import OFFERED
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import Gone, NotFound, TooCostly
 from fhir_server.interactions.words import Services
@@ -133,13 +134,26 @@ class Sight:
         return True
 
     def readable_version(self, current: Stored, version: Stored | None) -> Stored:
-        """A past version of a readable resource: its own plans, patient and labels must permit too. Raises NotFound."""
+        """A past version of a readable resource: its own plans, patient and labels must permit too. Raises NotFound.
+
+        Who reads a Task or its order only since it was asked reads the versions that were shown to it, none before.
+        """
         if version is None:
             raise NotFound
         same_patient = version.stamp.patient in {None, current.stamp.patient}
         as_open = version.stamp.label in {None, current.stamp.label}
         if same_patient and as_open and set(version.stamp.plans) <= set(current.stamp.plans):
+            if current.type not in OFFERED or self.reason_to_read(version) or self._reads_beside_offers(current):
+                return version
+        elif self.reason_to_read(version):
             return version
-        if self.reason_to_read(version) is None:
-            raise NotFound
-        return version
+        raise NotFound
+
+    def _reads_beside_offers(self, current: Stored) -> bool:
+        """Whether the actor would read a Task or an order without being asked: as its author, or in its circle."""
+        if current.stamp.author in self.actor.parties:
+            return True
+        everywhere = self._known.get((None, None))
+        if everywhere is not None:
+            return not {circle.plan for circle in everywhere}.isdisjoint(current.stamp.plans)
+        return bool(self.circles(plans=current.stamp.plans))

@@ -183,3 +183,46 @@ def test_who_the_person_is_stays_hidden(world: World, element: str) -> None:
 
     assert element in hosp.read(case.patient)
     assert element not in home.read(case.patient)
+
+
+def test_an_offered_owner_reads_no_version_from_before_it_was_asked(world: World) -> None:
+    """By no way: what a draft said to nobody, or for another owner, stays with the circle and the author."""
+    hosp, member, meant, sent = world.hospital(), world.party(), world.party(), world.party()
+    case = world.case(hosp, member)
+    walk(member, case.task, "accepted")
+    plan = [{"reference": case.plan}]
+    draft = {"status": "draft", "patientInstruction": "SECRET"}
+    ordered = made(hosp, {**order(hosp, case.patient, basedOn=plan), **draft})
+    drafted = task(hosp, meant, case.patient, ordered, basedOn=plan, status="draft", description="SECRET")
+    asked_by = made(hosp, drafted)
+    assert hosp.change(ordered, patientInstruction="clean", status="active").status == 200
+    owner = {"reference": sent.reference}
+    assert hosp.change(asked_by, owner=owner, description="clean", status="requested").status == 200
+    assert hosp.change(ordered, note=[{"text": "since then"}]).status == 200
+    walk(sent, asked_by, "received")
+
+    for reference in (asked_by, ordered):
+        versions = [f"{reference}/_history/{number}" for number in (1, 2, 3)]
+        for reader, seen in ((sent, [404, 200, 200]), (member, [200] * 3), (hosp, [200] * 3)):
+            assert [reader.get(each).status for each in versions] == seen, (reference, seen)
+            for place in (f"{reference}/_history", f"{reference}/_history?_count=1&_before=3"):
+                shown = {entry["meta"]["versionId"] for entry in reader.get(place).entries}
+                assert ("1" in shown) is (seen[0] == 200 and "_before" not in place), (reference, place)
+            type_name, _, id = reference.partition("/")
+            of_type = reader.get(f"{type_name}/_history?_count=500").entries
+            of_it = {entry["meta"]["versionId"] for entry in of_type if entry["id"] == id}
+            assert ("1" in of_it) is (seen[0] == 200), reference
+        assert sent.get(versions[0], If_None_Match='W/"1"').status == 404
+    walk(sent, asked_by, "accepted")
+    assert {sent.get(f"{each}/_history/1").status for each in (asked_by, ordered)} == {200}
+
+
+def test_who_left_reads_the_versions_of_its_own_task_that_it_was_shown(world: World) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    other = world.party()
+    ordered, sent = asked(hosp, other, case, "accepted", "in-progress", "completed")
+
+    assert other.get(case.plan).status == 200
+    assert {other.get(f"{sent}/_history/{number}").status for number in (1, 2, 3, 4)} == {200}
+    assert other.get(f"{ordered}/_history/1").status == 200
