@@ -29,6 +29,7 @@ _LETTERS = {
     "Subscription-status": "r",
     "Subscription-events": "r",
 }
+_WRITING = frozenset("cud")
 
 
 def check_scope(actor: Actor, interaction: str, type_name: str | None) -> None:
@@ -40,6 +41,12 @@ def check_scope(actor: Actor, interaction: str, type_name: str | None) -> None:
         return
     needed = f"system/{type_name}.{_LETTERS.get(interaction, '')}"
     raise Forbidden(f"Your token does not allow this; it needs the scope {needed}.", type_name, "scope")
+
+
+def shows_the_written(actor: Actor, interaction: str, type_name: str) -> bool:
+    """Whether the answer may show a resource of the type: to write is not to read, so what is written is not shown
+    to whom a read of it would be refused."""
+    return _LETTERS.get(interaction) not in _WRITING or allows(actor, "read", type_name)
 
 
 def allows(actor: Actor, interaction: str, type_name: str) -> bool:

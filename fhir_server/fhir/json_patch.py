@@ -49,6 +49,12 @@ def tests(operations: Sequence[Operation], *path: str) -> bool:
     return any(operation.path == path for operation in leading)
 
 
+def asks(operations: Sequence[Operation]) -> bool:
+    """Whether what becomes of the patch tells values of the document: they are tested, or taken to another place,
+    where they may be refused with a word about them."""
+    return any(operation.name in {"test", "copy", "move"} for operation in operations)
+
+
 def apply(operations: Sequence[Operation], document: Any) -> Any:
     """A changed copy of `document`. Raises InvalidResource with the place of the operation that is not possible."""
     changed, copied = deepcopy(document), 0

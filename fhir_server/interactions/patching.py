@@ -19,10 +19,14 @@ PATCH_FORMATS = (JSON_PATCH, "application/fhir+json", "application/fhir+xml")
 
 @dataclass(frozen=True)
 class Patch:
-    """A patch that was understood. `says_version`: it begins with a test of `meta.versionId`, so is based on one."""
+    """A patch that was understood. `says_version`: it begins with a test of `meta.versionId`, so is based on one.
+
+    `asks`: what becomes of it tells what stands in the resource, as with a `test`; it is for who may read that.
+    """
 
     change: Callable[[Resource], Any]
     says_version: bool = False
+    asks: bool = False
 
     def of(self, resource: Resource) -> Resource:
         """The changed resource. Raises InvalidResource when the patch cannot be applied to this one."""
@@ -44,11 +48,14 @@ def read_patch(body: Any) -> Patch:
     if isinstance(body, list):
         operations = json_patch.read(body)
         return _shallow(
-            lambda resource: json_patch.apply(operations, resource), json_patch.tests(operations, "meta", "versionId")
+            lambda resource: json_patch.apply(operations, resource),
+            json_patch.tests(operations, "meta", "versionId"),
+            asks=json_patch.asks(operations),
         )
     if isinstance(body, dict) and body.get("resourceType") == "Parameters":
         steps = fhirpath_operations.read(body)
-        return _shallow(lambda resource: fhirpath_patch.apply(steps, resource))
+        asks = any(step.kind == "where" for each in steps for step in each.steps)
+        return _shallow(lambda resource: fhirpath_patch.apply(steps, resource), asks=asks)
     raise MalformedRequest(
         f"A patch is a JSON Patch ({JSON_PATCH}, a list of operations) or a FHIRPath Patch (a Parameters resource).",
         rule="patch",
@@ -80,7 +87,7 @@ def unpacked(resource: Any) -> Any:
         raise MalformedRequest("The data of the Binary are not base64.", "entry.resource.data", "patch") from error
 
 
-def _shallow(change: Callable[[Resource], Any], says_version: bool = False) -> Patch:
+def _shallow(change: Callable[[Resource], Any], says_version: bool = False, *, asks: bool = False) -> Patch:
     """The patch, refused when it nests deeper than can be followed."""
 
     def changed(resource: Resource) -> Any:
@@ -89,7 +96,7 @@ def _shallow(change: Callable[[Resource], Any], says_version: bool = False) -> P
         except RecursionError as error:
             raise _too_deep() from error
 
-    return Patch(changed, says_version)
+    return Patch(changed, says_version, asks)
 
 
 def _too_deep() -> FhirError:

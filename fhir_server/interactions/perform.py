@@ -14,6 +14,7 @@ from fhir_server.interactions.histories import histories
 from fhir_server.interactions.history import history
 from fhir_server.interactions.patch import patch
 from fhir_server.interactions.read import read
+from fhir_server.interactions.returning import as_shown
 from fhir_server.interactions.search import search
 from fhir_server.interactions.search_several import search_several
 from fhir_server.interactions.telling import refusals, tellings
@@ -45,7 +46,7 @@ def perform(interaction: Interaction, actor: Actor, services: Services) -> Answe
         raise
     if not answer.audited:
         _record(interaction, actor, services, answer)
-    return answer
+    return as_shown(answer, interaction, actor)
 
 
 def record_refusal(interaction: Interaction, actor: Actor | None, services: Services, error: FhirError) -> None:

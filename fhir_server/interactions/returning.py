@@ -3,9 +3,13 @@
 https://hl7.org/fhir/R4/http.html#ops
 """
 
-from fhir_server.fhir.json import Resource, encode
+from dataclasses import replace
+
+from fhir_server.access.scopes import shows_the_written
+from fhir_server.fhir.actor import Actor
+from fhir_server.fhir.json import Resource, decode, encode
 from fhir_server.fhir.outcome import Issue, operation_outcome
-from fhir_server.interactions.words import Answer
+from fhir_server.interactions.words import Answer, Interaction
 
 REPRESENTATION, MINIMAL, OUTCOME = "representation", "minimal", "OperationOutcome"
 
@@ -15,6 +19,12 @@ WRITTEN = {
     "unchanged": "already had this content",
     "existing": "existed already",
 }
+
+
+def as_shown(answer: Answer, interaction: Interaction, actor: Actor) -> Answer:
+    """The answer; that to a write without its body, when the scopes of the actor do not let it read the type."""
+    shows = interaction.type is None or shows_the_written(actor, interaction.name, interaction.type)
+    return answer if shows else replace(answer, body=None)
 
 
 def returned(answer: Answer, preference: str | None) -> bytes | None:
@@ -28,7 +38,7 @@ def returned_in_entry(answer: Answer, preference: str | None) -> tuple[Resource 
     """The resource and the outcome in a Bundle's response to a write; neither unless its caller prefers one."""
     if not is_written(answer) or answer.stored is None:
         return None, None
-    resource = answer.stored.resource() if preference == REPRESENTATION else None
+    resource = decode(answer.body) if preference == REPRESENTATION and answer.body is not None else None
     return resource, told(answer) if preference == OUTCOME else None
 
 

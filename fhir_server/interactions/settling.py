@@ -92,20 +92,24 @@ def _update(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
 
 
 def _patch(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
-    """The content as the patch leaves it; from here on a patch is an update."""
+    """The content as the patch leaves it; from here on a patch is an update.
+
+    A patch that asks what stands there is a read as well, and refused before anything is looked up.
+    """
+    patch = ask.patch
+    assert patch is not None, "who asks for a patch has one"
+    if patch.asks:
+        check_scope(working.actor, "read", ask.type)
     if ask.condition is not None:
         found = match(ask.type, ask.condition, working, services)
         if found is None:
             raise NotFound
         ask = replace(ask, id=found.id)
-    assert ask.patch is not None, "who asks for a patch has one"
     stored, _ = working.sight.readable(working.stored(ask.reference))
     check_if_match(ask.if_match, stored)
-    if ask.type in VERSIONED_UPDATE and not (
-        says_version(ask.if_match) or ask.patch.says_version or working.actor.imports
-    ):
+    if ask.type in VERSIONED_UPDATE and not (says_version(ask.if_match) or patch.says_version or working.actor.imports):
         raise version_required(stored, "test /meta/versionId in the patch")
-    yield replace(ask, resource=ask.patch.of(stored.resource()))
+    yield replace(ask, resource=patch.of(stored.resource()))
 
 
 def _delete(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:

@@ -20,7 +20,7 @@ from fhir_server.interactions.conditions import etag
 from fhir_server.interactions.entries import Entry, read_entry
 from fhir_server.interactions.matching import condition_of
 from fhir_server.interactions.patching import read_patch
-from fhir_server.interactions.returning import returned_in_entry
+from fhir_server.interactions.returning import as_shown, returned_in_entry
 from fhir_server.interactions.statuses import STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.update import check_id
 from fhir_server.interactions.words import Answer, Interaction, Services
@@ -57,7 +57,8 @@ def transaction(
         def response(entry: Entry) -> Resource:
             if entry.place in written:
                 each = written[entry.place]
-                return _response(Answer(each.outcome, None, each.stored), services, interaction.returning)
+                answer = as_shown(Answer(each.outcome, each.stored.body, each.stored), entry.interaction, actor)
+                return _response(answer, services, interaction.returning)
             if entry.interaction.name in _ORDER:
                 return _NOTHING_DELETED
             return _performed_response(entry, _read(entry, tx, actor, services, perform_within), services, None)

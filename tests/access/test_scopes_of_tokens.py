@@ -1,9 +1,14 @@
 """What the scopes of a token allow bounds whoever holds it, whatever the circle says."""
 
+from typing import Any
+
+import pytest
+
 from fhir_server.fhir.actor import OPEN_PLANS
+from fhir_server.fhir.json import Resource
 from tests.access.actors import AUTHOR
 from tests.access.asking import batch, constant, marked
-from tests.access.circle import Matrix
+from tests.access.circle import Matrix, made
 from tests.world import Party
 
 
@@ -83,3 +88,100 @@ def test_no_scope_no_access(matrix: Matrix) -> None:
     nothing = _token(matrix, "system/Nothing.r")
 
     assert {nothing.get(reference).status for reference in matrix.agreed.refs.values()} == {403}
+
+
+JSON_PATCH = {"Content_Type": "application/json-patch+json"}
+NOTHING_TO_CHANGE: list[Resource] = []
+TAG = {"system": "urn:tests", "code": "follow-up"}
+
+
+def _own(matrix: Matrix, name: str = "Condition") -> str:
+    """A resource of the author's that these tests alone write."""
+    reference = matrix.agreed.refs[name]
+    content = matrix.parties[AUTHOR].read(reference)
+    return made(matrix.parties[AUTHOR], {name: value for name, value in content.items() if name not in {"id", "meta"}})
+
+
+@pytest.mark.parametrize("preference", ["representation", "minimal", "OperationOutcome"])
+def test_who_may_write_and_not_read_is_shown_nothing_of_what_it_wrote(matrix: Matrix, preference: str) -> None:
+    reference, author = _own(matrix), matrix.parties[AUTHOR]
+    writer, wish = _token(matrix, "system/Condition.cus"), {"Prefer": f"return={preference}"}
+    content = author.read(reference)
+    new = {name: value for name, value in content.items() if name not in {"id", "meta"}}
+    meta = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [TAG]}}]}
+    condition = f"_id={reference.partition('/')[2]}"
+
+    replies = [
+        writer.ask("PATCH", reference, NOTHING_TO_CHANGE, **wish, **JSON_PATCH),
+        writer.ask("PATCH", f"Condition?{condition}", NOTHING_TO_CHANGE, **wish, **JSON_PATCH),
+        writer.put({**content, "recordedDate": "2026-01-02"}, **wish),
+        writer.post(new, **wish),
+        writer.post(new, If_None_Exist=condition, **wish),
+        writer.ask("POST", f"{reference}/$meta-add", meta, **wish),
+        writer.ask("POST", f"{reference}/$meta-delete", meta, **wish),
+    ]
+
+    assert [reply.status for reply in replies] == [200, 200, 200, 201, 200, 200, 200]
+    for reply in replies:
+        told = reply.body["resourceType"] if reply.raw else None
+        assert told == ("OperationOutcome" if preference == "OperationOutcome" and reply not in replies[5:] else None)
+        assert b"code" not in reply.raw.replace(b'"code":"informational"', b"")
+        assert reply.headers["ETag"]
+    assert writer.get(reference).status == 403
+    assert author.read(reference)["recordedDate"] == "2026-01-02"
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_who_may_write_and_not_read_is_shown_nothing_in_a_bundle(matrix: Matrix, kind: str) -> None:
+    reference, author = _own(matrix), matrix.parties[AUTHOR]
+    content = author.read(reference)
+    new = {name: value for name, value in content.items() if name not in {"id", "meta"}}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": kind,
+        "entry": [
+            {"resource": content, "request": {"method": "PUT", "url": reference}},
+            {"resource": new, "request": {"method": "POST", "url": "Condition"}},
+        ],
+    }
+
+    hidden, shown = (
+        _token(matrix, f"system/Condition.{letters}").ask("POST", "", bundle, Prefer="return=representation")
+        for letters in ("cu", "cru")
+    )
+
+    assert [entry["response"]["status"][:3] for entry in hidden.body["entry"]] == ["200", "201"]
+    assert hidden.entries == []
+    assert [each["resourceType"] for each in shown.entries] == ["Condition", "Condition"]
+
+
+def test_a_patch_that_asks_what_stands_there_needs_the_scope_to_read(matrix: Matrix) -> None:
+    reference = _own(matrix)
+    writer, reader = _token(matrix, "system/Condition.u"), _token(matrix, "system/Condition.ru")
+    by_path = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {
+                "name": "operation",
+                "part": [
+                    {"name": "type", "valueCode": "delete"},
+                    {"name": "path", "valueString": "Condition.note.where(text = 'secret')"},
+                ],
+            }
+        ],
+    }
+    asking: list[tuple[Any, dict[str, str]]] = [
+        ([{"op": "test", "path": "/resourceType", "value": "Condition"}], JSON_PATCH),
+        ([{"op": "test", "path": "/resourceType", "value": "Other"}], JSON_PATCH),
+        ([{"op": "copy", "from": "/resourceType", "path": "/recordedDate"}], JSON_PATCH),
+        ([{"op": "move", "from": "/subject/reference", "path": "/recordedDate"}], JSON_PATCH),
+        (by_path, {}),
+    ]
+
+    for patch, headers in asking:
+        refused, absent = (writer.ask("PATCH", each, patch, **headers) for each in (reference, "Condition/never-there"))
+        assert (refused.status, refused.rules) == (403, {"scope"}), patch
+        assert constant(refused) == constant(absent)
+        assert reader.ask("PATCH", reference, patch, **headers).status != 403
+    replaced = [{"op": "add", "path": "/recordedDate", "value": "2026-02-03"}]
+    assert writer.ask("PATCH", reference, replaced, **JSON_PATCH).status == 200
