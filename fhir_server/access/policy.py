@@ -37,11 +37,11 @@ def check_create(actor: Actor, resource: Resource, plans: Sequence[str], member_
 
 
 def check_membership(type_name: str, plans: Sequence[str], member_of: Sequence[str]) -> None:
-    """Raise Forbidden unless the actor may add to each of `plans`."""
-    outside = [plan for plan in plans if plan not in member_of]
-    if outside:
+    """Raise Forbidden unless the actor may add to each of `plans`; it names none, for they may be hidden."""
+    if not set(plans) <= set(member_of):
         raise Forbidden(
-            f"You are not an active member of the care team of CarePlan/{outside[0]}; only members add to a plan.",
+            "You are not an active member of the care team of each plan that this would belong to; only members add "
+            "to a plan.",
             type_name,
             "not-a-member",
         )

@@ -82,7 +82,7 @@ def matrix(world: World, database: Database[dict[str, Any]]) -> Matrix:
         WAITING: world.party(),
         WAITING_CUSTODIAN: world.custodian,
     }
-    earlier = _left_behind(world, hosp, parties[ELSEWHERE])
+    earlier = left_behind(world, hosp, parties[ELSEWHERE])
     agreed = _agreed(world, hosp, earlier, parties)
     unagreed = _unagreed(world, parties[WAITING])
     return Matrix(world, agreed, unagreed, earlier.plan, parties, database)
@@ -97,7 +97,7 @@ def _person(world: World) -> Actor:
     )
 
 
-def _left_behind(world: World, hosp: Party, stays: Party) -> Case:
+def left_behind(world: World, hosp: Party, stays: Party) -> Case:
     """A closed plan of the hospital, in which `stays` has an open order of its own and so still takes part."""
     case = world.case(hosp, stays)
     walk(stays, case.task, "accepted")

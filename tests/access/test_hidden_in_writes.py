@@ -2,6 +2,8 @@
 
 import pytest
 
+from fhir_server.demo.referral import consent
+from fhir_server.fhir.dates import instant, now
 from fhir_server.fhir.json import Resource
 from tests.access.actors import (
     AUTHOR,
@@ -15,9 +17,10 @@ from tests.access.actors import (
     OUTSIDER,
     PERSON,
     WAITING,
+    left_behind,
 )
 from tests.access.asking import absent, marked, new, stored
-from tests.access.circle import Matrix
+from tests.access.circle import Matrix, made, order, task
 from tests.access.oracle import CLASS_OF, expected, may_see
 from tests.access.samples import in_turn, versions
 
@@ -128,6 +131,27 @@ def test_adding_to_a_plan_by_reference_needs_membership_of_it(matrix: Matrix) ->
     assert (elsewhere.status, elsewhere.paths) == (422, {"Observation.basedOn[0].reference"})
     assert (former.status, former.rules) == (403, {"not-a-member"})
     assert versions(matrix) == before
+
+
+def test_the_refusal_to_add_to_a_plan_does_not_name_one_that_is_hidden(matrix: Matrix) -> None:
+    """What is written about lies in two plans, and its reader is in one of them."""
+    world = matrix.world
+    hosp, stays = world.hospital(), world.party()
+    earlier = left_behind(world, hosp, stays)
+    made(hosp, consent(earlier.patient, now(), hosp.reference))
+    fresh = made(hosp, task(hosp, world.party(), earlier.patient, made(hosp, order(hosp, earlier.patient))))
+    [hidden] = [each["reference"] for each in hosp.read(fresh)["basedOn"]]
+    based_on = [{"reference": plan} for plan in (earlier.plan, hidden)]
+    about = {"code": {"text": "FVC"}, "subject": {"reference": earlier.patient}, "basedOn": based_on}
+    both = made(world.custodian, {"resourceType": "Observation", "status": "final", **about})
+    agent = [{"who": {"reference": stays.reference}}]
+    target = [{"reference": both}]
+    assert (stays.get(both).status, stays.get(hidden).status) == (200, 404)
+
+    reply = stays.post({"resourceType": "Provenance", "target": target, "recorded": instant(now()), "agent": agent})
+
+    assert (reply.status, reply.rules) == (403, {"not-a-member"})
+    assert "CarePlan/" not in reply.raw.decode()
 
 
 def test_the_author_of_something_does_not_move_it_to_another_person(matrix: Matrix) -> None:
