@@ -50,14 +50,17 @@ def check_move(from_status: str | None, to_status: str, roles: frozenset[str]) -
 def check_closing(order: str, to_status: str, tasks: Iterable[Resource]) -> None:
     """Refuse to end the order `ServiceRequest/x` while a fulfilment of it is open.
 
-    `tasks` are the Tasks as the write would leave them. Raises InvalidWorkflow (`order-open-tasks`) naming them.
+    `tasks` are the Tasks as the write would leave them. Raises InvalidWorkflow (`order-open-tasks`). It says how many
+    they are and names none: who placed the order may not read each of them.
     """
     if to_status in OPEN:
         return
-    still_open = sorted(reference_to(task) for task in tasks if task["status"] in OPEN_TASK and focus(task) == order)
+    still_open = sum(task["status"] in OPEN_TASK and focus(task) == order for task in tasks)
     if still_open:
+        which = "1 Task" if still_open == 1 else f"{still_open} Tasks"
         raise InvalidWorkflow(
-            f"The order cannot become {to_status} while work on it is open: end {', '.join(still_open)} first.",
+            f"The order cannot become {to_status} while work on it is open: {which} on it must be ended first. "
+            f"Task?focus={order} finds those that you may read.",
             "ServiceRequest.status",
             "order-open-tasks",
         )

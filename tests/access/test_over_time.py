@@ -17,7 +17,7 @@ from fhir_server.search.grant import Stamp
 from fhir_server.store.values import Stored
 from tests.access.actors import MEMBER
 from tests.access.asking import constant, marked
-from tests.access.circle import TO_THE_END, Matrix, asked, made, walk
+from tests.access.circle import TO_THE_END, Matrix, asked, made, order, task, walk
 from tests.access.test_searches import following, matches
 from tests.http.scenarios.test_a_plans_and_teams import LUC
 from tests.world import Case, Party, World, world_apart
@@ -49,6 +49,22 @@ def cast(world: World) -> Cast:
     assert hosp.put(marked(hosp.read(observation))).status == 200
     walk(home, case.task, "accepted")
     return Cast(world, hosp, home, case, observation)
+
+
+def test_who_waits_for_consent_is_not_told_the_tasks_that_keep_its_order_open(world: World) -> None:
+    hosp, home, placer = world.hospital(), world.party(), world.party()
+    case = world.case(hosp, home, LUC)
+    asked(hosp, placer, case, "accepted")
+    plan = [{"reference": case.plan}]
+    ordered = made(placer, order(placer, case.patient, basedOn=plan))
+    hidden = made(hosp, task(hosp, home, case.patient, ordered, basedOn=plan))
+    assert hosp.change(str(case.consent), status="inactive").status == 200
+    assert (placer.get(ordered).status, placer.get(hidden).status) == (200, 404)
+
+    reply = placer.change(ordered, status="completed")
+
+    assert (reply.status, reply.rules) == (422, {"order-open-tasks"})
+    assert hidden.partition("/")[2] not in reply.raw.decode()
 
 
 def _observation(case: Case) -> dict[str, object]:
