@@ -12,6 +12,7 @@ from fhir_server.audit.events import REFUSED, Occurrence, audit_event
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import Resource
+from fhir_server.interactions.naming import names_nobody_else
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Stamp
 from fhir_server.store.values import Shown
@@ -36,12 +37,17 @@ def tellings(interaction: Interaction, actor: Actor, services: Services, answer:
 
     Whoever keeps a plan reads what happened in it. A page over the plans of several custodians is told to each of
     them by itself, without the question, which may name another's person; the whole of it is kept for whoever keeps
-    the database. A plan whose custodian still waits for the person's consent stands alone.
+    the database. So is a page of one custodian's plans, when the question may name somebody whom the page does not
+    show. A plan whose custodian still waits for the person's consent stands alone.
     """
     stamps = _stamps(answer.disclosed)
     whole = _telling(interaction, actor, services, answer, answer.disclosed, stamps)
     groups = _groups(answer.disclosed, stamps, services)
-    if len(groups) <= 1:
+    if len(groups) <= 1 and (
+        answer.query is None
+        or not whole.stamp.plans
+        or names_nobody_else(interaction, _of_the_asker(interaction), answer.disclosed, stamps, services.base_url)
+    ):
         return [whole]
     apart = replace(answer, query=None)
     return [
@@ -53,11 +59,13 @@ def tellings(interaction: Interaction, actor: Actor, services: Services, answer:
 def refusals(interaction: Interaction, actor: Actor | None, services: Services, error: FhirError) -> list[Told]:
     """The AuditEvents of a refusal: what was asked of which address and the rule, never the body.
 
-    The answer says nothing of what is there; the record does, to whoever keeps the plan of what was asked.
+    The answer says nothing of what is there; the record does, to whoever keeps the plan of what was asked: without the
+    question, when that may name somebody else.
     """
     places = _places(interaction)
     asked = _stored_at(places, services)
-    groups = _groups(asked, _stamps(asked), services)
+    stamps = _stamps(asked)
+    groups = _groups(asked, stamps, services)
     rules = sorted({issue.rule or issue.code for issue in error.issues})
     whole = Occurrence(
         interaction.name,
@@ -66,10 +74,19 @@ def refusals(interaction: Interaction, actor: Actor | None, services: Services, 
         outcome=REFUSED,
         description=f"refused: {', '.join(rules)}",
     )
-    if len(groups) <= 1:
+    if len(groups) <= 1 and (
+        whole.query is None
+        or not _plans_of(stamps)
+        or names_nobody_else(interaction, interaction.parameters, asked, stamps, services.base_url)
+    ):
         return [_refused(whole, group, actor, services) for group in groups or [()]]
     apart = replace(whole, query=None)
     return [_refused(each, group, actor, services) for each, group in ((whole, ()), *((apart, g) for g in groups))]
+
+
+def _of_the_asker(interaction: Interaction) -> list[tuple[str, str]]:
+    """The parameters of an answered question without the cursor, which this server made and sealed."""
+    return [pair for pair in interaction.parameters if pair[0] != "_cursor"]
 
 
 def _refused(occurrence: Occurrence, asked: Sequence[Shown], actor: Actor | None, services: Services) -> Told:

@@ -1,5 +1,6 @@
 """Who reads the audit: the custodian of the plan that an AuditEvent tells of, and nobody else."""
 
+import base64
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 from fhir_server.app import web
 from fhir_server.demo.referral import Person
 from fhir_server.fhir.dates import instant, now
-from fhir_server.fhir.json import Resource
+from fhir_server.fhir.json import Resource, decode
 from fhir_server.fhir.reference import references_in
 from fhir_server.store.mongo.documents import NAMED
 from tests.access.actors import AUTHOR, CUSTODIAN, KINDS, MEMBER, NOBODY, OFFERED, OPERATOR, OUTSIDER
@@ -94,6 +95,79 @@ def test_a_search_over_two_custodians_plans_tells_each_of_its_own_alone(matrix: 
         named = _named_in_searches(custodian, hosp)
         assert own.task in named
         assert foreign.task not in named
+
+
+def test_a_custodian_reads_a_question_only_when_it_names_nobody_but_its_own_person(matrix: Matrix) -> None:
+    """Page by page, and of a refusal: what was asked about another custodian's person is the operator's to read."""
+    world = matrix.world
+    other, hosp, home, out = _second_custodian(world), world.hospital(), world.party(), world.party()
+    ours = world.case(hosp, home)
+    theirs = world.case(hosp, home, Person("Uwe", "Maes", "male", 61, "Eupen", "4700", "de"))
+    number = hosp.read(ours.patient)["identifier"][0]["value"]
+    plain = [
+        f"Condition?patient={ours.patient}&_count=20&_sort=-_lastUpdated",
+        f"Condition?patient={ours.patient[8:]}&clinical-status=active&recorded-date=ge2020-01-01",
+        f"Condition?subject:Patient={ours.patient[8:]}&_include=Condition:subject&_total=accurate",
+        f"Task?_id={ours.task[5:]}&owner={home.reference},Organization/8&owner:missing=false",
+        f"Task?focus={ours.order}&based-on={ours.plan}&status=requested&_include=Task:focus",
+        f"Patient?_id={ours.patient[8:]}",
+        f"{ours.patient}/Condition?_elements=code",
+    ]
+    naming = [
+        f"Condition?patient={ours.patient},{theirs.patient}&_count=1&_sort=_lastUpdated",
+        f"Condition?patient={ours.patient[8:]},{theirs.patient[8:]}&_count=1&_sort=_lastUpdated",
+        f"Patient?_id={ours.patient[8:]},{theirs.patient[8:]}&_count=1&_sort=_lastUpdated",
+        f"Patient?identifier={number},1234567",
+        f"Patient?_id={ours.patient[8:]}&name=M,Maes",
+        f"Patient?_id={ours.patient[8:]}&birthdate=gt1900-01-01",
+        f"Condition?patient={ours.patient}&patient.name=M",
+        f"Condition?patient={ours.patient}&_has:Provenance:target:agent:missing=true",
+        f"Condition?patient={ours.patient}&_id:not={theirs.condition[10:]}",
+        f"Task?_filter=_id eq {ours.task[5:]} or _id eq 7",
+    ]
+    for place in (*plain, *naming):
+        reply = hosp.get(place.replace(" ", "%20"))
+        assert reply.status == 200, (place, reply.body)
+    matches = {place: hosp.get(place.replace(" ", "%20")).entries for place in plain}
+    assert all(matches.values()), [place for place, found in matches.items() if not found]
+    assert out.get(f"{ours.patient}/Condition?subject={theirs.patient}").status in {403, 404, 200}
+
+    told = _questions(world.custodian, hosp)
+
+    assert {place for place in plain if place not in told} == set()
+    assert not {place for place in naming if place in told}
+    shown = _named_in_searches(world.custodian, hosp)
+    assert {ours.condition, ours.patient} <= shown
+    for question in (*told, *_questions(world.custodian, out)):
+        assert theirs.patient[8:] not in question, question
+    world.parts.store.settle_audit()
+    whole = {
+        base64.b64decode(entity["query"]).decode()
+        for event in world.audit().find({"body": {"$exists": True}})
+        for entity in decode(event["body"]).get("entity", [])
+        if "query" in entity
+    }
+    assert set(naming) <= whole
+    assert _questions(other, hosp) == set()
+
+
+def test_a_custodian_reads_of_a_refusal_without_what_may_name_somebody_else(matrix: Matrix) -> None:
+    world = matrix.world
+    out, case = world.party(), matrix.agreed.case
+
+    for place in ("_elements=code", "_elements=0199-another", "unheard-of=another"):
+        assert out.get(f"{case.condition}?{place}").status in {400, 404}
+
+    told = refused(world.custodian, out, case.condition)
+    questions = [base64.b64decode(each["query"]).decode() for e in told for each in e["entity"] if "query" in each]
+    assert set(questions) <= {"_elements=code"}
+
+
+def _questions(custodian: Party, by: Party) -> set[str]:
+    """The questions of `by` that the custodian reads."""
+    events = custodian.get(f"AuditEvent?agent={by.reference}&_count=200").entries
+    entities = [entity for event in events for entity in event.get("entity", [])]
+    return {base64.b64decode(entity["query"]).decode() for entity in entities if "query" in entity}
 
 
 def _named_in_searches(custodian: Party, by: Party) -> set[str]:
