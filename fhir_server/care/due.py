@@ -4,7 +4,7 @@ from datetime import UTC, date, timedelta, tzinfo
 
 from fhir_server.care.parties import OWNER, REQUESTER
 from fhir_server.care.task_states import OPEN
-from fhir_server.fhir.dates import time_range
+from fhir_server.fhir.dates import local, time_range
 from fhir_server.fhir.json import Resource
 
 UNANSWERED = frozenset({"requested", "received"})
@@ -31,7 +31,7 @@ def due_date(task: Resource, zone: tzinfo = UTC) -> date | None:
     if stated is None:
         return None
     start, end = time_range(stated)
-    return start.astimezone(zone).date() if "T" in stated else (end - timedelta(microseconds=1)).date()
+    return local(start, zone).date() if "T" in stated else (end - timedelta(microseconds=1)).date()
 
 
 def is_overdue(task: Resource, today: date, zone: tzinfo = UTC) -> bool:

@@ -4,12 +4,18 @@ https://hl7.org/fhir/R4/datatypes.html#dateTime
 """
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
+
+_SHORTEST = timedelta(microseconds=1)
 _PARTS = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})"
-    r"(?:T(?P<hour>\d{2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<fraction>\d+))?)?(?P<zone>Z|[+-]\d{2}:\d{2})?)?)?)?"
+    r"(?:T(?P<hour>\d{2}):(?P<minute>\d{2})(?::(?P<second>[0-5]\d|60)(?:\.(?P<fraction>\d+))?)?"
+    r"(?P<zone>Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))?)?)?)?",
+    re.ASCII,
 )
 
 
@@ -29,16 +35,25 @@ def beginning_of_day(moment: datetime) -> datetime:
     return _utc(moment).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def local(moment: datetime, zone: tzinfo) -> datetime:
+    """An aware time in `zone`; what is there before the year 1 or after 9999 is the calendar's first or last moment."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        edge = EARLIEST if moment.year == EARLIEST.year else LATEST
+        return edge.replace(tzinfo=zone)
+
+
 @lru_cache(maxsize=8192)
 def time_range(text: str) -> tuple[datetime, datetime]:
     """The half-open range of time that a FHIR date, dateTime or instant stands for; no zone means UTC.
 
-    `2024` is the whole year, `2024-03-01` the day, `2024-03-01T10:00` the minute. Raises ValueError.
+    `2024` is the whole year, `2024-03-01` the day, `2024-03-01T10:00` the minute. It is never empty: a moment that a
+    zone puts before the year 1 or after 9999 is the first or the last microsecond of the calendar. Raises ValueError.
     """
     parts = _PARTS.fullmatch(text)
     if parts is None:
         raise ValueError(f"{text!r} is not a date, dateTime or instant")
-    zone = _zone(parts["zone"])
     year, month, day = int(parts["year"]), int(parts["month"] or 1), int(parts["day"] or 1)
     try:
         start = datetime(
@@ -47,14 +62,15 @@ def time_range(text: str) -> tuple[datetime, datetime]:
             day,
             int(parts["hour"] or 0),
             int(parts["minute"] or 0),
-            min(int(parts["second"] or 0), 59),
-            tzinfo=zone,
+            min(int(parts["second"] or 0), 59),  # of a leap second, 60, the second before it
+            tzinfo=_zone(parts["zone"]),
         )
         if parts["fraction"]:
             start += timedelta(microseconds=int(parts["fraction"][:6].ljust(6, "0")))
-        return _utc(start), _end(start, parts)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise ValueError(f"{text!r} is not a date that exists") from error
+    begins = min(_utc(start), LATEST - _SHORTEST)
+    return begins, max(_end(start, parts), begins + _SHORTEST)
 
 
 def _end(start: datetime, parts: re.Match[str]) -> datetime:
@@ -62,7 +78,7 @@ def _end(start: datetime, parts: re.Match[str]) -> datetime:
     try:
         return _following(start, parts)
     except (ValueError, OverflowError):
-        return datetime.max.replace(tzinfo=UTC)
+        return LATEST
 
 
 def _following(start: datetime, parts: re.Match[str]) -> datetime:
@@ -89,4 +105,4 @@ def _zone(text: str | None) -> timezone:
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    return local(moment, UTC)

@@ -26,7 +26,7 @@ from fhir_server.viewer.questions import Questions
 from fhir_server.viewer.sealing import seal, unseal
 from fhir_server.viewer.signing_in import SIGN_IN_PATH, add_signing_in
 from fhir_server.viewer.task_rows import Reading
-from fhir_server.viewer.texts import day_shown, is_vague
+from fhir_server.viewer.texts import date_shown, day_shown, is_vague, time_shown
 from fhir_server.viewer.visits import ForeignForm, Visits
 
 log = logging.getLogger(__name__)
@@ -88,6 +88,8 @@ def _add_words(pages: Blueprint, visits: Visits, languages: Sequence[str]) -> No
         }
 
     pages.app_template_filter("day")(day_shown)
+    pages.app_template_filter("date_shown")(date_shown)
+    pages.app_template_filter("time_shown")(time_shown)
     pages.app_template_test("vague")(is_vague)
 
 

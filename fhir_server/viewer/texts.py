@@ -3,16 +3,16 @@
 https://hl7.org/fhir/R4/datatypes.html
 """
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_skeleton
 from babel.numbers import get_decimal_symbol
-from flask_babel import format_date, get_locale
+from flask_babel import format_date, format_time, get_locale, get_timezone
 from flask_babel import gettext as _
 
-from fhir_server.fhir.dates import time_range
+from fhir_server.fhir.dates import local, time_range
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.subsets import SUBSETTED
 
@@ -152,9 +152,21 @@ def day_shown(stated: str, style: str = "long") -> str:
     except ValueError:
         return stated
     if "T" in stated:
-        return str(format_date(start, style))
+        return date_shown(start, style)
     written = {4: "y", 7: "yMMMM"}.get(len(stated))
     return format_skeleton(written, start, locale=get_locale()) if written else str(format_date(start.date(), style))
+
+
+def date_shown(day: date, style: str = "medium") -> str:
+    """A day, or the day of an aware time in the reader's zone, in the reader's way of writing."""
+    if isinstance(day, datetime):
+        day = local(day, get_timezone()).date()
+    return str(format_date(day, style))
+
+
+def time_shown(moment: datetime, style: str = "short") -> str:
+    """The time of day of an aware time in the reader's zone, in the reader's way of writing."""
+    return str(format_time(local(moment, get_timezone()).replace(tzinfo=None), style, rebase=False))
 
 
 def language_name(concept: Resource, shown_in: Locale) -> str:

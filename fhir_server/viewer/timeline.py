@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
 
-from fhir_server.fhir.dates import time_range
+from fhir_server.fhir.dates import local, time_range
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import reference_to
 from fhir_server.viewer.care_teams import TeamShown
@@ -51,7 +51,7 @@ class Event:
 
     def day(self, zone: ZoneInfo) -> date:
         """The reader's day on which it happened."""
-        return self.at.astimezone(zone).date() if self.timed else self.at.date()
+        return local(self.at, zone).date() if self.timed else self.at.date()
 
 
 def of_task(row: TaskRow, moves: Iterable[TaskMove]) -> Iterator[Event]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from fhir_server.definitions.search_parameters import SearchParameter
-from fhir_server.fhir.dates import time_range
+from fhir_server.fhir.dates import EARLIEST, LATEST, time_range
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.search.query import Moment
 
@@ -45,9 +45,8 @@ PREFIXES: Mapping[str, tuple[tuple[Comparison, ...], ...]] = {
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
-_LATEST = datetime.max.replace(tzinfo=UTC)
-_ASKED = re.compile(rf"(?P<prefix>{'|'.join(PREFIXES)})?(?P<date>\d.*)")
+_MILLISECOND = timedelta(milliseconds=1)
+_ASKED = re.compile(rf"(?P<prefix>{'|'.join(PREFIXES)})?(?P<date>\d.*)", re.ASCII)
 
 
 def parse(text: str, parameter: SearchParameter, *, moment: datetime | None = None) -> Moment:
@@ -99,21 +98,26 @@ def microseconds(moment: datetime) -> int:
 def last_updated(text: str) -> Range:
     """The millisecond of `meta.lastUpdated`, as the store keeps it."""
     start, end = _milliseconds(*time_range(text))
-    return microseconds(start), microseconds(min(end, start + timedelta(milliseconds=1)))
+    return microseconds(start), microseconds(min(end, _after(start, _MILLISECOND)))
 
 
 def _widened(start: datetime, end: datetime, moment: datetime) -> tuple[datetime, datetime]:
     margin = abs(moment - start) / 10
     return (
-        start - margin if start - _EARLIEST > margin else _EARLIEST,
-        end + margin if _LATEST - end > margin else _LATEST,
+        start - margin if start - EARLIEST > margin else EARLIEST,
+        _after(end, margin),
     )
 
 
 def _milliseconds(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     """The range on whole milliseconds, at least one long: what the store can tell apart."""
     start = start.replace(microsecond=start.microsecond // 1000 * 1000)
-    return start, max(end.replace(microsecond=end.microsecond // 1000 * 1000), start + timedelta(milliseconds=1))
+    return start, max(end.replace(microsecond=end.microsecond // 1000 * 1000), _after(start, _MILLISECOND))
+
+
+def _after(moment: datetime, step: timedelta) -> datetime:
+    """The moment a step later, at most the last of the calendar."""
+    return moment + step if LATEST - moment > step else LATEST
 
 
 def _point(value: Any) -> Range:

@@ -20,7 +20,7 @@ FARTHEST_KM = 20_000.0
 USUAL_KM = 50.0
 
 _KM = {"km": 1.0, "m": 0.001, "[mi_i]": 1.609344, "[mi_us]": 1.609347, "mi": 1.609344}
-_NUMBER = re.compile(r"-?\d{1,9}(?:\.\d{1,20})?")
+_NUMBER = re.compile(r"-?\d{1,9}(?:\.\d{1,20})?", re.ASCII)
 
 
 def parse(text: str, parameter: SearchParameter) -> Near:

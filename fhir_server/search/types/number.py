@@ -44,7 +44,8 @@ PREFIXES: Mapping[str, tuple[tuple[Comparison, ...], ...]] = {
 """When a stored range meets what was asked: alternatives, each of comparisons that hold together."""
 
 _ASKED = re.compile(
-    rf"(?P<prefix>{'|'.join(PREFIXES)})?(?P<number>[-+]?\d{{1,40}}(?:\.\d{{1,40}})?(?P<exponent>[eE][-+]?\d{{1,3}})?)"
+    rf"(?P<prefix>{'|'.join(PREFIXES)})?(?P<number>[-+]?\d{{1,40}}(?:\.\d{{1,40}})?(?P<exponent>[eE][-+]?\d{{1,3}})?)",
+    re.ASCII,
 )
 _HALF = Decimal("0.5")
 

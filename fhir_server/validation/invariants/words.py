@@ -63,7 +63,7 @@ def distinct(values: Iterable[Any]) -> bool:
 def in_order(first: str | None, second: str | None) -> bool:
     """False when `first` is certainly after `second`; dates of different precision are compared as far as both go.
 
-    Moments at the very ends of the calendar, which UTC cannot express, are compared by their local days.
+    Moments beyond the ends of the calendar, which UTC cannot express, count as its first or its last.
     """
     if first is None or second is None:
         return True

@@ -14,6 +14,7 @@ from fhir_server.care.consents import (
     permitted,
     refused,
 )
+from fhir_server.care.intervals import ALWAYS, covers
 from fhir_server.care.moves import Move
 from fhir_server.fhir.errors import Forbidden
 from fhir_server.fhir.json import Resource
@@ -187,3 +188,24 @@ def test_a_permit_logged_before_the_doubt_was_known_does_not_go_on(said: Resourc
 
     assert permitted([consent_state(said, [logged], directory)], HOME) == ()
     assert permitted([consent_state(consent(), [logged], directory)], HOME) != ()
+
+
+@pytest.mark.parametrize(
+    ("said", "always"),
+    [
+        (consent(period={"start": "0001-01-01T00:00:00+01:00", "end": "9999-12-31T23:59:59-05:00"}), True),
+        (consent(period={"start": "9999-12-31T23:59:59-05:00"}), False),
+        (consent(period={"end": "0001-01-01T00:00:00+01:00"}), False),
+    ],
+)
+def test_a_period_to_the_ends_of_the_calendar_is_one(said: Resource, always: bool) -> None:
+    state = consent_state({**said, "dateTime": "0001-01-01T00:00:00+14:00"}, [], directory)
+
+    assert (permitted([state], HOME) == ALWAYS) is always
+    assert covers(permitted([state], HOME), at(500)) is always
+
+
+def test_a_consent_that_is_recorded_at_the_end_of_time_permits_nothing_before() -> None:
+    state = consent_state({**consent(), "dateTime": "9999-12-31T23:59:59-05:00"}, [], directory)
+
+    assert not covers(permitted([state], HOME), at(500))

@@ -41,6 +41,13 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return resource
 
 
+def test_a_subscription_lasts_to_the_ends_of_the_calendar() -> None:
+    entry = {"type": "Task"}
+
+    assert subscribes({**ASKED, "end": "9999-12-31T23:59:59-05:00"}, entry, NOW)
+    assert not subscribes({**ASKED, "end": "0001-01-01T00:00:00+01:00"}, entry, NOW)
+
+
 def test_a_backport_subscription_is_accepted() -> None:
     assert check_subscription(ASKED, http_endpoints=False) == []
 
