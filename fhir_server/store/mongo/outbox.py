@@ -11,7 +11,7 @@ Collections: the ledger, whose entries are {_id, at, commit, focus, type, versio
 pending}: kept for `$events` for a time, `pending` while not delivered; `leases` {_id, owner, until}.
 """
 
-from collections import defaultdict
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -27,9 +27,12 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.fhir.errors import Unavailable
+from fhir_server.fhir.faults import raised_at
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.store.mongo.documents import Document
 from fhir_server.store.mongo.ledger import ENTRIES, INDEXES, LEDGER
+
+logger = logging.getLogger(__name__)
 
 Subscribes: TypeAlias = Callable[[Resource, Mapping[str, Any]], bool]
 
@@ -72,7 +75,8 @@ class Outbox:
         """Number the oldest entries for the Subscriptions that want them; how many entries were taken.
 
         `subscribes(subscription, entry)` decides for a Subscription whose author is among the entry's recipients.
-        0 when there is nothing to do, or another worker is at it.
+        0 when there is nothing to do, or another worker is at it. A Subscription about which that cannot be decided is
+        logged and has no event of these entries; it never keeps the others from theirs.
         """
         with answering(_CLAIM_SECONDS):
             if self._database[LEDGER].find_one(ENTRIES, {"_id": 1}) is None or not self._claim(moment):
@@ -137,13 +141,12 @@ class Outbox:
         subscriptions = list(
             self._database["Subscription"].find(asked, {"author": 1, "body": 1}, session=session, batch_size=1000)
         )
-        wanted: dict[str, list[Document]] = defaultdict(list)
+        wanted: dict[str, list[Document]] = {}
         for document in subscriptions:
-            resource, author = decode(bytes(document["body"])), document["author"]
-            for entry in entries:
-                if author in entry["recipients"] and subscribes(resource, entry):
-                    kept = {name: entry[name] for name in _KEPT}
-                    wanted[document["_id"]].append({"subscription": document["_id"], "recipient": author, **kept})
+            id, author = document["_id"], document["author"]
+            told = [{name: entry[name] for name in _KEPT} for entry in _told_to(document, subscribes, entries)]
+            if told:
+                wanted[id] = [{"subscription": id, "recipient": author, **kept} for kept in told]
         return wanted
 
     def _numbered(self, session: ClientSession, events: list[Document]) -> Iterator[Document]:
@@ -163,6 +166,18 @@ class Outbox:
 
 class _LeaseLost(Exception):
     """Another worker took over; nothing of this transaction is kept."""
+
+
+def _told_to(document: Document, subscribes: Subscribes, entries: Sequence[Document]) -> list[Document]:
+    """The entries that a Subscription, as it is stored, wants to be told of."""
+    try:
+        resource, author = decode(bytes(document["body"])), document["author"]
+        return [entry for entry in entries if author in entry["recipients"] and subscribes(resource, entry)]
+    except PyMongoError:
+        raise  # no fault of the Subscription: the whole numbering is tried again
+    except Exception as error:
+        logger.error("Subscription/%s: not numbered because of %s", document["_id"], raised_at(error))
+        return []
 
 
 def in_order(entries: Sequence[Document]) -> list[Document]:

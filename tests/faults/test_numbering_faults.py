@@ -1,0 +1,66 @@
+"""A Subscription that the server cannot read or decide about keeps nobody else from being told."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from notifying import HOME, HOSP, House, house
+from receiver import Receiver, listening
+
+from fhir_server.store.mongo.ledger import ENTRIES
+
+
+@pytest.fixture
+def samen(mongo_url: str) -> Iterator[House]:
+    with house(mongo_url) as built:
+        yield built
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with listening() as one:
+        yield one
+
+
+def test_a_subscription_that_cannot_be_decided_is_passed_over_and_the_others_are_numbered(
+    samen: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = (samen.subscribe(party, "http://127.0.0.1:1/", status="active") for party in (HOME, HOSP))
+    for number in range(3):
+        samen.announce(f"Task/{number}", HOME, HOSP)
+
+    def subscribes(resource: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
+        if resource["id"] == bad and entry["focus"] != "Task/0":
+            raise OverflowError("Mia Claes")
+        return True
+
+    with caplog.at_level(logging.ERROR):
+        assert samen.outbox().sequence(subscribes, samen.clock()) == 3
+
+    assert [event["number"] for event in samen.events_of(good)] == [1, 2, 3]
+    assert samen.events_of(bad) == []
+    assert samen.database["ledger"].count_documents(ENTRIES) == 0
+    assert f"Subscription/{bad}: not numbered because of OverflowError at test_numbering_faults.py:" in caplog.text
+    assert "Mia" not in caplog.text
+
+
+def test_a_subscription_that_cannot_be_read_does_not_stop_the_worker(samen: House, receiver: Receiver) -> None:
+    bad = samen.subscribe(HOME, receiver.url, status="active")
+    samen.subscribe(HOSP, receiver.url, status="active")
+    samen.database["Subscription"].update_one({"_id": bad}, {"$set": {"body": b"no JSON"}})
+    samen.announce("Task/1", HOME, HOSP)
+
+    samen.worker().run_once()
+
+    assert receiver.numbers == [1]
+
+
+@pytest.mark.parametrize("end", ["9999-12-31T23:59:59-05:00", "9999-12-31T23:59:59.9999999Z"])
+def test_a_subscription_without_an_end_in_sight_is_told(samen: House, receiver: Receiver, end: str) -> None:
+    samen.change(samen.subscribe(HOME, receiver.url, status="active"), end=end)
+    samen.announce("Task/1", HOME)
+
+    samen.worker().run_once()
+
+    assert receiver.numbers == [1]
