@@ -55,8 +55,8 @@ def _check_structure(entry: Any, services: Services) -> None:
 
 def _read(entry: Resource, place: str, services: Services, lenient: bool) -> Entry:
     request = entry["request"]
-    method = request["method"]
-    path, query = _address(request["url"], services)
+    method, url = (_stated(request, name) for name in ("method", "url"))
+    path, query = _address(url, services)
     parameters = parameters_in(query)
     found = resolve(method, path)
     if found.interaction in NESTED:
@@ -83,6 +83,13 @@ def _read(entry: Resource, place: str, services: Services, lenient: bool) -> Ent
         raise MalformedRequest(f"A {method} entry needs a resource.", "entry.resource")
     sends = method == "POST" and interaction.name in OPERATIONS
     return Entry(place, entry.get("fullUrl"), interaction, method == "HEAD", sends)
+
+
+def _stated(request: Resource, name: str) -> str:
+    """An element that R4 requires, by its value: extensions in its place ask for nothing. Raises MalformedRequest."""
+    if name not in request:
+        raise MalformedRequest(f"An entry states its request.{name}.", f"entry.request.{name}", "required")
+    return str(request[name])
 
 
 def _address(url: str, services: Services) -> tuple[str, str]:

@@ -12,6 +12,9 @@ STATUS_OF_OUTCOME = {
     "not-modified": "304 Not Modified",
 }
 
+FAILED = "500 Internal Server Error"
+"""For a fault of ours."""
+
 _STATUSES: tuple[tuple[type[errors.FhirError], str], ...] = (
     (errors.MalformedRequest, "400 Bad Request"),
     (errors.Unauthenticated, "401 Unauthorized"),
@@ -34,4 +37,4 @@ _STATUSES: tuple[tuple[type[errors.FhirError], str], ...] = (
 
 def status_of(error: errors.FhirError) -> str:
     """The status line of a refusal."""
-    return next((status for kind, status in _STATUSES if isinstance(error, kind)), "500 Internal Server Error")
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), FAILED)

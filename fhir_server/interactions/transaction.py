@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/http.html#transaction
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,8 +12,9 @@ from fhir_server.definitions.structures import load
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import instant
 from fhir_server.fhir.errors import FhirError, MalformedRequest, MethodNotAllowed, TooLarge
+from fhir_server.fhir.faults import logged
 from fhir_server.fhir.json import Resource, decode
-from fhir_server.fhir.outcome import operation_outcome
+from fhir_server.fhir.outcome import Issue, operation_outcome
 from fhir_server.interactions.asks import Ask, check_structure
 from fhir_server.interactions.bundles import response_bundle
 from fhir_server.interactions.commit import Gate
@@ -21,11 +23,13 @@ from fhir_server.interactions.entries import Entry, read_entry
 from fhir_server.interactions.matching import condition_of
 from fhir_server.interactions.patching import read_patch
 from fhir_server.interactions.returning import as_shown, returned_in_entry
-from fhir_server.interactions.statuses import STATUS_OF_OUTCOME, status_of
+from fhir_server.interactions.statuses import FAILED, STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.update import check_id
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.store.contract import Transaction
 from fhir_server.validation.findings import quoted
+
+log = logging.getLogger(__name__)
 
 MOST_ENTRIES = 10_000
 _ORDER = {"delete": 0, "create": 1, "update": 2, "patch": 3}
@@ -132,8 +136,9 @@ def _read(entry: Entry, tx: Transaction, actor: Actor, services: Services, perfo
 
 
 def _batch(raw: list[Any], actor: Actor, services: Services, perform: Perform, asked: Interaction) -> Answer:
-    """Each entry is recorded by itself; the batch is, when it has none or holds some that could not be read."""
-    responses, performed = [], 0
+    """Each entry is recorded by itself; the batch is, when it has none or holds some that could not be read or at which
+    the server failed."""
+    responses, performed, failed = [], 0, False
     for position, entry in enumerate(raw):
         try:
             read = read_entry(entry, position, services, lenient=asked.lenient)
@@ -142,8 +147,18 @@ def _batch(raw: list[Any], actor: Actor, services: Services, perform: Perform, a
             responses.append(_performed_response(read, answer, services, asked.returning))
         except FhirError as error:
             responses.append({"response": {"status": status_of(error), "outcome": operation_outcome(error.issues)}})
-    audited = bool(raw) and performed == len(raw)
+        except Exception as error:
+            # The entries before it are stored: a failure of the whole would say that nothing was.
+            failed = True
+            responses.append(_failed(f"Bundle.entry[{position}]", logged(error, log)))
+    audited = bool(raw) and performed == len(raw) and not failed
     return Answer("ok", response_bundle("batch-response", responses), audited=audited, reason=_OWN)
+
+
+def _failed(place: str, support_id: str) -> Resource:
+    """The answer to one entry at which the server failed, as the page of a failure has it."""
+    told = f"The server failed at this entry; the others stand. Quote {support_id} when you report it."
+    return {"response": {"status": FAILED, "outcome": operation_outcome([Issue("exception", told, place)])}}
 
 
 def _ask(entry: Entry) -> Ask:

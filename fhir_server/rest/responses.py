@@ -13,7 +13,7 @@ from fhir_server.fhir.json import encode
 from fhir_server.fhir.outcome import Issue, operation_outcome
 from fhir_server.interactions.conditions import etag
 from fhir_server.interactions.returning import is_written, returned
-from fhir_server.interactions.statuses import STATUS_OF_OUTCOME, status_of
+from fhir_server.interactions.statuses import FAILED, STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.words import Answer
 from fhir_server.rest.binary import content_of
 from fhir_server.rest.compression import compressed
@@ -84,7 +84,7 @@ def refusal_of(request: Request, error: FhirError) -> Response:
 def failure_of(request: Request, support_id: str) -> Response:
     """The answer to a fault of ours: nothing of the inside, a number to quote."""
     issue = Issue("exception", f"The server failed; nothing was stored. Quote {support_id} when you report it.")
-    return _outcome(request, "500 Internal Server Error", [issue])
+    return _outcome(request, FAILED, [issue])
 
 
 def _outcome(request: Request, status: str, issues: list[Issue]) -> Response:

@@ -3,7 +3,6 @@
 import logging
 import re
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from flask import Request
 from fhir_server.access.types import TYPES
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, MethodNotAllowed, Unauthenticated, UnsupportedMedia
-from fhir_server.fhir.faults import raised_at
+from fhir_server.fhir.faults import logged
 from fhir_server.interactions.addressing import ADDRESSES, Place, allowed_methods, resolve
 from fhir_server.interactions.patching import PATCH_FORMATS
 from fhir_server.interactions.perform import perform, record_refusal
@@ -73,9 +72,7 @@ def _answer(
     except FhirError as error:
         return actor, _refusal(asked, error, path)
     except Exception as error:
-        support_id = uuid.uuid4().hex[:12]
-        log.error("%s: failed with %s", support_id, raised_at(error))
-        return actor, failure_of(asked, support_id)
+        return actor, failure_of(asked, logged(error, log))
 
 
 def _record_at_the_door(asked: Request, path: str, actor: Actor | None, services: Services, error: FhirError) -> None:

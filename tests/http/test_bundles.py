@@ -406,6 +406,7 @@ def _of(type_name: Any) -> Resource:
     return {"resource": {"resourceType": type_name}, "request": {"method": "POST", "url": "Patient"}}
 
 
+ABSENT = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
 MISTAKES: list[tuple[Any, int, str]] = [
     ("no object", 400, "Bundle.entry[0]"),
     ({}, 400, "Bundle.entry[0]"),
@@ -421,6 +422,8 @@ MISTAKES: list[tuple[Any, int, str]] = [
     ({"request": []}, 400, "Bundle.entry[0].request"),
     ({"request": {"url": "Patient"}}, 400, "Bundle.entry[0].request.method"),
     ({"request": {"method": "POST"}}, 400, "Bundle.entry[0].request.url"),
+    ({"request": {"_method": ABSENT, "url": "Patient"}}, 400, "Bundle.entry[0].request.method"),
+    ({"request": {"method": "GET", "_url": ABSENT}}, 400, "Bundle.entry[0].request.url"),
     ({"request": {"method": 7, "url": "Patient"}}, 400, "Bundle.entry[0].request.method"),
     ({"request": {"method": "POST", "url": ["Patient"]}}, 400, "Bundle.entry[0].request.url"),
     (post(minimal("Patient"), ifNoneExist={"a": 1}), 400, "Bundle.entry[0].request.ifNoneExist"),  # type: ignore[arg-type]
