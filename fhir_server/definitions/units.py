@@ -30,7 +30,7 @@ class Unit:
     offset: Decimal
 
     def in_base(self, value: Decimal) -> Decimal:
-        """The value in the base unit of the kind."""
+        """The value in the base unit of the kind. Raises decimal.Overflow when its exponent is beyond 999,999."""
         return value * self.factor + self.offset
 
 

@@ -4,12 +4,13 @@ https://hl7.org/fhir/R4/search.html#quantity
 
 A stored quantity is kept as a range with the forms of its unit: "" for any, `|code` and `|unit` as they are written,
 and `system|code`. A quantity in a common unit of UCUM is also kept in the base unit of its kind, under the form
-`=kind`, so that `5.4|http://unitsofmeasure.org|mg` finds 0.0054 g.
+`=kind`, so that `5.4|http://unitsofmeasure.org|mg` finds 0.0054 g; one too great to be reckoned is not, and is found
+by its own unit.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
+from decimal import Decimal, Overflow
 from functools import lru_cache
 from typing import Any
 
@@ -72,9 +73,13 @@ def _ranges(datatype: str, value: dict[str, Any]) -> Iterator[tuple[Range, list[
     stated = ends[0] if least is not None else ends[1]
     yield _between(least, greatest, comparator), _forms(stated)
     known = unit(str(stated.get("code"))) if stated.get("system") == UCUM else None
-    if known is not None:
+    if known is None:
+        return
+    try:
         in_base = [None if each is None else known.in_base(each) for each in (least, greatest)]
-        yield _between(in_base[0], in_base[1], comparator), [_of(known)]
+    except Overflow:
+        return
+    yield _between(in_base[0], in_base[1], comparator), [_of(known)]
 
 
 def _between(least: Decimal | None, greatest: Decimal | None, comparator: str) -> Range:

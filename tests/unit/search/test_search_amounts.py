@@ -67,6 +67,21 @@ def test_a_number_is_compared_by_its_significant_digits(asked: str, probability:
     assert finds("RiskAssessment", "probability", asked, prediction=prediction) is found
 
 
+@pytest.mark.parametrize("text", ["٣", "３.5", "1e٣", "gt٣"])
+def test_a_number_is_written_in_the_digits_of_ascii(text: str) -> None:
+    for type_name, name in (("RiskAssessment", "probability"), ("Observation", "value-quantity")):
+        with pytest.raises(MalformedRequest, match="is no number"):
+            finds(type_name, name, text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [("gt1", True), ("gt1||mg", True), (f"gt1|{UCUM}|mg", False), ("lt1", False)],
+)
+def test_a_quantity_beyond_all_reckoning_is_found_by_its_own_unit(asked: str, found: bool) -> None:
+    assert finds("Observation", "value-quantity", asked, **measured("1e9999999", "mg")) is found
+
+
 @pytest.mark.parametrize(
     ("asked", "found"), [("gt5", True), ("lt5", True), ("eq5", False), ("ne5", True), ("sa5", False), ("ap4", True)]
 )
