@@ -37,7 +37,7 @@ Kinds = Mapping[str, str]
 
 def is_own(definition: Resource) -> bool:
     """Whether a SearchParameter makes resources searchable: it is active, and none of R4's own."""
-    return definition["status"] == "active" and not definition["url"].startswith(_OFFICIAL)
+    return definition.get("status") == "active" and not definition.get("url", "").startswith(_OFFICIAL)
 
 
 def definition_issues(definition: Resource) -> list[Issue]:
@@ -70,7 +70,7 @@ def define(working: WorkingSet, new_key: Callable[[], str]) -> None:
 
 
 def _is_composite(definition: Resource | None) -> bool:
-    return definition is not None and definition["type"] == "composite"
+    return definition is not None and definition.get("type") == "composite"
 
 
 def _kinds(parameters: Iterable[OwnParameter]) -> Kinds:
@@ -116,6 +116,10 @@ def _compiled(definition: Resource, kinds: Kinds | None = None) -> Iterator[Issu
     """
     if not is_own(definition):
         return
+    unstated = list(_unstated(definition))
+    if unstated:
+        yield from unstated
+        return
     code, kind, expression = definition["code"], definition["type"], definition.get("expression", "")
     if not _CODE.fullmatch(code):
         yield _issue("A code that is searched by has letters, digits and hyphens, and begins with a letter.", "code")
@@ -134,6 +138,21 @@ def _compiled(definition: Resource, kinds: Kinds | None = None) -> Iterator[Issu
             yield from _composite(definition, type_name, kinds)
         else:
             yield _row(definition, type_name)
+
+
+def _unstated(definition: Resource) -> Iterator[Issue]:
+    """What R4 takes with an extension in the place of a value, and a search needs the value of."""
+    for element in ("url", "code", "type", "base"):
+        if element not in definition:
+            yield _issue("What is searched by states the value; an extension does not stand for it.", element)
+    for position, target in enumerate(definition.get("target", [])):
+        if target is None:
+            yield _issue("It names a type; an extension does not stand for it.", f"target[{position}]")
+    for position, each in enumerate(definition.get("component", [])):
+        for element in ("definition", "expression"):
+            if element not in each:
+                told = "A component states the value; an extension does not stand for it."
+                yield _issue(told, f"component[{position}].{element}")
 
 
 def _row(definition: Resource, type_name: str) -> Issue | tuple[str, dict[str, Any]]:

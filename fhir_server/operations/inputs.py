@@ -8,11 +8,13 @@ from typing import Any
 
 from fhir_server.fhir.errors import InvalidResource, MalformedRequest
 from fhir_server.fhir.json import Resource
+from fhir_server.fhir.outcome import Issue
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.search.parse import OF_FORM
 
 _WRONG = "parameter-value"
 _MOST_DIGITS = 15
+_NAMELESS = "A parameter states its name; an extension does not stand for it."
 
 
 def texts(interaction: Interaction, services: Services, known: Collection[str]) -> dict[str, list[str]]:
@@ -52,16 +54,25 @@ def whole_number(given: dict[str, list[str]], name: str) -> int | None:
 
 
 def parameters_of(interaction: Interaction, services: Services) -> list[Resource]:
-    """The parameters of a Parameters body; none without a body. Raises MalformedRequest, InvalidResource."""
+    """The parameters of a Parameters body, each with its name; none without a body.
+
+    Raises MalformedRequest, InvalidResource.
+    """
     body = interaction.resource
     if body is None:
         return []
     if not isinstance(body, dict) or body.get("resourceType") != "Parameters":
         raise MalformedRequest("The body of this operation is a Parameters resource.", "Parameters", "parameters")
     issues = services.validator.check(body)
+    listed: list[Resource] = body.get("parameter", [])
+    issues = issues or [
+        Issue("required", _NAMELESS, f"Parameters.parameter[{position}].name")
+        for position, each in enumerate(listed)
+        if "name" not in each
+    ]
     if issues:
         raise InvalidResource(issues=issues)
-    return list(body.get("parameter", []))
+    return listed
 
 
 def _sent(interaction: Interaction, services: Services) -> Iterator[tuple[str, str]]:

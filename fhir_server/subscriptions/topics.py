@@ -69,7 +69,7 @@ def subscribes(subscription: Resource, entry: Mapping[str, Any], moment: datetim
     return (
         topic is not None
         and entry["type"] in topic.types
-        and subscription["status"] in _NUMBERED_STATUSES
+        and subscription.get("status") in _NUMBERED_STATUSES
         and not has_ended(subscription, moment)
     )
 
@@ -99,7 +99,9 @@ def _status(resource: Resource) -> Iterator[Issue]:
 
 
 def _served_elsewhere(resource: Resource) -> Iterator[Issue]:
-    if resource.get("status") == "active":
+    if "status" not in resource:
+        yield _issue("Subscription.status", "State a status; an extension does not stand for it.", "required")
+    elif resource["status"] == "active":
         yield _issue("Subscription.status", "This server tells nothing for these criteria, so 'active' would not "
                      "be true; load it as 'requested' or 'off'.", "business-rule")  # fmt: skip
 
@@ -142,13 +144,14 @@ def _endpoint(channel: Resource, http_endpoints: bool) -> Iterator[Issue]:
         yield _issue("Subscription.channel.endpoint", fault, "security")
 
 
-def _headers(lines: list[str]) -> Iterator[Issue]:
-    names = [split_header(line)[0].lower() for line in lines]
+def _headers(lines: list[str | None]) -> Iterator[Issue]:
+    """An extension may stand where a header should (null), and is none."""
+    names = [split_header(line or "")[0].lower() for line in lines]
     if len(lines) > _MOST_HEADERS:
         yield _issue("Subscription.channel.header", f"At most {_MOST_HEADERS} headers.", "too-long")
     for position, (line, name) in enumerate(zip(lines, names, strict=True)):
         path = f"Subscription.channel.header[{position}]"
-        if not _HEADER.fullmatch(line):
+        if not _HEADER.fullmatch(line or ""):
             yield _issue(path, "A header is one line, 'Name: value', in printable ASCII.", "value")
         elif name in _OWN_HEADERS or name.startswith("proxy-"):
             yield _issue(path, f"The server itself sets {name!r}.", "security")
