@@ -10,6 +10,7 @@ from fhir_server.fhir.outcome import Issue
 from fhir_server.interactions.matching import Condition, read_condition, said
 from fhir_server.interactions.own_parameters import definition_issues
 from fhir_server.interactions.patching import Patch
+from fhir_server.interactions.subsets import is_part
 from fhir_server.interactions.words import Services
 from fhir_server.store.values import Stored
 from fhir_server.validation.findings import quoted
@@ -71,6 +72,9 @@ def structural_issues(resource: object, type_name: str, actor: Actor, services: 
     if isinstance(stated, str) and stated != type_name:
         return [Issue("structure", f"The address says {type_name}, the body {quoted(stated)}.", "resourceType")]
     issues = services.validator.check(resource)
+    if not issues and isinstance(resource, dict) and is_part(resource):
+        told = "SUBSETTED says that this is a part; as a whole it would take away the rest. Send it whole, untagged."
+        return [Issue("business-rule", told, f"{type_name}.meta.tag", "subsetted")]
     if not issues and isinstance(resource, dict):
         issues = _CHECKED.get(type_name, _nothing_more)(resource, actor, services)
     return issues

@@ -1,4 +1,4 @@
-"""Parts of resources as `_summary` and `_elements` ask for them, tagged SUBSETTED so that nobody writes them back.
+"""Parts of resources as `_summary` and `_elements` ask for them, tagged SUBSETTED: what is so tagged is not stored.
 
 https://hl7.org/fhir/R4/search.html#summary
 """
@@ -19,6 +19,12 @@ from fhir_server.store.values import Match, Page, Shown, Stored
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
+
+
+def is_part(resource: Resource) -> bool:
+    """Whether the resource says that it is not whole; the tag may have a display and a version beside its code."""
+    tags = resource.get("meta", {}).get("tag", ())
+    return any((tag.get("system"), tag.get("code")) == (SUBSETTED["system"], SUBSETTED["code"]) for tag in tags)
 
 
 def subset_of(page: Page[Shown], query: Query) -> Page[Shown]:
