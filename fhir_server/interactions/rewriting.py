@@ -1,6 +1,7 @@
 """What one entry of a Bundle says of another becomes what that other is called on this server.
 
-References; addresses in elements of the types uri, url, canonical, oid and uuid; links and images in the narrative.
+References; addresses in elements of the types uri, url and canonical; links and images in the narrative. R4 names the
+types oid and uuid as well, which can hold no address of a resource: what they say stays.
 A `urn:` is nothing but a name for an entry, wherever it stands. `https://elsewhere.example/CodeSystem/1` may be what
 somebody calls a code system, so it is taken for the address of an entry only where nothing but an address stands: in
 a url, a link, an image.
@@ -18,7 +19,7 @@ from fhir_server.fhir.json import Resource, encode
 Named = Callable[[str, str], str]
 """What an address is called here, in an element of that datatype."""
 
-_ADDRESSES = frozenset({"uri", "url", "canonical", "oid", "uuid"})
+_ADDRESSES = frozenset({"uri", "url", "canonical"})
 _URL = "url"
 _URN = re.compile(rb"urn:(?:uuid|oid):")
 _PLACED = re.compile(rb"(?:href|src)\s*=|url\"\s*:", re.IGNORECASE)

@@ -102,6 +102,7 @@ def test_addresses_and_narrative_are_rewritten_and_texts_are_not(hosp: Party) ->
             {"url": "https://samen.example/about", "valueUri": subject},
             {"url": "https://samen.example/version", "valueCanonical": f"{image}|2"},
             {"url": "https://samen.example/text", "valueString": subject},
+            {"url": "https://samen.example/name", "valueUuid": subject},
             {"url": "https://samen.example/elsewhere", "valueUri": other},
         ],
         content=[{"attachment": {"contentType": "text/plain", "url": image}}],
@@ -113,7 +114,7 @@ def test_addresses_and_narrative_are_rewritten_and_texts_are_not(hosp: Party) ->
     assert stored["subject"]["reference"] == made[1]
     assert stored["text"]["div"] == f'{div}<a href="{made[1]}">her</a> <img src=\'{made[2]}\' alt="{image}"/></div>'
     values: list[Any] = [list(each.values())[1] for each in stored["extension"]]
-    assert values == [made[1], f"{made[2]}|2", subject, other]
+    assert values == [made[1], f"{made[2]}|2", subject, subject, other]
     assert stored["content"][0]["attachment"]["url"] == made[2]
     assert stored["identifier"][0]["value"] == subject
 
