@@ -11,6 +11,7 @@ FhirError
 ├── MethodNotAllowed    the address exists, not with this method         405
 ├── NotAcceptable       no format that we speak was accepted             406
 ├── StillReferred       others refer to what was to be deleted           409
+├── IdTaken             another resource has the id already            409
 ├── Gone                deleted, told to those who could read it         410
 ├── LengthRequired      the body may have broken off                     411
 ├── VersionConflict     somebody changed the resource since it was read  412
@@ -123,6 +124,12 @@ class StillReferred(FhirError):
     """Other resources refer to what was to be deleted."""
 
     code = "conflict"
+
+
+class IdTaken(FhirError):
+    """What was to be created has the id of a resource that is there, and was not meant."""
+
+    code = "duplicate"
 
 
 class VersionConflict(FhirError):

@@ -36,17 +36,20 @@ def condition_of(interaction: Interaction) -> Condition | None:
     return interaction.parameters
 
 
-def read_condition(text: str, type_name: str) -> Condition:
+def read_condition(text: str, type_name: str, base_url: str | None = None) -> Condition:
     """The parameters of a condition in any of the forms that clients write.
 
-    These are `identifier=1`, `?identifier=1`, `Patient?identifier=1` and `https://.../Patient?identifier=1`. Raises
-    MalformedRequest for another type.
+    These are `identifier=1`, `?identifier=1`, `Patient?identifier=1` and `https://.../Patient?identifier=1`, below
+    `base_url` where that is given. Raises MalformedRequest for another type, and for another server.
     """
     place, mark, query = text.partition("?")
     if not mark or "=" in place:
         return tuple(parameters_in(text))
     if place.rpartition("/")[2] not in {"", type_name}:
         told = f"The condition is about {place!r}, and the resource is a {type_name}; write identifier=system|value."
+        raise MalformedRequest(told, type_name, "condition")
+    if base_url is not None and place not in {"", type_name, f"/{type_name}", f"{base_url}/{type_name}"}:
+        told = f"The condition is about {place!r}, which is not this server's; write identifier=system|value."
         raise MalformedRequest(told, type_name, "condition")
     return tuple(parameters_in(query))
 

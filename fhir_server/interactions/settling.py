@@ -8,6 +8,7 @@ from fhir_server.access.scopes import allows, check_scope
 from fhir_server.access.types import VERSIONED_UPDATE
 from fhir_server.fhir.errors import (
     FhirError,
+    IdTaken,
     InvalidResource,
     InvalidWorkflow,
     MalformedRequest,
@@ -54,7 +55,7 @@ def _located(ask: Ask, working: WorkingSet, services: Services) -> list[Ask]:
 
 def _create(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
     if ask.if_none_exist is not None:
-        condition = read_condition(ask.if_none_exist, ask.type)
+        condition = read_condition(ask.if_none_exist, ask.type, services.base_url)
         found = match(ask.type, condition, working, services, what="If-None-Exist", without=working.leaving)
         if found is not None:
             yield replace(ask, id=found.id, existing=found)
@@ -73,6 +74,7 @@ def _update(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
     content = ask.resource or {}
     stated = content.get("id")
     if found is None and stated is not None and working.actor.chooses_ids:
+        _check_free(f"{ask.type}/{stated}", working)
         yield replace(ask, id=stated)
     elif found is None:
         check_scope(working.actor, "create", ask.type)
@@ -89,6 +91,14 @@ def _update(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
     else:
         rest = {name: value for name, value in content.items() if name not in {"resourceType", "id"}}
         yield replace(ask, id=found.id, resource={"resourceType": ask.type, "id": found.id, **rest})
+
+
+def _check_free(reference: str, working: WorkingSet) -> None:
+    """Nothing stands where a conditional update would create: the condition did not mean what is there."""
+    there = working.stored(reference)
+    if there is not None and not there.deleted:
+        told = f"Nothing matches the condition, and {reference}, which the body names, is another resource."
+        raise IdTaken(told, f"{reference.partition('/')[0]}.id", "id-taken")
 
 
 def _patch(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:

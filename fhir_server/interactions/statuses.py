@@ -24,6 +24,7 @@ _STATUSES: tuple[tuple[type[errors.FhirError], str], ...] = (
     (errors.MethodNotAllowed, "405 Method Not Allowed"),
     (errors.NotAcceptable, "406 Not Acceptable"),
     (errors.StillReferred, "409 Conflict"),
+    (errors.IdTaken, "409 Conflict"),
     (errors.Gone, "410 Gone"),
     (errors.LengthRequired, "411 Length Required"),
     (errors.VersionConflict, "412 Precondition Failed"),

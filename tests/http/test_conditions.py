@@ -94,6 +94,29 @@ def test_a_delete_takes_one_or_none(hosp: Party) -> None:
     assert len(found(hosp, value)) == 2
 
 
+def test_a_condition_never_overwrites_what_it_did_not_mean(world: World) -> None:
+    value, other = uuid.uuid4().hex, uuid.uuid4().hex
+    there = world.operator.post(group(value)).body
+
+    refused = world.operator.ask("PUT", asked(other), {**group(other), "id": there["id"]})
+    judged = world.operator.transact(
+        {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [
+                {
+                    "resource": {**group(other), "id": there["id"]},
+                    "request": {"method": "PUT", "url": asked(other)},
+                }
+            ],
+        }
+    )
+
+    assert (refused.status, refused.rules, refused.paths) == (409, {"id-taken"}, {"Group.id"})
+    assert (judged.status, judged.paths) == (409, {"Bundle.entry[0].resource.id"})
+    assert world.operator.read(f"Group/{there['id']}") == there
+
+
 def test_a_delete_takes_several_where_the_operator_has_set_it(world: World, hosp: Party) -> None:
     value = uuid.uuid4().hex
     for _ in range(3):

@@ -173,14 +173,15 @@ def test_the_operator_creates_under_an_id_that_must_be_free(world: World) -> Non
     assert world.operator.put({**flag, "active": True}, If_None_Match="*").status == 412
 
 
-def test_a_condition_may_begin_with_its_own_type_and_with_no_other(world: World, hosp: Party) -> None:
+def test_a_condition_may_begin_with_its_own_type_here_and_with_no_other(world: World, hosp: Party) -> None:
     value = uuid.uuid4().hex
     made = hosp.post(identified("Group", value))
 
     for place in ("", "?", "Group?", "/Group?", f"{world.parts.services.base_url}/Group?"):
         stated = f"{place}identifier=urn:pre|{value}"
         assert hosp.post(identified("Group", value), If_None_Exist=stated).body["id"] == made.body["id"], stated
-    for place in ("Patient?", f"{world.parts.services.base_url}/Patient?"):
+    elsewhere = ("https://other.example/Group?", "//other.example/Group?", "Group/Group?")
+    for place in ("Patient?", f"{world.parts.services.base_url}/Patient?", *elsewhere):
         stated = f"{place}identifier=urn:pre|{value}"
         refused = hosp.post(identified("Group", value), If_None_Exist=stated)
         assert (refused.status, refused.rules) == (400, {"condition"}), stated
