@@ -71,8 +71,11 @@ XML = Format(
 FORMATS = (JSON, XML)
 """In the order of preference, for callers who have none."""
 
-# What stands for any format; browsers say text/html and are shown JSON.
-_RANGES = {"text/html": 2, "application/*": 1, "*/*": 0}
+_HTML = "text/html"
+"""What browsers say; they are shown JSON."""
+_RANGES = {"application/*": 1, "*/*": 0}
+"""What stands for any format."""
+_OF_HTML = 2
 _EXACT = 3
 _VERSION = re.compile(r";\s*fhirversion\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 _R4 = frozenset({"4.0", "4.0.1"})
@@ -139,10 +142,11 @@ def _is_r4(stated: str) -> bool:
 
 def _liking(known: Format, stated: list[tuple[str, float]]) -> tuple[float, int, int] | None:
     """How a format is liked: quality, how specific the range is that says so, how early it stands."""
+    ranges = {**_RANGES, _HTML: _OF_HTML} if known is JSON else _RANGES
     likings = [
-        (_EXACT if kind in known.media_types else _RANGES[kind], -position, quality)
+        (_EXACT if kind in known.media_types else ranges[kind], -position, quality)
         for position, (kind, quality) in enumerate(stated)
-        if kind in known.media_types or kind in _RANGES
+        if kind in known.media_types or kind in ranges
     ]
     if not likings:
         return None

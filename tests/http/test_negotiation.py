@@ -107,6 +107,8 @@ def entry_of(method: str, url: str, resource: Resource | None = None, kind: str 
         ("application/*;q=0.2, text/xml", XML),
         ("application/fhir+json;q=0, */*", XML),
         ("text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.8", JSON),
+        ("text/html, application/fhir+json;q=0.9", JSON),
+        ("text/html;q=0.5, application/fhir+xml", XML),
         ("APPLICATION/FHIR+XML", XML),
     ],
 )

@@ -4,6 +4,7 @@ No document type, no entities, no processing instructions: nothing is fetched, n
 """
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from typing import Any
 from xml.parsers import expat
 
@@ -14,6 +15,8 @@ SEPARATOR = " "
 
 # Expat takes half a minute for 20 MB of attributes of one element; no element of FHIR or XHTML has 64.
 _MANY_ATTRIBUTES = re.compile(rb"""<(?![!?])[^<>"']*+(?:(?:"[^"]*+"|'[^']*+')[^<>"']*+){64}""")
+
+_OF_UTF_16 = (BOM_UTF16_BE, BOM_UTF16_LE)
 
 
 class NotXml(ValueError):
@@ -32,6 +35,8 @@ def new_parser() -> expat.XMLParserType:
 
 def parse(parser: expat.XMLParserType, body: bytes) -> None:
     """Read the whole document. Raises NotXml."""
+    if body.startswith(_OF_UTF_16) or b"\0" in body[:2]:  # where nothing is declared, Expat reads UTF-16 as well
+        raise NotXml("it must be in UTF-8")
     if _MANY_ATTRIBUTES.search(body):
         raise NotXml("an element has more attributes than any of FHIR or XHTML")
     try:

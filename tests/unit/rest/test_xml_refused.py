@@ -58,6 +58,13 @@ def test_what_is_no_utf_8_is_not_read(body: bytes) -> None:
         decode(body)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("before", ["", "\n", '<?xml version="1.0"?>'])
+def test_utf_16_is_not_read_whether_it_says_so_or_not(before: str, encoding: str) -> None:
+    with pytest.raises(NotXml, match="UTF-8"):
+        decode(f"{before}<Patient {XMLNS}><active value='true'/></Patient>".encode(encoding))
+
+
 @pytest.mark.parametrize(
     ("inner", "path", "told"),
     [
