@@ -15,6 +15,13 @@ from fhir_server.validation.validator import Validator
 
 
 @dataclass(frozen=True)
+class Misread:
+    """A body that is well-formed and no resource of R4, as only XML can be: what is wrong with it."""
+
+    issues: tuple[Issue, ...]
+
+
+@dataclass(frozen=True)
 class Interaction:
     """One interaction as it was asked: its FHIR name, the place, search parameters, body and conditions.
 

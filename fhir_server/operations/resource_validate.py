@@ -18,7 +18,7 @@ from fhir_server.interactions.asks import Ask, structural_issues
 from fhir_server.interactions.commit import Gate
 from fhir_server.interactions.sight import Sight
 from fhir_server.interactions.update import check_id
-from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.interactions.words import Answer, Interaction, Misread, Services
 from fhir_server.store.contract import Transaction
 from fhir_server.store.values import Stored
 from fhir_server.validation.findings import quoted
@@ -61,6 +61,8 @@ def validate(interaction: Interaction, actor: Actor, services: Services) -> Answ
 
 def _issues(wish: Wish, interaction: Interaction, actor: Actor, services: Services) -> list[Issue]:
     """What is wrong in itself; when nothing is, what the gate would refuse."""
+    if isinstance(wish.resource, Misread):
+        return list(wish.resource.issues)
     type_name = interaction.type or ""
     found: list[Issue] = []
     if wish.mode != "delete":

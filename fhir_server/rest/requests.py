@@ -12,6 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.fhir.errors import (
     FhirError,
+    InvalidResource,
     LengthRequired,
     MalformedRequest,
     NotAcceptable,
@@ -22,13 +23,14 @@ from fhir_server.interactions.addressing import Place
 from fhir_server.interactions.parameters import check_known, parameters_in
 from fhir_server.interactions.patching import JSON_PATCH, read_json_patch
 from fhir_server.interactions.returning import MINIMAL, OUTCOME, REPRESENTATION
-from fhir_server.interactions.words import Interaction
+from fhir_server.interactions.words import Interaction, Misread
 from fhir_server.rest.binary import binary_of, is_content, may_be_content
 from fhir_server.rest.compression import PLAIN, decompressed
 from fhir_server.rest.formats import JSON, Wish, format_accepted, format_named, format_of_body
 from fhir_server.search.parse import OF_FORM
 
 _FORM = "application/x-www-form-urlencoded"
+_JUDGES = "Resource-validate"
 _RETURNS = {word.lower(): word for word in (REPRESENTATION, MINIMAL, OUTCOME)}
 _WITH_BODY = frozenset({"create", "update", "patch", "transaction"})
 
@@ -59,6 +61,8 @@ def interaction_of(request: Request, place: Place, parameters: Parameters, max_b
         resource = binary_of(request, place, _content_in(request, max_body))
     elif place.interaction in _WITH_BODY:
         resource = _resource_in(request, max_body)
+    elif place.interaction == _JUDGES:
+        resource = _judged_in(request, max_body)
     elif place.interaction in OPERATIONS:
         resource = _input_in(request, max_body)
     return Interaction(
@@ -170,6 +174,14 @@ def _input_in(request: Request, max_body: int) -> Any:
 
 
 def _form_in(request: Request, max_body: int) -> Parameters:
+def _judged_in(request: Request, max_body: int) -> Any:
+    """The same, of which the operation itself tells what is wrong."""
+    try:
+        return _input_in(request, max_body)
+    except InvalidResource as error:
+        return Misread(tuple(error.issues))
+
+
     if request.mimetype not in {_FORM, ""}:
         raise UnsupportedMedia(f"A search is posted as {_FORM}.", rule="content-type")
     return _pairs(_body_of(request, max_body))

@@ -215,6 +215,25 @@ def test_the_mode_profile_is_of_one_stored_resource(hosp: Party, case: Case, pla
     assert hosp.ask("POST", place.format(patient=case.patient), body).status == 400
 
 
+@pytest.mark.parametrize("place", ["Patient/$validate", "Patient/$validate?mode=create", "{patient}/$validate"])
+def test_what_has_no_place_in_xml_is_a_finding_as_in_json(hosp: Party, case: Case, place: str) -> None:
+    for inside, path in (("<colour value='red'/>", "Patient"), ("<name><given/></name>", "Patient.name[0].given[0]")):
+        body = f'<Patient xmlns="http://hl7.org/fhir">{inside}</Patient>'.encode()
+        reply = hosp.ask("POST", place.format(patient=case.patient), body, Content_Type="application/fhir+xml")
+
+        assert [issue["expression"] for issue in errors(reply)] == [[path]]
+
+
+def test_xml_that_is_not_well_formed_or_of_a_hidden_resource_is_refused(world: World, hosp: Party, case: Case) -> None:
+    kind = "application/fhir+xml"
+    wrong = b'<Patient xmlns="http://hl7.org/fhir"><colour value="red"/></Patient>'
+
+    assert hosp.ask("POST", "Patient/$validate", b"<Patient", Content_Type=kind).status == 400
+    assert hosp.ask("POST", "Patient", wrong, Content_Type=kind).status == 422
+    hidden = world.hospital().ask("POST", f"{case.patient}/$validate", wrong, Content_Type=kind)
+    assert hidden.status == 404
+
+
 def test_what_is_stored_and_hidden_is_validated_for_nobody_else(world: World, case: Case) -> None:
     asked = f"$validate?mode=profile&profile={R4}/Patient"
 
