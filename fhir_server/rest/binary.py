@@ -15,6 +15,7 @@ from flask import Request
 from fhir_server.fhir.errors import NotAcceptable
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.interactions.addressing import Place
+from fhir_server.interactions.parameters import SUBSETTING
 from fhir_server.rest.formats import FORMATS, media_range
 
 CONTEXT = "X-Security-Context"
@@ -52,6 +53,11 @@ def may_be_content(place: Place, parameters: Sequence[tuple[str, str]]) -> bool:
     """Whether the answer may be the content of a Binary; `_format` asks for a resource."""
     asks_for_format = any(name == "_format" for name, _ in parameters)
     return place.type == "Binary" and place.interaction in _READS and not asks_for_format
+
+
+def of_the_whole(parameters: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The parameters without those that ask for a part of a resource: content has none."""
+    return [pair for pair in parameters if pair[0] not in SUBSETTING]
 
 
 def content_of(body: bytes, accept: str) -> tuple[bytes, dict[str, str]]:

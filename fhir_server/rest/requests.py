@@ -164,7 +164,8 @@ def _content_in(request: Request, max_body: int) -> bytes:
             "The content of a Binary is sent with a Content-Length, or in gzip, so that it is seen when it breaks off."
         )
         raise LengthRequired(told, rule="body-size")
-    return _some(_body_of(request, max_body), "the content of the Binary")
+    content = _body_of(request, max_body)
+    return content if content.isspace() else _some(content, "the content of the Binary")
 
 
 def _input_in(request: Request, max_body: int) -> Any:
@@ -173,7 +174,6 @@ def _input_in(request: Request, max_body: int) -> Any:
     return None if request.method != "POST" or empty else _resource_in(request, max_body)
 
 
-def _form_in(request: Request, max_body: int) -> Parameters:
 def _judged_in(request: Request, max_body: int) -> Any:
     """The same, of which the operation itself tells what is wrong."""
     try:
@@ -182,6 +182,7 @@ def _judged_in(request: Request, max_body: int) -> Any:
         return Misread(tuple(error.issues))
 
 
+def _form_in(request: Request, max_body: int) -> Parameters:
     if request.mimetype not in {_FORM, ""}:
         raise UnsupportedMedia(f"A search is posted as {_FORM}.", rule="content-type")
     return _pairs(_body_of(request, max_body))

@@ -17,6 +17,7 @@ from fhir_server.interactions.addressing import ADDRESSES, Place, allowed_method
 from fhir_server.interactions.patching import PATCH_FORMATS
 from fhir_server.interactions.perform import perform, record_refusal
 from fhir_server.interactions.words import Interaction, Services
+from fhir_server.rest.binary import of_the_whole
 from fhir_server.rest.requests import interaction_of, parameters_of, wish_of
 from fhir_server.rest.responses import Response, failure_of, refusal_of, response_of
 
@@ -63,6 +64,8 @@ def _answer(
             place = resolve(asked.method, path)
             parameters = parameters_of(asked, place, max_body)
             wish = wish_of(asked, parameters, place)
+            if wish.content is not None:
+                parameters = of_the_whole(parameters)
             interaction = interaction_of(asked, place, parameters, max_body)
         except FhirError as error:
             _record_at_the_door(asked, path, actor, services, error)

@@ -76,6 +76,18 @@ def test_format_asks_for_the_resource(hosp: Party) -> None:
     assert hosp.get(f"{place}?_format=json", Accept="image/png").body["resourceType"] == "Binary"
 
 
+@pytest.mark.parametrize("asked", ["_summary=true", "_elements=contentType", "_summary=data&_pretty=true"])
+@pytest.mark.parametrize("version", ["", "/_history/1"])
+def test_content_comes_whole_whatever_part_of_a_resource_is_asked_for(hosp: Party, asked: str, version: str) -> None:
+    content = hosp.get(f"{place_of(sent(hosp))}{version}?{asked}", Accept="image/png")
+
+    assert (content.status, content.raw) == (200, PICTURE)
+
+
+def test_content_may_be_nothing_but_blanks(hosp: Party) -> None:
+    assert hosp.get(place_of(sent(hosp, b" \n\n", "text/plain")), Accept="text/plain").raw == b" \n\n"
+
+
 def test_versions_heads_and_conditions_work_as_with_resources(hosp: Party) -> None:
     place = place_of(sent(hosp))
     changed = hosp.ask("PUT", place, b"other", Content_Type="image/png", If_Match='W/"1"')
