@@ -2,14 +2,16 @@
 
 https://hl7.org/fhir/R4/search.html#content
 
-A word is kept as `n=WORD` when the narrative has it, else as `c=WORD`, folded like all text that is searched. Words
-that follow each other are kept beside them as texts, ` WORD WORD`: a text is a block of the narrative, such as a
-paragraph or a cell, or one element of the rest. Addresses, ids, times and binary data are no words. Of a resource the
-first 20,000 words are kept, and among these 2,000 different ones; the narrative's are the first.
+A word is kept as `n=WORD` when the narrative has it, else as `c=WORD`, folded like all text that is searched. Spaces,
+punctuation and signs part words; whoever changes that renames `BY_WORD` in `store/mongo/wording.py`. Words that follow
+each other are kept beside them as texts, ` WORD WORD`: a text is a block of the narrative, such as a paragraph or a
+cell, or one element of the rest. Addresses, ids, times and binary data are no words. Of a resource the first 20,000
+words are kept, and among these 2,000 different ones; the narrative's are the first.
 """
 
 import html
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +30,8 @@ _INLINE = re.compile(
     r"</?(?:a|abbr|acronym|b|bdo|big|cite|code|dfn|em|font|i|kbd|q|s|samp|small|span|strike|strong|sub|sup|tt|u|var)"
     r"(?![\w-])[^>]*>"
 )
+_MARK = re.compile(r"(?P<within>(?<=\d)[.,](?=\d)|(?<=[^\W_])['’](?=[^\W_]))|[^\w\s]|_")  # within 5.4, O'Brien
+_NO_LETTER = re.compile(r"\W|_")
 _BLOCK = re.compile(r"<[^>]*>")
 _TIME = re.compile(r"\d{4}(-\d\d){0,2}(T[\d:.+Z-]*)?")
 _ADDRESSES = {"id", "linkId", "profile", "reference", "system", "uri", "url"}
@@ -50,10 +54,21 @@ def wording_of(resource: Resource) -> Wording:
 
 
 def words_in(text: str) -> Iterator[str]:
-    """The words of a text, folded, one after another."""
-    for part in text.split():
-        for word in fold(part[: 2 * LONGEST]).split():
-            yield word[:LONGEST]
+    """The words of a text, folded, one after another: what stands between spaces, punctuation and signs.
+
+    An apostrophe inside a word and `.` or `,` between digits part nothing.
+    """
+    for part in unicodedata.normalize("NFC", text).split():
+        for piece in (part if part.isalnum() else _MARK.sub(_parting, part)).split():
+            yield from (word[:LONGEST] for word in fold(piece[: 2 * LONGEST]).split())
+
+
+def _parting(match: re.Match[str]) -> str:
+    """What stands in a word's place of a mark: a space if it parts words, with the letters of a sign such as ™."""
+    mark = match[0]
+    if match["within"] or unicodedata.category(mark)[0] not in "PS":
+        return mark
+    return f" {_NO_LETTER.sub('', unicodedata.normalize('NFKD', mark))} "
 
 
 class _Reading:
@@ -84,10 +99,10 @@ class _Reading:
 
 
 def _narratives(resource: Resource) -> Iterator[str]:
-    """The blocks of the narrative; markup within a line separates words, but no text."""
+    """The blocks of the narrative; markup within a line separates neither words nor texts."""
     text = resource.get("text")
     if isinstance(text, dict) and isinstance(text.get("div"), str):
-        yield from map(html.unescape, _BLOCK.split(_INLINE.sub(" ", text["div"])))
+        yield from map(html.unescape, _BLOCK.split(_INLINE.sub("", text["div"])))
 
 
 def _elements(node: Any) -> Iterator[str]:

@@ -81,7 +81,7 @@ def test_a_page_is_one_range_of_the_index(keeping: MongoStore, name: str, mongo_
     assert "COLLSCAN" not in repr(told["queryPlanner"]["winningPlan"])
     phrase = mongo_client[name]["CarePlan"].find(query_filter(asked("CarePlan", "_content", '"wheel ramp"'))).explain()
     assert "COLLSCAN" not in repr(phrase["queryPlanner"]["winningPlan"])
-    lacking = mongo_client[name]["CarePlan"].find({"f.w": {"$exists": False}}).limit(1).explain()
+    lacking = mongo_client[name]["CarePlan"].find({"f.words": {"$exists": False}}).limit(1).explain()
     assert "IXSCAN" in repr(lacking["queryPlanner"]["winningPlan"])
 
 
@@ -132,6 +132,23 @@ def test_what_an_earlier_build_stored_with_words_alone_is_gathered_for_phrases(
     assert stored.count_documents({"_id": {"$in": ids}, "w": {"$exists": True}}) == 0
 
 
+def test_what_an_earlier_build_parted_at_spaces_alone_is_gathered_anew(
+    keeping: MongoStore, version_of: VersionOf
+) -> None:
+    id, word = uuid.uuid4().hex, f"w{uuid.uuid4().hex}"
+    version = version_of("Communication", id, content={"note": [{"text": f"pain/{word}"}]}, audience="everyone")
+    keeping.transact(lambda tx: tx.save(version))
+    stored = keeping._database["Communication"]
+    stored.update_one({"_id": id}, {"$set": {"f": {"w": [f"c=pain{word}"]}}})
+
+    with pytest.raises(Unavailable):
+        found(keeping, "Communication", "_content", word)
+    keeping.gather(TYPES)
+
+    assert found(keeping, "Communication", "_content", word) == {id}
+    assert (stored.find_one({"_id": id}) or {})["f"].keys() == {"words", "c"}
+
+
 def test_pages_and_totals_of_a_phrase_count_no_document_with_its_words_alone(
     keeping: MongoStore, version_of: VersionOf
 ) -> None:
@@ -156,7 +173,8 @@ def test_a_type_without_words_costs_nothing(keeping: MongoStore, version_of: Ver
     document = keeping._database["Task"].find_one({"_id": id})
     assert document is not None
     assert "f" not in document
-    assert not [each for each in keeping._database["Task"].index_information().values() if each["key"][0][0] == "f.w"]
+    indexes = keeping._database["Task"].index_information().values()
+    assert not [each for each in indexes if each["key"][0][0] == "f.words"]
 
 
 texts = st.lists(st.sampled_from(["wheel", "wheelchair", "Ramp", "café", "cafe", "O'Brien", "x-y"]), max_size=4).map(

@@ -1,8 +1,9 @@
 """The words of documents: which types have them, and gathering those of documents that were stored without.
 
-A document that lacks its words was stored while its type kept none, or by a build that kept no phrases. The index on
-words finds these at once, so that a search never answers from some of the documents: while one lacks its words the
-search is refused, and gathering goes on from where it was, however often it is interrupted.
+A document that lacks its words was stored while its type kept none, or by a build that kept no phrases, or parted
+words by another rule. The index on words finds these at once, so that a search never answers from some of the
+documents: while one lacks its words the search is refused, and gathering goes on from where it was, however often it
+is interrupted.
 """
 
 from collections.abc import Iterable

@@ -5,8 +5,8 @@ caseload; only the coordination types and Patient carry readers. The chart of a 
 _id}`, newest first. Everything else: `{t, _id}`, one range for any code, reference or uri. MongoDB allows one array in
 an index, so `t`, `readers` and `plans` never share one, and what stands beside them are the scalar keys of
 `search/keys.py`.
-Types whose words are kept have `{f.w, _id}`. Every index ends in `_id`, so that a page can begin after any document.
-One more, of hardly any keys, finds the documents in which AuditEvents wait.
+Types whose words are kept have `{f.words, _id}`. Every index ends in `_id`, so that a page can begin after any
+document. One more, of hardly any keys, finds the documents in which AuditEvents wait.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """How the wording of a resource lies in its document, and what is asked of it there.
 
-`f` holds the words of `search/texts.py` as `w`, which has an index, and beside them the texts of two words and more, by
-their place. A phrase is sought among the documents that the index finds by its words.
+`f` holds the words of `search/texts.py` as `words`, which has an index, and beside them the texts of two words and
+more, by their place. A phrase is sought among the documents that the index finds by its words.
 """
 
 from typing import Any
@@ -14,10 +14,11 @@ from fhir_server.store.mongo.logic import Filter, both, either
 from fhir_server.store.mongo.patterns import beginning, containing
 
 WORDING = "f"
-BY_WORD = f"{WORDING}.w"
-"""The field of the words; a document that lacks it was stored while its type kept none."""
+BY_WORD = f"{WORDING}.words"
+"""The field of the words; a document that lacks it was stored while its type kept none, or kept what are words by
+another rule. Whoever changes the rule of `search/texts.py` gives the field another name, and all are gathered anew."""
 
-NO_WORDING: dict[str, Any] = {"w": []}
+NO_WORDING: dict[str, Any] = {"words": []}
 """The wording of a tombstone."""
 
 
@@ -25,7 +26,7 @@ def kept_wording(resource: Resource) -> dict[str, Any]:
     """What a document keeps of all that its resource says."""
     wording = wording_of(resource)
     texts = {place: list(texts) for place, texts in wording.texts.items() if texts}
-    return {"w": list(wording.words), **texts}
+    return {"words": list(wording.words), **texts}
 
 
 def word_conditions(clause: Clause) -> list[Filter]:

@@ -8,7 +8,7 @@ from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
-from fhir_server.search.texts import ELSEWHERE, MOST_SAID, MOST_WORDS, NARRATIVE, wording_of
+from fhir_server.search.texts import ELSEWHERE, MOST_SAID, MOST_WORDS, NARRATIVE, wording_of, words_in
 
 KEPT = frozenset({"CarePlan"})
 PLAN: dict[str, Any] = {
@@ -26,6 +26,13 @@ PLAN: dict[str, Any] = {
     "category": [{"coding": [{"system": "urn:systematic", "code": "38717003", "display": "Nursing"}]}],
     "note": [{"text": "Wheelchair ordered"}],
 }
+
+PARTED = [
+    *(("pain,fever", "fever"), ("hypertension/diabetes", "diabetes"), ("140/90", "90"), ("seen.Next visit", "next")),
+    *(("fall(stairs)", "stairs"), ("risk:high", "high"), ("dose=5mg", "5mg"), ("<10", "10"), ("€50", "50")),
+    *(("≥140", "140"), ("™brand", "brand"), ("140/90", "140/90"), ("pain,fever", '"pain fever"'), ("≥140", "≥140")),
+    *(("140/90 mmHg", '"140/90 mmhg"'), ("dose=5mg", "dose=5mg"), ("about 5.4", "5.4"), ("it's", "its")),
+]
 
 
 def asked(name: str, text: str, *, lenient: bool = False) -> Query:
@@ -67,14 +74,15 @@ def test_texts_are_blocks_of_the_narrative_and_elements_of_the_rest() -> None:
 @pytest.mark.parametrize(
     ("div", "texts"),
     [
+        ("<div>un<b>happ</b>y H<sub>2</sub>O<br/>a<br/>b</div>", (" unhappy h2o",)),
         ("<div>a <i>b</i>, <a href='x'>c</a> d</div>", (" a b c d",)),
         ("<div>a b<br/>c d<hr/>e f</div>", (" a b", " c d", " e f")),
         ("<div><table><tr><td>a b</td><td>c d</td></tr></table></div>", (" a b", " c d")),
         ("<div><ul><li>a b</li><li>a b</li></ul></div>", (" a b",)),
-        ("<div>a <!-- b --> c &lt;p&gt; d</div>", (" c <p> d",)),
+        ("<div>a <!-- b --> c &lt;p&gt; d</div>", (" c p d",)),
     ],
 )
-def test_markup_within_a_line_separates_words_and_other_markup_texts(div: str, texts: tuple[str, ...]) -> None:
+def test_markup_within_a_line_separates_nothing_and_other_markup_texts(div: str, texts: tuple[str, ...]) -> None:
     assert wording_of({"resourceType": "CarePlan", "text": {"div": div}}).texts[NARRATIVE] == texts
 
 
@@ -87,6 +95,26 @@ def test_so_much_text_is_kept_and_only_of_words_that_are_kept() -> None:
         {"resourceType": "CarePlan", "description": " ".join(f"w{n}" for n in range(MOST_WORDS + 9))}
     )
     assert [f"c={word}" for text in different.texts[ELSEWHERE] for word in text.split()] == list(different.words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("pain,fever hypertension/diabetes seen.Next", "pain fever hypertension diabetes seen next"),
+        ("fall(stairs) risk:high dose=5mg a_b", "fall stairs risk high dose 5mg a b"),
+        ("<10 €50 ≥140 140/90 ™brand 37℃ -5", "10 50 140 140 90 tm brand 37 c 5"),
+        ("O'Brien l’eau 'quoted' cafe\u0301's", "obrien leau quoted cafes"),
+        ("... © -- ´ + _", ""),
+        ("5.4 1,500.25 3. ,7 v1.a", "54 150025 3 7 v1 a"),
+    ],
+)
+def test_punctuation_and_signs_part_words_but_not_within_a_number_or_a_name(text: str, words: str) -> None:
+    assert list(words_in(text)) == words.split()
+
+
+@pytest.mark.parametrize(("text", "asked_for"), PARTED)
+def test_a_word_is_found_whatever_punctuation_or_sign_it_touches(text: str, asked_for: str) -> None:
+    assert matches(asked("_content", asked_for), {"resourceType": "CarePlan", "note": [{"text": text}]})
 
 
 @pytest.mark.parametrize(
