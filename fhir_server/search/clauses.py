@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.fhir.errors import MalformedRequest, NotYetIndexed
@@ -15,7 +16,7 @@ from fhir_server.search.escaping import split
 from fhir_server.search.extract import OF_THE_STORE
 from fhir_server.search.hierarchy import PART_OF
 from fhir_server.search.query import Clause, Together, Value
-from fhir_server.search.terms import has_beginnings
+from fhir_server.search.terms import beginnings, has_beginnings
 from fhir_server.search.types import age, date, near, number, quantity, reference, sound, string, token, uri
 
 MODIFIERS: Mapping[str, tuple[str, ...]] = {
@@ -87,6 +88,9 @@ class Asking:
     full_text: frozenset[str] = frozenset()
 
 
+_Reader: TypeAlias = Callable[[str, SearchParameter, str, Asking], Value]
+
+
 def clause(asking: Asking, name: str, text: str) -> Clause:
     """`name` is a parameter's code with an optional modifier, `text` its alternatives joined by commas.
 
@@ -105,7 +109,10 @@ def clause(asking: Asking, name: str, text: str) -> Clause:
     read = _READERS[parameter.type]
     values = tuple(read(part, parameter, modifier, asking) for part in parts)
     sound.check_ways(parameter, values)
-    return Clause(code, parameter.type, values, modifier if modifier in _KEPT else None)
+    asked = Clause(code, parameter.type, values, modifier if modifier in _KEPT else None)
+    if modifier == "below":
+        beginnings(parameter, asked)  # refuses what is too long to be compared so
+    return asked
 
 
 def parameter_for(asking: Asking, name: str) -> SearchParameter:
@@ -203,24 +210,8 @@ def _age(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -
     return age.parse(text, parameter, moment=asking.moment)
 
 
-def _sound(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
-    return sound.parse(text, parameter)
-
-
-def _uri(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
-    return uri.parse(text, parameter)
-
-
-def _number(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
-    return number.parse(text, parameter)
-
-
-def _quantity(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
-    return quantity.parse(text, parameter)
-
-
-def _near(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
-    return near.parse(text, parameter)
+def _simply(parse: Callable[[str, SearchParameter], Value]) -> _Reader:
+    return lambda text, parameter, modifier, asking: parse(text, parameter)
 
 
 def _composite(text: str, parameter: SearchParameter, modifier: str, asking: Asking) -> Value:
@@ -235,16 +226,16 @@ def _composite(text: str, parameter: SearchParameter, modifier: str, asking: Ask
     return Together(tuple(values))
 
 
-_READERS: Mapping[str, Callable[[str, SearchParameter, str, Asking], Value]] = {
+_READERS: Mapping[str, _Reader] = {
     "token": _token,
     "reference": _reference,
     "date": _date,
     "string": _string,
-    "sound": _sound,
+    "sound": _simply(sound.parse),
     "age": _age,
-    "uri": _uri,
-    "number": _number,
-    "quantity": _quantity,
-    "special": _near,
+    "uri": _simply(uri.parse),
+    "number": _simply(number.parse),
+    "quantity": _simply(quantity.parse),
+    "special": _simply(near.parse),
     "composite": _composite,
 }

@@ -9,7 +9,7 @@ from typing import Any
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.search.query import Clause, Target, Token, Value
 from fhir_server.search.types import reference, sound, token, uri
-from fhir_server.search.types.term import term
+from fhir_server.search.types.term import beginning_of_terms, term
 
 _STORED: Mapping[str, Callable[[SearchParameter, str, Any], Iterator[str]]] = {
     "token": token.stored_terms,
@@ -31,19 +31,23 @@ def has_beginnings(parameter: SearchParameter) -> bool:
 
 
 def beginnings(parameter: SearchParameter, clause: Clause) -> list[str]:
-    """How the terms begin of what stands below the asked urls and mime types; of a url all versions share its term."""
+    """How the terms begin of what stands below the asked urls and mime types; of a url all versions share its term.
+
+    Raises MalformedRequest when they are too long to be compared so.
+    """
     return list(dict.fromkeys(each for value in clause.values for each in _beginning(parameter, value)))
 
 
 def _beginning(parameter: SearchParameter, value: Value) -> Iterator[str]:
     if isinstance(value, Token):
         sign = ";" if "/" in (value.code or "") else "/"  # `image` alone has all its kinds below it
-        yield from (f"{each}{sign}" for each in token.asked_terms(parameter, value))
+        forms = (each.partition("=")[2] for each in token.asked_terms(parameter, value))
+        yield from (beginning_of_terms(parameter.code, f"{form}{sign}") for form in forms)
     elif isinstance(value, Target) and value.url:
         if "|" in value.url:
-            yield term(parameter.code, f"{value.url}.")
+            yield beginning_of_terms(parameter.code, f"{value.url}.")
         elif not parameter.is_canonical:
-            yield term(parameter.code, f"{value.url.rstrip('/')}/")
+            yield beginning_of_terms(parameter.code, f"{value.url.rstrip('/')}/")
 
 
 STORED_AS_TERMS = frozenset(_STORED)

@@ -262,3 +262,20 @@ def test_a_reference_to_a_version_leads_to_the_current_one(hosp: Party) -> None:
     assert ids(reply) == [seen]
     assert [each["name"][0]["family"] for each in reply.entries if each["resourceType"] == "Patient"] == ["After"]
     assert ids(hosp.get(f"Observation?_id={seen}&patient.family=before")) == []
+
+
+# --- What is long.
+
+
+def test_an_identifier_of_many_characters_is_that_of_one_resource(hosp: Party, patient: str) -> None:
+    value = uuid.uuid4().hex + "x" * 1000
+    seen = made(hosp, observation(patient, identifier=[{"system": "urn:long", "value": f"{value}A"}]))
+    other = hosp.post(
+        observation(patient, identifier=[{"system": "urn:long", "value": f"{value}B"}]),
+        If_None_Exist=f"patient={patient}&identifier=urn:long|{value}B",
+    )
+
+    assert other.status == 201
+    assert ids(hosp.get(f"Observation?identifier=urn:long|{value}A")) == [seen]
+    assert ids(hosp.get(f"Observation?identifier={value}B")) == [other.body["id"]]
+    assert ids(hosp.get(f"Observation?identifier={value}")) == []

@@ -30,13 +30,7 @@ KEPT = {
 """A digest of what each form keeps of the values below. A new digest needs a new form, so that a database that holds
 the old one is indexed anew: count `FORM` up and record the digest that the test tells."""
 
-KEYS = {
-    3: "b91eb049454c7bcb",
-    4: "b91eb049454c7bcb",
-    5: "b91eb049454c7bcb",
-    6: "b91eb049454c7bcb",
-    7: "b91eb049454c7bcb",
-}
+KEYS = dict.fromkeys(range(3, 8), "b91eb049454c7bcb")
 """The same of how names sound."""
 
 CODING = {"system": "http://s", "code": "Ab|c", "display": "Some Wörds"}
