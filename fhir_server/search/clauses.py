@@ -94,7 +94,8 @@ _Reader: TypeAlias = Callable[[str, SearchParameter, str, Asking], Value]
 def clause(asking: Asking, name: str, text: str) -> Clause:
     """`name` is a parameter's code with an optional modifier, `text` its alternatives joined by commas.
 
-    Raises NotServed for an unknown parameter, MalformedRequest for an unknown modifier or a value that cannot be read.
+    Raises NotServed for an unknown parameter, MalformedRequest for an unknown modifier or a value that cannot be read,
+    TooCostly for more ids than can be asked of any type.
     """
     code, _, modifier = name.partition(":")
     parameter = parameter_for(asking, name)
@@ -109,6 +110,7 @@ def clause(asking: Asking, name: str, text: str) -> Clause:
     read = _READERS[parameter.type]
     values = tuple(read(part, parameter, modifier, asking) for part in parts)
     sound.check_ways(parameter, values)
+    reference.check_ids(parameter, values)
     asked = Clause(code, parameter.type, values, modifier if modifier in _KEPT else None)
     if modifier == "below":
         beginnings(parameter, asked)  # refuses what is too long to be compared so

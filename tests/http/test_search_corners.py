@@ -279,3 +279,21 @@ def test_an_identifier_of_many_characters_is_that_of_one_resource(hosp: Party, p
     assert ids(hosp.get(f"Observation?identifier=urn:long|{value}A")) == [seen]
     assert ids(hosp.get(f"Observation?identifier={value}B")) == [other.body["id"]]
     assert ids(hosp.get(f"Observation?identifier={value}")) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "named", "told"),
+    [(5000, "", "Write Type/id, or at most"), (3300, "a" * 59, "Name fewer values"), (5000, "Patient/", None)],
+)
+def test_more_ids_of_any_type_than_can_be_asked_are_told_to_have_their_type(
+    hosp: Party, number: int, named: str, told: str | None
+) -> None:
+    asked = ",".join(f"{named}{each}" for each in range(number))
+
+    reply = hosp.ask("POST", "List/_search", f"item={asked}".encode(), Content_Type="application/x-www-form-urlencoded")
+
+    if told is None:
+        assert ids(reply) == []
+        return
+    assert (reply.status, reply.issues[0]["code"]) == (403, "too-costly")
+    assert told in reply.issues[0]["diagnostics"]

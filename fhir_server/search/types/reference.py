@@ -8,19 +8,20 @@ of a token under `patient:identifier`. Asking for a bare id asks for that id of 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fhir_server.definitions.search_parameters import ANY_TYPE, SearchParameter
 from fhir_server.definitions.structures import RESOURCE_TYPES
-from fhir_server.fhir.errors import MalformedRequest
+from fhir_server.fhir.errors import MalformedRequest, TooCostly
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.search.escaping import unescape
-from fhir_server.search.query import Target
+from fhir_server.search.query import Target, Value
 from fhir_server.search.types import codes, token
 from fhir_server.search.types.term import term
 
 IDENTIFIER = "identifier"
+MOST_FORMS = 200_000
 
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
@@ -44,6 +45,16 @@ def parse(text: str, parameter: SearchParameter, *, base_url: str, modifier: str
     if modifier or len(_targets(parameter)) == 1:
         return Target(reference=f"{modifier or _targets(parameter)[0]}/{address}")
     return Target(id=address)
+
+
+def check_ids(parameter: SearchParameter, values: Sequence[Value]) -> None:
+    """Raise TooCostly for more ids without a type than can be asked of every type that may stand there."""
+    bare, types = sum(isinstance(each, Target) and each.id is not None for each in values), len(_targets(parameter))
+    if bare * types > MOST_FORMS:
+        raise TooCostly(
+            f"{parameter.code!r} names {bare} ids of any type, and each is asked of {types} types. "
+            f"Write Type/id, or at most {MOST_FORMS // types} ids."
+        )
 
 
 def stored_terms(parameter: SearchParameter, datatype: str, value: Any) -> Iterator[str]:

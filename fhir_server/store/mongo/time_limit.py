@@ -10,13 +10,13 @@ from typing import Any
 
 import pymongo
 from pymongo.client_session import ClientSession
-from pymongo.errors import OperationFailure
+from pymongo.errors import DocumentTooLarge, OperationFailure
 
 from fhir_server.fhir.errors import TooCostly
 
 MAX_TIME_MS = 5_000
 
-TIME_IS_UP, _SORTS_TOO_MUCH = 50, 292
+TIME_IS_UP, _SORTS_TOO_MUCH, _OBJECT_TOO_LARGE = 50, 292, 10334
 
 
 class Within:
@@ -47,6 +47,13 @@ def too_costly(searched: str) -> TooCostly:
     )
 
 
+def _asks_too_much() -> TooCostly:
+    return TooCostly(
+        "This search names more than the database takes in one question. Name fewer values, and references by Type/id: "
+        "an id without a type is asked of every type."
+    )
+
+
 def costly(searched: str) -> AbstractContextManager[None]:
     """What the database gives up becomes the refusal of a search; `searched` says of what."""
     return given_up(too_costly(searched))
@@ -54,7 +61,7 @@ def costly(searched: str) -> AbstractContextManager[None]:
 
 @contextmanager
 def given_up(refusal: TooCostly) -> Iterator[None]:
-    """What the database gives up becomes `refusal`.
+    """What the database gives up becomes `refusal`; a question that is larger than it takes is told to be that.
 
     The driver's own limit is taken off inside: it ends at the same instant as the server's, so that the client would
     often hang up before it hears why. The client's socket timeout stays.
@@ -62,7 +69,11 @@ def given_up(refusal: TooCostly) -> Iterator[None]:
     try:
         with pymongo.timeout(None):
             yield
+    except DocumentTooLarge as error:
+        raise _asks_too_much() from error
     except OperationFailure as error:
+        if error.code == _OBJECT_TOO_LARGE:
+            raise _asks_too_much() from error
         if error.code not in {TIME_IS_UP, _SORTS_TOO_MUCH}:
             raise
         raise refusal from error
