@@ -119,9 +119,10 @@ def clause(asking: Asking, name: str, text: str) -> Clause:
 
 def parameter_for(asking: Asking, name: str) -> SearchParameter:
     """The parameter that `name` means, which takes its modifier. Raises NotServed, MalformedRequest."""
-    code, _, modifier = name.partition(":")
+    code, colon, modifier = name.partition(":")
     parameter = _parameter(asking.type, code, name)
-    _check_modifier(parameter, modifier)
+    if colon:
+        _check_modifier(parameter, modifier)
     return parameter
 
 
@@ -164,8 +165,6 @@ def _served(parameter: SearchParameter) -> list[str]:
 
 
 def _check_modifier(parameter: SearchParameter, modifier: str) -> None:
-    if not modifier:
-        return
     served = _served(parameter)
     types = parameter.type == "reference" and modifier[:1].isupper() and parameter.may_point_to(modifier)
     if modifier not in served and not types:

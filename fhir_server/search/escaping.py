@@ -40,5 +40,5 @@ def literally(text: str) -> str:
 
 def _character(match: re.Match[str]) -> str:
     if match[1] not in _SPECIAL:
-        raise MalformedRequest(rf"{match[0]!r} is no escape; FHIR has \, \| \$ and \\ in search values.")
+        raise MalformedRequest(rf"'{match[0]}' is no escape; FHIR has \, \| \$ and \\ in search values.")
     return match[1]

@@ -23,6 +23,7 @@ from fhir_server.search.clauses import (
     parameter_for,
     stands_in_a_hierarchy,
 )
+from fhir_server.search.escaping import split
 from fhir_server.search.hierarchy import DIRECTIONS, PART_OF
 from fhir_server.search.join_answers import URL
 from fhir_server.search.lists import LIST, by_function, current_list, items_of
@@ -95,13 +96,14 @@ def _members(asking: Asking, name: str, text: str) -> Join:
     parameter, modifier = parameter_for(asking, name), name.partition(":")[2]
     in_sets = replace(asking, type="ValueSet")
     text = text.removeprefix(f"{asking.base_url.rstrip('/')}/") if asking.base_url else text
+    address = text.removeprefix("ValueSet/")
+    if len(split(text, ",")) != 1 or not address.partition("|")[0]:
+        raise MalformedRequest(f"{name!r} takes one value set, by its url or as ValueSet/id, not {text!r}.")
     if text.startswith("ValueSet/"):
-        clauses = (clause(in_sets, "_id", text.removeprefix("ValueSet/")),)
+        clauses = (clause(in_sets, "_id", address),)
     else:
         url, _, version = text.partition("|")
         clauses = (clause(in_sets, "url", url), *([clause(in_sets, "version", version)] if version else ()))
-    if any(len(each.values) != 1 for each in clauses):
-        raise MalformedRequest(f"{name!r} takes one value set, not {text!r}.")
     return Join(parameter.code, (Query("ValueSet", clauses),), members=modifier)
 
 
@@ -130,7 +132,12 @@ def _chain(asking: Asking, name: str, text: str, links: int) -> Join:
     parameters = parameters_of(asking.type)
     references = [code for code, each in parameters.items() if each.type == "reference"]
     if match is None or match["code"] not in references:
-        raise NotServed(f"{asking.type} has no chain {name!r}; chains begin with {', '.join(sorted(references))}.")
+        begun = (
+            f"chains begin with {', '.join(sorted(references))}"
+            if references
+            else "none of its parameters leads to another"
+        )
+        raise NotServed(f"{asking.type} has no chain {name!r}; {begun}.")
     parameter = indexed(asking.type, parameters[match["code"]])
     types = types_of_chain(parameter, match["type"], match["rest"], name, asking.full_text)
     queries = tuple(_asked(replace(asking, type=each), match["rest"], text, links) for each in types)

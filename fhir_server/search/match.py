@@ -24,11 +24,10 @@ from fhir_server.search.query import (
     Sounds,
     Text,
     Together,
-    Token,
 )
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
 from fhir_server.search.texts import wording_of
-from fhir_server.search.types import age, date, near, number, sound, string
+from fhir_server.search.types import age, date, near, number, sound, string, token
 from fhir_server.search.words import PHRASE, WORDS, says
 
 Values = Mapping[str, Any]
@@ -87,7 +86,7 @@ def _meets(parameter: SearchParameter, clause: Clause, resource: Resource, value
 
 
 def _is_it(clause: Clause, resource: Resource) -> bool:
-    return any(isinstance(asked, Token) and asked.code == resource.get("id") for asked in clause.values)
+    return resource.get("id") in token.ids_asked(clause.values)
 
 
 def _was_updated(clause: Clause, resource: Resource) -> bool:

@@ -226,7 +226,7 @@ def pairs(names: list[str], values: st.SearchStrategy[str]) -> st.SearchStrategy
 
 def parameters(*kinds: st.SearchStrategy[tuple[str, str]]) -> st.SearchStrategy[list[tuple[str, str]]]:
     shared = (
-        pairs(["_id", "_id:not"], ids),
+        pairs(["_id", "_id:not"], ids | ids.map("|{}".format) | ids.map("urn:ids|{}".format)),
         pairs(["_lastUpdated"], asked_dates),
         pairs(["_tag", "_tag:not"], asked_tokens),
         pairs(["_profile"], st.sampled_from(["http://p", "http://p|1", "http://q"])),

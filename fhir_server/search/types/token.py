@@ -9,7 +9,7 @@ A value with a system gives the terms `code=SYSTEM|CODE`, `code=CODE` and `code=
 `code=|CODE` and `code=CODE`. Of a parameter whose values never have a system only `status=|CODE` is kept.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -105,6 +105,11 @@ def asked_terms(parameter: SearchParameter, token: Token | Typed) -> Iterator[st
         code = _asked_contact(token.code or "") if datatypes == {"ContactPoint"} else token.code
         token = Token(system, code)
     yield asked_term(parameter.code, token, folded=folded)
+
+
+def ids_asked(values: Iterable[Any]) -> list[str]:
+    """The ids that are asked for by `_id`, which has no system: what is asked in one is nothing's id."""
+    return [value.code for value in values if isinstance(value, Token) and value.code and not value.system]
 
 
 def terms_of(name: str, token: Token, *, folded: bool, bare: bool = False) -> tuple[str, ...]:

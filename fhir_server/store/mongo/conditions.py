@@ -20,7 +20,7 @@ def clause_conditions(type_name: str, clause: Clause, keys: frozenset[str]) -> l
     if clause.missing is not None:
         return _missing(parameter, clause, keys)
     if parameter.code == "_id":
-        return [{"_id": {_membership(clause): [value.code for value in clause.values if isinstance(value, Token)]}}]
+        return [{"_id": {_membership(clause): token.ids_asked(clause.values)}}]
     if parameter.code == "_lastUpdated":
         return [either([updated(value) for value in clause.values if isinstance(value, Moment)])]
     if clause.type == "composite":

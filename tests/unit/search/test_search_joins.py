@@ -56,6 +56,13 @@ def test_a_chain_that_leads_everywhere_asks_for_a_type() -> None:
         asked("Task", ("focus.status", "x"))
 
 
+def test_a_type_that_refers_to_nothing_says_so_of_a_chain() -> None:
+    with pytest.raises(
+        MalformedRequest, match=r"no chain 'derived-from.title'; none of its parameters leads to another"
+    ):
+        asked("Questionnaire", ("derived-from.title", "x"))
+
+
 def test_a_search_has_so_many_joins_and_no_more() -> None:
     assert len(asked("Task", *[("patient.identifier", "1")] * 16).joins) == 16
     with pytest.raises(MalformedRequest, match="at most 16 chains"):

@@ -341,6 +341,9 @@ def test_clauses_are_joined_by_and() -> None:
     assert not finds("Task?status=requested&intent=plan", task())
     assert not finds("Task?_id=2", task())
     assert finds("Task?_id=2,1", task())
+    assert finds("Task?_id=|1", task())
+    assert not finds("Task?_id=urn:ids|1", task())
+    assert finds("Task?_id:not=urn:ids|1", task())
 
 
 def test_another_type_never_matches() -> None:
