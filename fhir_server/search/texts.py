@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.fhir.json import Resource
@@ -30,7 +31,7 @@ _INLINE = re.compile(
     r"</?(?:a|abbr|acronym|b|bdo|big|cite|code|dfn|em|font|i|kbd|q|s|samp|small|span|strike|strong|sub|sup|tt|u|var)"
     r"(?![\w-])[^>]*>"
 )
-_MARK = re.compile(r"(?P<within>(?<=\d)[.,](?=\d)|(?<=[^\W_])['’](?=[^\W_]))|[^\w\s]|_")  # within 5.4, O'Brien
+_MARK = re.compile(r"(?P<within>(?<=\d)[.,](?=\d)|(?<=[^\W_])['’](?=[^\W_]))|(?:[^\w\s]|_)+")  # within 5.4
 _NO_LETTER = re.compile(r"\W|_")
 _BLOCK = re.compile(r"<[^>]*>")
 _TIME = re.compile(r"\d{4}(-\d\d){0,2}(T[\d:.+Z-]*)?")
@@ -59,14 +60,26 @@ def words_in(text: str) -> Iterator[str]:
     An apostrophe inside a word and `.` or `,` between digits part nothing.
     """
     for part in unicodedata.normalize("NFC", text).split():
-        for piece in (part if part.isalnum() else _MARK.sub(_parting, part)).split():
+        for piece in [part] if part.isalnum() else _pieces(part):
             yield from (word[:LONGEST] for word in fold(piece[: 2 * LONGEST]).split())
 
 
-def _parting(match: re.Match[str]) -> str:
-    """What stands in a word's place of a mark: a space if it parts words, with the letters of a sign such as ™."""
-    mark = match[0]
-    if match["within"] or unicodedata.category(mark)[0] not in "PS":
+def _pieces(part: str) -> Iterator[str]:
+    """What its marks part, one after another: of a long text no more is read than is asked for."""
+    at, held = 0, ""
+    for mark in _MARK.finditer(part):
+        held += part[at : mark.start()] + (mark[0] if mark["within"] else "".join(map(_parting, mark[0][:LONGEST])))
+        at = mark.end()
+        if held.endswith(" "):
+            yield from held.split()
+            held = ""
+    yield from (held + part[at:]).split()
+
+
+@lru_cache(maxsize=1024)
+def _parting(mark: str) -> str:
+    """What stands in the place of a character that is no letter: a space if it parts words, and a sign's letters."""
+    if unicodedata.category(mark)[0] not in "PS":
         return mark
     return f" {_NO_LETTER.sub('', unicodedata.normalize('NFKD', mark))} "
 

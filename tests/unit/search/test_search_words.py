@@ -104,7 +104,8 @@ def test_so_much_text_is_kept_and_only_of_words_that_are_kept() -> None:
         ("fall(stairs) risk:high dose=5mg a_b", "fall stairs risk high dose 5mg a b"),
         ("<10 €50 ≥140 140/90 ™brand 37℃ -5", "10 50 140 140 90 tm brand 37 c 5"),
         ("O'Brien l’eau 'quoted' cafe\u0301's", "obrien leau quoted cafes"),
-        ("... © -- ´ + _", ""),
+        ("... -- ´ + _", ""),
+        ("5..4 a.'b ((x)) ©, कि, कि।", "5 4 a b x क क"),
         ("5.4 1,500.25 3. ,7 v1.a", "54 150025 3 7 v1 a"),
     ],
 )
