@@ -6,6 +6,7 @@ references to what was shown, and to those that everybody reads of.
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from fhir_server.access.types import DEFINITION, DIRECTORY, TYPES
 from fhir_server.fhir.reference import parse_reference
@@ -51,9 +52,7 @@ def names_nobody_else(
 
     `stamps` are those of what was shown.
     """
-    known = {stamp.patient for stamp in stamps if stamp.patient}
-    known |= {f"CarePlan/{plan}" for stamp in stamps for plan in stamp.plans}
-    known |= {f"{each.type}/{each.id}" for each in shown}
+    known = _Known(shown, stamps)
     of_person = interaction.name.startswith("search-")
     if interaction.id is not None and f"{'Patient' if of_person else interaction.type}/{interaction.id}" not in known:
         return False
@@ -84,6 +83,23 @@ def _type_meant(plain: str, modifier: str, searched: str | None) -> str | None:
     return "Patient" if plain == "patient" else modifier
 
 
-def _is_known(value: str, type_name: str, known: set[str], base_url: str) -> bool:
+class _Known:
+    """The references that an answer tells anyhow: nearly every question names its person alone, so these come first."""
+
+    def __init__(self, shown: Sequence[Shown], stamps: Sequence[Stamp]) -> None:
+        self._shown = shown
+        self._stamps = stamps
+        self._persons = {stamp.patient for stamp in stamps}
+
+    def __contains__(self, reference: str) -> bool:
+        return reference in self._persons or reference in self._others
+
+    @cached_property
+    def _others(self) -> set[str]:
+        plans = {f"CarePlan/{plan}" for stamp in self._stamps for plan in stamp.plans}
+        return plans | {f"{each.type}/{each.id}" for each in self._shown}
+
+
+def _is_known(value: str, type_name: str, known: _Known, base_url: str) -> bool:
     reference = parse_reference(local(value, base_url) if "/" in value else f"{type_name}/{value}")
     return reference is not None and (reference.type in _OPEN_TO_EVERYONE or str(reference) in known)
