@@ -3,28 +3,30 @@
 https://hl7.org/fhir/R4/consent.html
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from fhir_server.care.intervals import ALWAYS, BEGINNING, FOREVER, Intervals, common, joined, without
 from fhir_server.care.moves import Move
-from fhir_server.care.parties import AUTHOR, CUSTODIAN, MEMBER, SUBJECT, Directory, party
+from fhir_server.care.parties import AUTHOR, CUSTODIAN, MEMBER, SUBJECT, Directory
+from fhir_server.care.provisions import (
+    DENY,
+    EVERYONE,
+    PERMIT,
+    decisions,
+    denied_in_words,
+    in_force,
+    opens_the_chart,
+    rejected_parties,
+)
 from fhir_server.fhir.dates import time_range
-from fhir_server.fhir.errors import Forbidden, InvalidResource
+from fhir_server.fhir.errors import Forbidden
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import reference_to
 
-PERMIT = "permit"
-DENY = "deny"
 RECORDERS = (SUBJECT, AUTHOR, CUSTODIAN, MEMBER)
-EVERYONE = None
 _WIDENERS = (SUBJECT, CUSTODIAN, MEMBER)
-_SCOPES = "http://terminology.hl7.org/CodeSystem/consentscope"
-_NARROWER_THAN_THE_CHART = ("action", "class", "code", "data", "dataPeriod", "purpose", "securityLabel")
-# The directives of https://terminology.hl7.org/CodeSystem-v3-ActCode.html that are no agreement to all.
-_NO_OPT_IN = frozenset({"EMRGONLY", "GRANTORCHOICE", "NOCONSENT", "NOPP", "OPTINR", "OPTOUT", "OPTOUTE"})
 
 
 @dataclass(frozen=True)
@@ -45,25 +47,6 @@ class ConsentState:
     decided: tuple[Decision, ...] = ()
 
 
-def decisions(consent: Resource, directory: Directory) -> dict[str | None, str]:
-    """What the Consent decides as it stands: a word for everyone (key None), and for each party that it names.
-
-    Empty when it is not active or not about privacy. Fail closed: a permit in any doubt (see `_opens`) permits nothing,
-    a nested deny that names no party denies everyone, and a party that cannot be read is not permitted.
-    """
-    if not _in_force(consent):
-        return {}
-    provision = consent.get("provision", {})
-    found: dict[str | None, str] = {}
-    if provision.get("type", PERMIT) == DENY:
-        found[EVERYONE] = DENY
-    elif _opens(consent):
-        found.update(dict.fromkeys(_permitted_parties(provision, directory), PERMIT))
-    for nested in _denials(provision):
-        found.update(dict.fromkeys(_denied_parties(nested, directory), DENY))
-    return found
-
-
 def consent_state(consent: Resource, moves: Iterable[Move], directory: Directory) -> ConsentState:
     """What the Consent decided over time, from the log of its moves; its `provision.period` bounds every permit.
 
@@ -76,7 +59,7 @@ def consent_state(consent: Resource, moves: Iterable[Move], directory: Directory
         start = _recorded(consent)
         return _bounded(consent, [Decision(who, word, start) for who, word in decisions(consent, directory).items()])
     spans = [_spans(who, logged, _recorded(consent)) for who in {move.owner for move in logged}]
-    opens = _in_force(consent) and _opens(consent)
+    opens = in_force(consent) and opens_the_chart(consent)
     kept = [each for spanned in spans for each in spanned if opens or each.word == DENY or each.end < FOREVER]
     return _bounded(consent, kept)
 
@@ -107,29 +90,14 @@ def refused(consents: Iterable[Resource], moves: Iterable[Move], who: str, direc
     a slip.
     """
     known, logged = list(consents), list(moves)
-    denied = {party for consent in known for party in _denied_in_words(consent, directory)}
+    denied = {party for consent in known for party in denied_in_words(consent, directory)}
     if denied & {EVERYONE, who}:
         return True
-    rejected = {party for consent in known for party in _rejected(consent, directory)}
+    rejected = {party for consent in known for party in rejected_parties(consent, directory)}
     if not rejected & {EVERYONE, who}:
         return False
     agreed = permitted([consent_state(consent, logged, directory) for consent in known], who)
     return not any(now < end for _, end in agreed)
-
-
-def _denied_in_words(consent: Resource, directory: Directory) -> list[str | None]:
-    if not _in_force(consent):
-        return []
-    provision = consent.get("provision", {})
-    nested = [each for each in provision.get("provision", []) if each.get("type", DENY) == DENY]
-    named = [who for each in nested for actor in _actors(each) if (who := _readable(actor, directory))]
-    return [EVERYONE] if provision.get("type", PERMIT) == DENY else [*named]
-
-
-def _rejected(consent: Resource, directory: Directory) -> list[str | None]:
-    provision = consent.get("provision", {})
-    permits = consent.get("status") == "rejected" and _about_privacy(consent) and _opens(consent)
-    return _permitted_parties(provision, directory) if permits else []
 
 
 def check_recorder(roles: frozenset[str]) -> None:
@@ -164,84 +132,6 @@ def _lets_in_more(before: Resource, after: Resource, directory: Directory) -> bo
     permits = any(word == PERMIT and old.get(who) != PERMIT for who, word in new.items())
     lifted = any(word == DENY and new.get(who) != DENY for who, word in old.items())
     return permits or lifted or (PERMIT in new.values() and _period(before) != _period(after))
-
-
-def _in_force(consent: Resource) -> bool:
-    return consent.get("status") == "active" and _about_privacy(consent)
-
-
-def _opens(consent: Resource) -> bool:
-    """Whether it permits the whole chart beyond doubt, whatever its status is.
-
-    The root provision permits, or states no type and no policy says otherwise; nothing limits or modifies it, and
-    whatever is nested in it denies: what permits there may mean "only these".
-    """
-    provision = consent.get("provision", {})
-    limited = any(limit in provision for limit in _NARROWER_THAN_THE_CHART)
-    excepted = any(nested.get("type") != DENY for nested in provision.get("provision", []))
-    ruled = "implicitRules" in consent or "_implicitRules" in consent
-    doubtful = ruled or _modified(consent) or _unverified(consent)
-    return _permits(consent, provision) and not (limited or excepted or doubtful)
-
-
-def _permits(consent: Resource, provision: Resource) -> bool:
-    if "type" in provision:
-        return bool(provision["type"] == PERMIT)
-    codings = consent.get("policyRule", {}).get("coding", [])
-    return "_type" not in provision and not any(str(c.get("code", "")).upper() in _NO_OPT_IN for c in codings)
-
-
-def _modified(value: Any) -> bool:
-    """Whether an extension anywhere in it may turn its meaning around; what is contained speaks for itself."""
-    if isinstance(value, list):
-        return any(_modified(item) for item in value)
-    if not isinstance(value, dict):
-        return False
-    return "modifierExtension" in value or any(_modified(item) for name, item in value.items() if name != "contained")
-
-
-def _unverified(consent: Resource) -> bool:
-    """Whether somebody asked the person or the family if this is what they agreed to, and nobody said yes."""
-    asked = consent.get("verification", [])
-    return bool(asked) and not any(each.get("verified") is True for each in asked)
-
-
-def _denials(provision: Resource) -> Iterator[Resource]:
-    """The denials in a provision and in what it permits anew; what a denial excepts from itself stays denied."""
-    for nested in provision.get("provision", []):
-        if nested.get("type", DENY) == DENY:
-            yield nested
-        else:
-            yield from _denials(nested)
-
-
-def _about_privacy(consent: Resource) -> bool:
-    codings = consent.get("scope", {}).get("coding", [])
-    return any(c.get("code") == "patient-privacy" and c.get("system") in (None, _SCOPES) for c in codings)
-
-
-def _permitted_parties(provision: Resource, directory: Directory) -> list[str | None]:
-    """Everyone, when the permit names nobody or a care team; else whoever of its actors can be read."""
-    actors = _actors(provision)
-    if not actors or any(actor.startswith("CareTeam/") for actor in actors):
-        return [EVERYONE]
-    return [who for actor in actors if (who := _readable(actor, directory))]
-
-
-def _denied_parties(provision: Resource, directory: Directory) -> list[str | None]:
-    """Whoever the denial names; everyone, when it names nobody or somebody who cannot be read."""
-    return [_readable(actor, directory) for actor in _actors(provision)] or [EVERYONE]
-
-
-def _actors(provision: Resource) -> list[str]:
-    return [actor.get("reference", {}).get("reference", "") for actor in provision.get("actor", [])]
-
-
-def _readable(reference: str, directory: Directory) -> str | None:
-    try:
-        return party(reference, directory)
-    except InvalidResource:
-        return None
 
 
 def _spans(who: str | None, logged: Sequence[Move], recorded: datetime) -> list[Decision]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from fhir_server.care.consents import decisions
 from fhir_server.care.moves import Move
 from fhir_server.care.parties import Directory, party_of
+from fhir_server.care.provisions import decisions
 from fhir_server.care.tasks import fulfils
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.change import Change

@@ -68,11 +68,12 @@ def _task(change: Change, facts: Facts) -> None:
     if change.before is None:
         plans.check_same_subject(facts.situation.plan, task)
         check_requester(task, facts.actor.parties, facts.situation.directory)
-    if change.before is None or is_sent(change):
+    begins = change.before is None or is_sent(change)
+    if begins:
         plans.check_open(facts.situation.plan)
-    if change.before is None or is_drafted(change):
-        _check_part(task, facts.situation, begins=change.before is None or is_sent(change))
-    if task["status"] in task_states.SENT and (change.before is None or is_sent(change)):
+    if begins or is_drafted(change):
+        _check_part(task, facts.situation, begins=begins)
+    if begins and task["status"] in task_states.SENT:
         _check_not_refused(task, facts)
     earlier = change.before or task
     task_states.check_move(

@@ -36,7 +36,7 @@ class Coordination:
                 opening.place(reference, pending)
         for reference, pending in self._drafted_tasks():
             with _located(places.get(reference)):
-                opening.check_again(pending.after or {})
+                opening.check(pending.after or {})
         for reference, pending in self._without_plan():
             with _located(places.get(reference)):
                 check_unplanned(pending.change(), self.actor.parties, self.working.resource)

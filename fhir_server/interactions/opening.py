@@ -39,7 +39,7 @@ class Opening:
     def place(self, reference: str, pending: Pending) -> None:
         """Give a new Task its plan: the one that it lies in, one opened in this write, or a new one."""
         task = pending.after or {}
-        self.check_again(task)
+        self.check(task)
         patient = task["for"]["reference"]
         if not pending.plans:
             plan = next((circle.plan for circle in self.opened.values() if circle.patient == patient), None)
@@ -49,8 +49,8 @@ class Opening:
         if "basedOn" not in after and len(plans) == 1:
             self.working.rewrite(reference, {**after, "basedOn": [{"reference": f"CarePlan/{plans[0]}"}]})
 
-    def check_again(self, task: Resource) -> None:
-        """Of a draft that changes is asked what is asked of a new Task."""
+    def check(self, task: Resource) -> None:
+        """What is asked of a new Task, and again of a draft that changes."""
         check_new_task(task)
         self._check_order(task)
 

@@ -71,11 +71,10 @@ XML = Format(
 FORMATS = (JSON, XML)
 """In the order of preference, for callers who have none."""
 
-_HTML = "text/html"
-"""What browsers say; they are shown JSON."""
 _RANGES = {"application/*": 1, "*/*": 0}
 """What stands for any format."""
-_OF_HTML = 2
+_RANGES_OF_JSON = {"text/html": 2, **_RANGES}
+"""Browsers say text/html and are shown JSON."""
 _EXACT = 3
 _VERSION = re.compile(r";\s*fhirversion\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 _R4 = frozenset({"4.0", "4.0.1"})
@@ -142,7 +141,7 @@ def _is_r4(stated: str) -> bool:
 
 def _liking(known: Format, stated: list[tuple[str, float]]) -> tuple[float, int, int] | None:
     """How a format is liked: quality, how specific the range is that says so, how early it stands."""
-    ranges = {**_RANGES, _HTML: _OF_HTML} if known is JSON else _RANGES
+    ranges = _RANGES_OF_JSON if known is JSON else _RANGES
     likings = [
         (_EXACT if kind in known.media_types else ranges[kind], -position, quality)
         for position, (kind, quality) in enumerate(stated)

@@ -12,6 +12,7 @@ from fhir_server.care.programmes import Programme, is_present
 from fhir_server.care.tasks import focus
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import reference_to
+from fhir_server.interactions.subsets import is_part
 from fhir_server.viewer.care_teams import ConsentShown, TeamShown, consent_shown, team_shown
 from fhir_server.viewer.doubles import Double, doubles
 from fhir_server.viewer.due_dates import OPEN_STATUSES
@@ -21,7 +22,7 @@ from fhir_server.viewer.questions import Questions, Version
 from fhir_server.viewer.reaching import Reach, reach_of
 from fhir_server.viewer.task_moves import HISTORY_SHOWN, TaskMove, Writers, task_moves, writers
 from fhir_server.viewer.task_rows import INCLUDES, Reading, TaskRow, party_shown, task_rows
-from fhir_server.viewer.texts import age_on, concept_text, is_partial, language_name, name_of, place_of
+from fhir_server.viewer.texts import age_on, concept_text, language_name, name_of, place_of
 from fhir_server.viewer.timeline import EVENTS_SHOWN, Event, newest_days, of_records, of_task, of_team
 from fhir_server.viewer.words import GENDERS, Word
 
@@ -100,7 +101,7 @@ def person_shown(id: str, questions: Questions, reading: Reading, programmes: Se
     national = {each for known in programmes for each in known.national_identifiers}
     return PersonShown(
         identity=_identity(person, found.of("Condition"), reading, programmes),
-        reach=None if is_partial(person) else reach_of(person, questions, national, reading.language),
+        reach=None if is_part(person) else reach_of(person, questions, national, reading.language),
         doubles=doubles(person, questions, national),
         consent=consent_shown(consents, questions),
         plans=_plans(found, teams, programmes),
@@ -190,7 +191,7 @@ def _identity(
         ),
         gender=GENDERS.get(person.get("gender", "")),
         place=place_of(person),
-        partial=is_partial(person),
+        partial=is_part(person),
     )
 
 

@@ -9,12 +9,12 @@ from fhir_server.care.due import due_date, is_overdue, waits_for
 from fhir_server.care.tasks import focus
 from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.json import Resource
+from fhir_server.interactions.subsets import is_part
 from fhir_server.viewer.questions import Found, Questions
 from fhir_server.viewer.texts import (
     age_on,
     concept_text,
     has_died,
-    is_partial,
     name_of,
     order_text,
     place_of,
@@ -120,8 +120,8 @@ def _row(task: Resource, known: dict[str, Resource], own: Iterable[str], reading
         late=is_overdue(task, reading.today, reading.zone),
         changed=time_range(task["meta"]["lastUpdated"])[0],
         reason=reason_of(task, reading.language),
-        person_hidden=bool(person and is_partial(person)),
-        place=place_of(person) if person and is_partial(person) else "",
+        person_hidden=bool(person and is_part(person)),
+        place=place_of(person) if person and is_part(person) else "",
         died=bool(person and has_died(person)),
         stage=stage_of(task, reading.language),
     )

@@ -14,7 +14,6 @@ from flask_babel import gettext as _
 
 from fhir_server.fhir.dates import local, time_range
 from fhir_server.fhir.json import Resource
-from fhir_server.interactions.subsets import SUBSETTED
 
 _TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
 _NAME_USES = ("usual", "official", None, "temp", "nickname", "anonymous", "maiden", "old")
@@ -24,11 +23,6 @@ def person_name(person: Resource) -> str:
     """The name that a person goes by, such as `An Peeters`; empty when none is known."""
     name = _human_name(person)
     return str(name.get("text") or " ".join([*name.get("given", []), name.get("family", "")]).strip())
-
-
-def is_partial(resource: Resource) -> bool:
-    """Whether the reader sees a part of the resource only."""
-    return any(tag.get("code") == SUBSETTED["code"] for tag in resource.get("meta", {}).get("tag", []))
 
 
 def place_of(person: Resource) -> str:

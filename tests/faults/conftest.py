@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from notifying import House, house
 from pymongo import MongoClient
 from pymongo.database import Database
+from receiver import Receiver, listening
 
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.reindexing import Reindexing
@@ -17,6 +19,20 @@ def apart(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator
     """An application on a database of its own."""
     with world_apart(mongo_url, mongo_client) as made:
         yield made
+
+
+@pytest.fixture
+def samen(mongo_url: str) -> Iterator[House]:
+    """A store and workers that notify, without a server."""
+    with house(mongo_url) as built:
+        yield built
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """An endpoint that is notified."""
+    with listening() as one:
+        yield one
 
 
 @pytest.fixture

@@ -1,29 +1,16 @@
 """Each party is told of what concerns it: in order, with numbers, and of nothing that it may not know."""
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
-from notifying import BASE, HOME, HOSP, House, eventually, house
+from notifying import BASE, HOME, HOSP, House, eventually
 from receiver import Receiver, listening
 
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.json import encode
-
-
-@pytest.fixture
-def samen(mongo_url: str) -> Iterator[House]:
-    with house(mongo_url) as built:
-        yield built
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with listening() as one:
-        yield one
 
 
 def test_the_handshake_comes_first_and_makes_the_subscription_active(samen: House, receiver: Receiver) -> None:

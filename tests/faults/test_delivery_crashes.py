@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from notifying import BASE, HOME, HOSP, House, PatientOutbox, house
+from notifying import BASE, HOME, HOSP, House, PatientOutbox
 from receiver import Received, Receiver, listening
 
 from fhir_server.fhir.errors import Unavailable
@@ -39,18 +39,6 @@ PROCESS = """
     base = "https://samen.example/fhir"
     worker.main(store, queue_in(MongoClient(url)[name]), base_url=base, may_read=lambda *_: True, http_endpoints=True)
 """
-
-
-@pytest.fixture
-def samen(mongo_url: str) -> Iterator[House]:
-    with house(mongo_url) as built:
-        yield built
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with listening() as one:
-        yield one
 
 
 @pytest.fixture

@@ -1,26 +1,14 @@
 """A Subscription that the server cannot read or decide about keeps nobody else from being told."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from notifying import HOME, HOSP, House, house
-from receiver import Receiver, listening
+from notifying import HOME, HOSP, House
+from receiver import Receiver
 
 from fhir_server.store.mongo.ledger import ENTRIES
-
-
-@pytest.fixture
-def samen(mongo_url: str) -> Iterator[House]:
-    with house(mongo_url) as built:
-        yield built
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with listening() as one:
-        yield one
 
 
 def test_a_subscription_that_cannot_be_decided_is_passed_over_and_the_others_are_numbered(

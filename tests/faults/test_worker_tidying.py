@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-import pytest
 from click.testing import CliRunner, Result
-from notifying import HOME, House, eventually, house
-from receiver import Receiver, listening
+from notifying import HOME, House, eventually
+from receiver import Receiver
 
 from fhir_server.cli import main
 from fhir_server.settings import Settings
@@ -22,18 +21,6 @@ from fhir_server.store.mongo.outbox import Outbox, Subscribes, durable
 from fhir_server.subscriptions.worker import Worker
 
 KEPT = timedelta(days=30)
-
-
-@pytest.fixture
-def samen(mongo_url: str) -> Iterator[House]:
-    with house(mongo_url) as built:
-        yield built
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with listening() as one:
-        yield one
 
 
 def signs(samen: House, host: str = "") -> Heartbeats:

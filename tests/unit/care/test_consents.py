@@ -5,17 +5,10 @@ from typing import Any
 import pytest
 from als_case import HOME, HOSP, OUT, at, consent, directory
 
-from fhir_server.care.consents import (
-    EVERYONE,
-    check_recorder,
-    check_widening,
-    consent_state,
-    decisions,
-    permitted,
-    refused,
-)
+from fhir_server.care.consents import check_recorder, check_widening, consent_state, permitted, refused
 from fhir_server.care.intervals import ALWAYS, covers
 from fhir_server.care.moves import Move
+from fhir_server.care.provisions import EVERYONE, decisions
 from fhir_server.fhir.errors import Forbidden
 from fhir_server.fhir.json import Resource
 
