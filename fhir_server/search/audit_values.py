@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
-from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.fhir.json import Resource, decode, encode
-from fhir_server.search.extract import extracted, searched
+from fhir_server.search.extract import Extraction, searched
 
 _CHANGING = frozenset({"agent", "altid", "date", "entity", "patient"})
 # The elements that only these parameters see, or none.
@@ -40,7 +39,7 @@ def audit_values(event: Resource) -> dict[str, Any]:
     steady = _steady(encode(_alike(event)))
     parts = list(_parts(event))
     if None in parts:
-        changing = extracted(event, _parameters(changing=True))
+        changing = _extraction(changing=True).values_of(event)
         terms, has, dates, keys = changing["t"], changing["has"], changing["d"], changing["k"]
     else:
         terms = dict.fromkeys(term for part in parts if part for term in part[0])
@@ -79,7 +78,7 @@ def _without(element: Resource, names: frozenset[str]) -> Resource:
 
 @lru_cache(maxsize=512)
 def _steady(alike: bytes) -> dict[str, Any]:
-    return extracted(decode(alike), _parameters(changing=False))
+    return _extraction(changing=False).values_of(decode(alike))
 
 
 def _parts(event: Resource) -> Iterator[_Terms | None]:
@@ -124,7 +123,7 @@ def _of_entities(type_name: str, *, versioned: bool) -> _Terms:
 
 
 def _terms(part: Resource) -> _Terms:
-    found = extracted({"resourceType": "AuditEvent", **part}, _parameters(changing=True))
+    found = _extraction(changing=True).values_of({"resourceType": "AuditEvent", **part})
     return tuple(found["t"]), tuple(found["has"])
 
 
@@ -135,5 +134,5 @@ def _dates(recorded: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 @cache
-def _parameters(*, changing: bool) -> tuple[SearchParameter, ...]:
-    return tuple(each for each in searched("AuditEvent") if (each.code in _CHANGING) == changing)
+def _extraction(*, changing: bool) -> Extraction:
+    return Extraction("AuditEvent", [each for each in searched("AuditEvent") if (each.code in _CHANGING) == changing])

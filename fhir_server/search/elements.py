@@ -16,20 +16,28 @@ _SAYING = frozenset({"code", "end", "family", "reference", "start", "system", "t
 def values_of(resource: Resource, parameter: SearchParameter) -> list[tuple[str, Any]]:
     """The values of the parameter in `resource`, each with its datatype."""
     if parameter.paths[0].datatype == EXISTENCE:
-        return [("boolean", any(value is not False for path in parameter.paths for value in _at(resource, path)))]
+        return [("boolean", any(value is not False for path in parameter.paths for value in values_at(resource, path)))]
     if resource.keys().isdisjoint(parameter.elements):  # most are not there
         return []
     return [
         (path.datatype, value)
         for path in parameter.paths
         if path.steps[0].name in resource
-        for value in _at(resource, path)
+        for value in values_at(resource, path)
     ]
+
+
+def values_at(resource: Resource, path: ElementPath) -> Iterator[Any]:
+    """What a path leads to in `resource`."""
+    nodes: list[Any] = [resource]
+    for step in path.steps:
+        nodes = [child for node in nodes for child in _children(node, step, resource)]
+    return iter(nodes) if path.only is None else (each for each in nodes if _points_to(path.only, each, resource))
 
 
 def elements_at(resource: Resource, path: ElementPath | None) -> list[Resource]:
     """The elements that a path leads to, the resource itself without one; what is no element is none."""
-    return [resource] if path is None else [each for each in _at(resource, path) if isinstance(each, dict)]
+    return [resource] if path is None else [each for each in values_at(resource, path) if isinstance(each, dict)]
 
 
 def states(value: Any) -> bool:
@@ -40,13 +48,6 @@ def states(value: Any) -> bool:
             name not in _BESIDE and name[0] != "_" and states(each) for name, each in value.items()
         )
     return any(map(states, value)) if isinstance(value, list) else value is not None
-
-
-def _at(resource: Resource, path: ElementPath) -> Iterator[Any]:
-    nodes: list[Any] = [resource]
-    for step in path.steps:
-        nodes = [child for node in nodes for child in _children(node, step, resource)]
-    return iter(nodes) if path.only is None else (each for each in nodes if _points_to(path.only, each, resource))
 
 
 def _children(node: Any, step: Step, resource: Resource) -> Iterator[Any]:

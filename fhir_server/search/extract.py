@@ -11,11 +11,15 @@
 
 `n`, `g` and `m` are there when they hold something, keys of extensions when these are there. `_id` and `_lastUpdated`
 are not among the parameters: the store knows them anyway.
+
+A resource is gone through once, element by element. Codes and references come again and again (the status and the
+category of an Observation, its person and its performer), so what such an element is found by is kept for the next.
 """
 
-from collections.abc import Iterable, Sequence
-from functools import cache
-from itertools import chain
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any
 
 from fhir_server.definitions.search_parameters import (
@@ -24,43 +28,24 @@ from fhir_server.definitions.search_parameters import (
     places_of,
     shipped_parameters_of,
 )
-from fhir_server.fhir.json import Resource
-from fhir_server.search.elements import elements_at, states, values_of
-from fhir_server.search.folding import fold
-from fhir_server.search.keys import has_key, key_of
-from fhir_server.search.terms import STORED_AS_TERMS, stored_terms
-from fhir_server.search.types import codes, date, near, number, quantity, string, token
+from fhir_server.fhir.json import Resource, decode, encode
+from fhir_server.search.elements import elements_at
+from fhir_server.search.found import Found, Seeker, seekers_of
+from fhir_server.search.keys import Key, has_key, missing_key
 from fhir_server.search.types.term import term
 
 OF_THE_STORE = frozenset({"_id", "_lastUpdated"})
 
-_Values = list[tuple[str, Any]]
-_Found = list[tuple[SearchParameter, _Values]]
+_COMING_AGAIN = frozenset({"boolean", "canonical", "code", "CodeableConcept", "Coding", "Reference", "uri"})
+_LONGEST_KEPT = 512
+_MOST_KEPT = 1024
+_BY_PLACE = attrgetter("place")
 
 
 def search_values(resource: Resource) -> dict[str, Any]:
     """The fields of a stored resource. Raises KeyError for a type that this server does not store."""
     type_name = resource["resourceType"]
-    return extracted(resource, (*searched(type_name), *own_parameters_of(type_name)))
-
-
-def extracted(resource: Resource, parameters: Sequence[SearchParameter]) -> dict[str, Any]:
-    """The same fields for some parameters of the resource's type."""
-    found = [(each, values_of(resource, each)) for each in parameters if each.paths]
-    given = [(parameter, values) for parameter, values in found if values]
-    always = _always(given)
-    return {
-        **always,
-        "t": [*always["t"], *_versioned(resource)],
-        **_sometimes(given),
-        **_places(resource, [each for each in parameters if not each.paths]),
-        "has": [parameter.code for parameter, values in given if states(values[0][1]) or _stated(values[1:])],
-        "k": {
-            parameter.code: key_of(parameter, values)
-            for parameter, values in found
-            if has_key(parameter) and (values or not parameter.is_extension)
-        },
-    }
+    return _extraction(type_name, own_parameters_of(type_name)).values_of(resource)
 
 
 @cache
@@ -73,112 +58,128 @@ def searched(type_name: str) -> tuple[SearchParameter, ...]:
     )
 
 
-def _always(given: _Found) -> dict[str, Any]:
-    return {
-        "t": _terms(given),
-        "d": {parameter.code: _ranges(values) for parameter, values in given if parameter.type == "date"},
-        "s": {parameter.code: _texts(parameter, values) for parameter, values in given if parameter.type == "string"}
-        | _words(given),
+@lru_cache(maxsize=512)
+def _extraction(type_name: str, own: tuple[SearchParameter, ...]) -> "Extraction":
+    return Extraction(type_name, (*searched(type_name), *own))
+
+
+class Extraction:
+    """How resources of a type are gone through for some of its parameters; made once for many of them."""
+
+    def __init__(self, type_name: str, parameters: Iterable[SearchParameter]) -> None:
+        parameters = tuple(parameters)
+        self._elements = _Elements(parameters)
+        self._missing = {
+            each.code: missing_key(each)
+            for each in parameters
+            if each.paths and has_key(each) and not each.is_extension
+        }
+        self._below = {at: _Elements(parts.values()) for at, parts in places_of(type_name).items()}
+        own = (part for each in parameters if not each.paths for part in each.parts)
+        self._own = [(part.kept, part.path, _Elements(part.components)) for part in own]
+
+    def values_of(self, resource: Resource) -> dict[str, Any]:
+        """The fields of a resource of the type; parts of them are kept, so nobody changes them."""
+        found = self._elements.found_in(resource)
+        fields = {**_fields(found), **self._places(resource)}
+        fields["t"] += _versioned(resource)
+        fields["has"] = list(dict.fromkeys([each.code for each in found if each.stated]))
+        fields["k"] = {**self._missing, **_keys(found)}
+        return fields
+
+    def _places(self, resource: Resource) -> dict[str, Any]:
+        """What the components of composites have, at each place where they stand together."""
+        places = {
+            at: [_stated(elements, node) for node in _nodes(resource, at)]
+            for at, elements in self._below.items()
+            if at in resource
+        }
+        for kept, path, elements in self._own:
+            places[kept] = [each for node in elements_at(resource, path) if (each := _stated(elements, node))]
+        places = {at: nodes for at, nodes in places.items() if nodes}
+        return {"m": places} if places else {}
+
+
+class _Elements:
+    """The elements of a resource, or of a part of one, in which parameters find their values."""
+
+    def __init__(self, parameters: Iterable[SearchParameter]) -> None:
+        self._at: defaultdict[str, list[Seeker]] = defaultdict(list)
+        self._anywhere: list[Seeker] = []
+        for seeker in seekers_of(parameters):
+            (self._anywhere if seeker.element is None else self._at[seeker.element]).append(seeker)
+        self._coming_again = frozenset(
+            name for name, seekers in self._at.items() if {each.datatype for each in seekers} <= _COMING_AGAIN
+        )
+
+    def found_in(self, resource: Resource) -> list[Found]:
+        """What they find, in the order of the parameters."""
+        found = [each for seeker in self._anywhere if (each := seeker.found_in(resource))]
+        kept = self._coming_again if "contained" not in resource else ()  # of which a reference may speak
+        for name, value in resource.items():
+            if name in self._at:
+                raw = encode(value) if name in kept else b""
+                found += _kept(self, name, raw) if 0 < len(raw) <= _LONGEST_KEPT else self.found_at(name, resource)
+        return sorted(found, key=_BY_PLACE)
+
+    def found_at(self, name: str, resource: Resource) -> list[Found]:
+        """What they find in one element."""
+        return [found for seeker in self._at[name] if (found := seeker.found_in(resource))]
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _kept(elements: _Elements, name: str, raw: bytes) -> list[Found]:
+    return elements.found_at(name, {name: decode(raw)})
+
+
+def _fields(found: Sequence[Found]) -> dict[str, Any]:
+    """The terms, dates and texts, and what else was found."""
+    fields: dict[str, Any] = {
+        "t": list(dict.fromkeys([term for each in found for term in each.terms])),
+        "d": {},
+        "s": {},
     }
+    for each in found:
+        if each.more is not None:
+            field, name, value = each.more
+            held = fields.setdefault(field, {})
+            held[name] = _together(held[name], value) if name in held else value
+    return fields
 
 
-def _sometimes(given: _Found) -> dict[str, Any]:
-    amounts = {
-        parameter.code: _AMOUNTS[parameter.type](values) for parameter, values in given if parameter.type in _AMOUNTS
-    }
-    places = {
-        parameter.code: place
-        for parameter, values in given
-        if parameter.type == "special" and (place := near.position(values[0][1]))
-    }
-    return {**({"n": amounts} if amounts else {}), **({"g": places} if places else {})}
+def _together(one: Any, other: Any) -> Any:
+    """What one parameter found by two paths."""
+    if isinstance(one, dict):
+        return {name: list(dict.fromkeys([*texts, *other.get(name, ())])) for name, texts in one.items()}
+    return [*one, *other]
 
 
-def _places(resource: Resource, own: Sequence[SearchParameter]) -> dict[str, Any]:
-    """What the components of composites have, at each place where they stand together; `own` are the operator's."""
-    found = {}
-    for at, components in places_of(resource["resourceType"]).items():
-        nodes = [_place(node, components.values()) for node in _nodes(resource, at)]
-        if nodes:
-            found[at] = nodes
-    for part in (part for parameter in own for part in parameter.parts):
-        nodes = [each for node in elements_at(resource, part.path) if (each := _place(node, part.components))]
-        if nodes:
-            found[part.kept] = nodes
-    return {"m": found} if found else {}
+def _keys(found: Iterable[Found]) -> dict[str, Key]:
+    """The keys of what was found; that of a value which is none widens no other."""
+    keys: dict[str, Key] = {}
+    for each in found:
+        if each.key is not None:
+            held = keys.get(each.code, each.key)
+            keys[each.code] = (
+                each.key
+                if held is each.key
+                else {"lo": min(held["lo"], each.key["lo"]), "hi": max(held["hi"], each.key["hi"])}
+            )
+    return keys
 
 
-def _nodes(resource: Resource, at: str) -> list[Resource]:
+def _nodes(resource: Resource, at: str) -> Iterator[Resource]:
     """The elements called `at`; what is no element is none."""
     found = resource.get(at)
-    return [each for each in (found if isinstance(found, list) else [found]) if isinstance(each, dict)]
+    return (each for each in (found if isinstance(found, list) else [found]) if isinstance(each, dict))
 
 
-def _place(node: Resource, components: Iterable[SearchParameter]) -> dict[str, Any]:
-    given = [(each, values) for each in components if (values := values_of(node, each))]
-    fields = {**_always(given), **_sometimes(given)}
-    return {name: value for name, value in fields.items() if value}
+def _stated(elements: _Elements, node: Resource) -> dict[str, Any]:
+    """Those of the fields that hold something."""
+    return {name: value for name, value in _fields(elements.found_in(node)).items() if value}
 
 
 def _versioned(resource: Resource) -> list[str]:
     """The canonical url with the version that the resource says it is, for whoever asks for both."""
     url, version = resource.get("url"), resource.get("version")
     return [term("url", f"{url}|{version}")] if isinstance(url, str) and isinstance(version, str) else []
-
-
-def _stated(values: _Values) -> bool:
-    return any(states(value) for _, value in values)
-
-
-def _terms(given: _Found) -> list[str]:
-    return _unique(
-        term
-        for parameter, values in given
-        if parameter.type in STORED_AS_TERMS
-        for datatype, value in values
-        for term in stored_terms(parameter, datatype, value)
-    )
-
-
-def _ranges(values: _Values) -> list[dict[str, int]]:
-    ranges = [date.range_of(datatype, value) for datatype, value in values]
-    return [{"lo": found[0], "hi": found[1]} for found in ranges if found]
-
-
-def _texts(parameter: SearchParameter, values: _Values) -> dict[str, list[str]]:
-    exact = _unique(text for datatype, value in values for text in string.texts_of(datatype, value))
-    element = parameter.paths[0].steps[-1].name
-    endings = (text for datatype, value in values for text in string.endings_of(datatype, value, element))
-    return {"f": _unique(text for text in chain(map(fold, exact), endings) if text), "x": exact}
-
-
-def _words(given: _Found) -> dict[str, Any]:
-    """What tokens say in words, for `:text`."""
-    found = {}
-    for parameter, values in given:
-        if parameter.type == "token" and token.has_words(parameter):
-            words = (text for datatype, value in values for text in codes.texts_of(datatype, value))
-            folded = _unique(fold(text[: string.LONGEST]) for text in words if isinstance(text, str))
-            if any(folded):
-                found[f"{parameter.code}:text"] = {"f": [text for text in folded if text]}
-    return found
-
-
-def _numbers(values: _Values) -> list[dict[str, Any]]:
-    ranges = [number.range_of(datatype, value) for datatype, value in values]
-    return [{"lo": found[0], "hi": found[1]} for found in ranges if found]
-
-
-def _quantities(values: _Values) -> list[dict[str, Any]]:
-    return [
-        {"lo": lo, "hi": hi, "u": forms}
-        for datatype, value in values
-        for (lo, hi), forms in quantity.ranges_of(datatype, value)
-    ]
-
-
-_AMOUNTS = {"number": _numbers, "quantity": _quantities}
-
-
-def _unique(texts: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(texts))
