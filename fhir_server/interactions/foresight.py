@@ -3,7 +3,7 @@
 from collections.abc import Sequence, Set
 
 from fhir_server.access.types import CHART, COORDINATION, DEFINITION, DIRECTORY, TYPES
-from fhir_server.fhir.reference import parse_reference, targets_in
+from fhir_server.fhir.reference import parse_reference
 from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.references import DELETED_BY_CLIENTS, local
 from fhir_server.store.values import Foreseen
@@ -58,5 +58,5 @@ def _looked_up(ask: Ask, named: set[str]) -> set[str]:
 
 def _named(ask: Ask, base_url: str) -> set[str]:
     """The resources of this server that the ask refers to."""
-    parsed = (parse_reference(local(text, base_url)) for text in targets_in(ask.resource))
+    parsed = (parse_reference(local(text, base_url)) for text in ask.targets)
     return {str(each) for each in parsed if each is not None and each.type in TYPES}

@@ -39,14 +39,14 @@ def reference_issues(
 
     Without `existence` (the operator's import) they may name what does not exist, or not on this server.
     """
-    issues = []
-    for path, reference in references_in(resource, resource["resourceType"]) if new else ():
-        if reference.startswith("#") or reference not in new:
-            continue
-        wrong = _what_is_wrong(local(reference, base_url), readable, existence=existence)
-        if wrong:
-            issues.append(Issue("not-found" if "no such" in wrong else "value", wrong, path, "reference"))
-    return issues
+    elsewhere = sorted(reference for reference in new if not reference.startswith("#"))
+    told = ((each, _what_is_wrong(local(each, base_url), readable, existence=existence)) for each in elsewhere)
+    wrong = {reference: why for reference, why in told if why}
+    return [
+        Issue("not-found" if "no such" in wrong[reference] else "value", wrong[reference], path, "reference")
+        for path, reference in (references_in(resource, resource["resourceType"]) if wrong else ())
+        if reference in wrong
+    ]
 
 
 def _what_is_wrong(reference: str, readable: Callable[[str], bool], *, existence: bool) -> str | None:

@@ -1,7 +1,6 @@
 """Asks become definite: ids are given, conditions decided, patches applied, references between entries rewritten."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from fhir_server.access.policy import check_delete
 from fhir_server.access.scopes import allows, check_scope
@@ -58,9 +57,9 @@ def _create(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
         condition = read_condition(ask.if_none_exist, ask.type, services.base_url)
         found = match(ask.type, condition, working, services, what="If-None-Exist", without=working.leaving)
         if found is not None:
-            yield replace(ask, id=found.id, existing=found)
+            yield ask.having(id=found.id, existing=found)
             return
-    yield replace(ask, id=services.new_id())
+    yield ask.having(id=services.new_id())
 
 
 def _update(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
@@ -75,7 +74,7 @@ def _update(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
     stated = content.get("id")
     if found is None and stated is not None and working.actor.chooses_ids:
         _check_free(f"{ask.type}/{stated}", working)
-        yield replace(ask, id=stated)
+        yield ask.having(id=stated)
     elif found is None:
         check_scope(working.actor, "create", ask.type)
         if stated is not None:
@@ -84,13 +83,13 @@ def _update(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
                 f"{ask.type}.id",
                 "client-id",
             )
-        yield replace(ask, interaction="create", id=services.new_id())
+        yield ask.having(interaction="create", id=services.new_id())
     elif stated not in {None, found.id}:
         told = f"The condition matches {found.reference}, the body says {stated!r}; they must be the same."
         raise MalformedRequest(told, f"{ask.type}.id", "id-differs")
     else:
         rest = {name: value for name, value in content.items() if name not in {"resourceType", "id"}}
-        yield replace(ask, id=found.id, resource={"resourceType": ask.type, "id": found.id, **rest})
+        yield ask.having(id=found.id, resource={"resourceType": ask.type, "id": found.id, **rest})
 
 
 def _check_free(reference: str, working: WorkingSet) -> None:
@@ -114,12 +113,12 @@ def _patch(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
         found = match(ask.type, ask.condition, working, services)
         if found is None:
             raise NotFound
-        ask = replace(ask, id=found.id)
+        ask = ask.having(id=found.id)
     stored, _ = working.sight.readable(working.stored(ask.reference))
     check_if_match(ask.if_match, stored)
     if ask.type in VERSIONED_UPDATE and not (says_version(ask.if_match) or patch.says_version or working.actor.imports):
         raise version_required(stored, "test /meta/versionId in the patch")
-    yield replace(ask, resource=patch.of(stored.resource()))
+    yield ask.having(resource=patch.of(stored.resource()))
 
 
 def _delete(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
@@ -135,14 +134,14 @@ def _delete(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
             return
         check_delete(working.actor, ask.type, stored.stamp.author)
         check_if_match(ask.if_match, stored)
-        yield replace(ask, existing=stored)
+        yield ask.having(existing=stored)
         return
     found = matches(ask.type, ask.condition, working, services, most=services.max_deletes)
     if not found:
-        yield replace(ask, nothing=True)
+        yield ask.having(nothing=True)
     for stored in found:
         working.leaving.add(stored.reference)
-        yield replace(ask, id=stored.id)
+        yield ask.having(id=stored.id)
 
 
 _SETTLE = {"create": _create, "update": _update, "patch": _patch, "delete": _delete}
@@ -171,8 +170,10 @@ def _rewritten(ask: Ask, targets: Mapping[str, str], versions: Mapping[str, int]
         found = targets.get(plain) or targets.get(f"{outside}/{plain}") if version else None
         return f"{found}{_VERSION}{versions.get(found, stated)}" if found else local(reference, base_url)
 
+    if not ask.place and all(target_of(each) == each for each in ask.targets):
+        return ask
     resource: Resource = rewrite_references(ask.resource, target_of)
-    return replace(ask, resource=named_anew(resource, targets, outside) if ask.place else resource)
+    return ask.having(resource=named_anew(resource, targets, outside) if ask.place else resource)
 
 
 def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:
@@ -196,7 +197,7 @@ def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:
         told = "`for` names the person by an identifier; it must match exactly one Patient that you may read."
         raise ask.located(InvalidWorkflow(told, "Task.for", "task-for"))
     named = {"reference": found[0].reference, **person}
-    return replace(ask, resource={**ask.resource, "for": named})
+    return ask.having(resource={**ask.resource, "for": named})
 
 
 def _check_patched(asks: Sequence[Ask], working: WorkingSet, services: Services) -> None:

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/http.html#mime-type
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -76,6 +77,7 @@ _RANGES = {"application/*": 1, "*/*": 0}
 _RANGES_OF_JSON = {"text/html": 2, **_RANGES}
 """Browsers say text/html and are shown JSON."""
 _EXACT = 3
+_LONGEST_KEPT = 200
 _VERSION = re.compile(r";\s*fhirversion\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 _R4 = frozenset({"4.0", "4.0.1"})
 _QUALITY = re.compile(r";\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.IGNORECASE | re.ASCII)
@@ -118,12 +120,20 @@ def format_accepted(accept: str) -> Format:
 
     Raises NotAcceptable when it admits none.
     """
+    return _kept_liking(accept) if len(accept) <= _LONGEST_KEPT else _liked(accept)
+
+
+def _liked(accept: str) -> Format:
     stated = [media_range(part) for part in accept.split(",") if part.strip()]
     ranked = [(*liking, known) for known in FORMATS if (liking := _liking(known, stated)) and liking[0] > 0]
     if not ranked:
         told = f"None of {accept!r} is spoken here; accept application/fhir+json or application/fhir+xml."
         raise NotAcceptable(told, rule="format")
     return max(ranked, key=lambda ranking: ranking[:3])[3]
+
+
+_kept_liking = lru_cache(maxsize=256)(_liked)
+"""Callers send the same header again and again."""
 
 
 def media_range(part: str) -> tuple[str, float]:

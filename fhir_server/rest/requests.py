@@ -27,6 +27,7 @@ from fhir_server.interactions.words import Interaction, Misread
 from fhir_server.rest.binary import binary_of, is_content, may_be_content
 from fhir_server.rest.compression import PLAIN, decompressed
 from fhir_server.rest.formats import JSON, Wish, format_accepted, format_named, format_of_body
+from fhir_server.rest.headers import header, media_type
 from fhir_server.search.parse import OF_FORM
 
 _FORM = "application/x-www-form-urlencoded"
@@ -54,7 +55,7 @@ def interaction_of(request: Request, place: Place, parameters: Parameters, max_b
     lenient = preferred.get("handling") == "lenient"
     if not lenient:
         check_known(place.interaction, place.id, [pair for pair in parameters if pair[0] not in OF_FORM])
-    if place.interaction == "patch" and request.mimetype == JSON_PATCH:
+    if place.interaction == "patch" and media_type(request)[0] == JSON_PATCH:
         _check_charset(request)
         resource = read_json_patch(_some(_body_of(request, max_body), "a list of operations", "json"))
     elif is_content(request, place):
@@ -72,11 +73,11 @@ def interaction_of(request: Request, place: Place, parameters: Parameters, max_b
         place.version,
         tuple((name, value) for name, value in parameters if name not in OF_FORM),
         resource,
-        request.headers.get("If-Match"),
-        request.headers.get("If-None-Match"),
-        request.headers.get("If-None-Exist"),
+        header(request, "If-Match"),
+        header(request, "If-None-Match"),
+        header(request, "If-None-Exist"),
         lenient,
-        request.headers.get("If-Modified-Since"),
+        header(request, "If-Modified-Since"),
         _RETURNS.get(preferred.get("return", "")),
         tuple(pair for pair in parameters if pair[0] in OF_FORM),
     )
@@ -92,7 +93,7 @@ def preferences(request: Request) -> Mapping[str, str]:
 
     https://www.rfc-editor.org/rfc/rfc7240
     """
-    stated = request.headers.get("Prefer")  # several such headers arrive as one
+    stated = header(request, "Prefer")
     found: dict[str, str] = {}
     for part in stated.lower().replace(";", ",").split(",") if stated else ():
         name, _, value = part.partition("=")
@@ -106,7 +107,7 @@ def wish_of(request: Request, parameters: Parameters, place: Place | None = None
     Raises NotAcceptable, unless at `place` the content of a Binary may be meant.
     """
     named = next((value for name, value in parameters if name == "_format"), None)
-    accepted = request.headers.get("Accept")
+    accepted = header(request, "Accept")
     try:
         known = format_named(named) if named is not None else format_accepted(accepted) if accepted else JSON
     except NotAcceptable:
@@ -125,12 +126,11 @@ def wish_of_refused(request: Request) -> Wish:
 
 
 def _resource_in(request: Request, max_body: int) -> Any:
-    version = request.mimetype_params.get("fhirversion")
-    known = format_of_body(request.mimetype, version)
+    media, parameters = media_type(request)
+    version = parameters.get("fhirversion")
+    known = format_of_body(media, version)
     if known is None:
-        stated = (repr(request.mimetype) if request.mimetype else "of no stated type") + (
-            f" of FHIR {version}" if version else ""
-        )
+        stated = (repr(media) if media else "of no stated type") + (f" of FHIR {version}" if version else "")
         also = f", or as a patch {JSON_PATCH}" if request.method == "PATCH" else ""
         raise UnsupportedMedia(
             f"The body is {stated}; send application/fhir+json or application/fhir+xml, of FHIR 4.0{also}.",
@@ -142,7 +142,7 @@ def _resource_in(request: Request, max_body: int) -> Any:
 
 def _check_charset(request: Request) -> None:
     """Raise UnsupportedMedia for what says that it is in anything but UTF-8."""
-    if request.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
+    if media_type(request)[1].get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
         raise UnsupportedMedia("Resources and patches are sent in UTF-8.", rule="content-type")
 
 
@@ -183,7 +183,7 @@ def _judged_in(request: Request, max_body: int) -> Any:
 
 
 def _form_in(request: Request, max_body: int) -> Parameters:
-    if request.mimetype not in {_FORM, ""}:
+    if media_type(request)[0] not in {_FORM, ""}:
         raise UnsupportedMedia(f"A search is posted as {_FORM}.", rule="content-type")
     return _pairs(_body_of(request, max_body))
 
@@ -206,7 +206,7 @@ def _body_of(request: Request, max_body: int) -> bytes:
 
 
 def _encoding_of(request: Request) -> str:
-    return request.headers.get("Content-Encoding", "").strip().lower()
+    return (header(request, "Content-Encoding") or "").strip().lower()
 
 
 def _pairs(encoded: bytes) -> Parameters:

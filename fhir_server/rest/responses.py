@@ -18,6 +18,7 @@ from fhir_server.interactions.words import Answer
 from fhir_server.rest.binary import content_of
 from fhir_server.rest.compression import compressed
 from fhir_server.rest.formats import Wish
+from fhir_server.rest.headers import header
 from fhir_server.rest.requests import wish_of_refused
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _written(request: Request, wish: Wish, status: str, body: bytes | None) -> R
         sent, headers = content_of(body, wish.content)
     else:
         sent, headers = wish.write(body), {"Content-Type": wish.format.content_type}
-    packed = compressed(sent, request.headers.get("Accept-Encoding", ""))
+    packed = compressed(sent, header(request, "Accept-Encoding") or "")
     if packed is not None:
         sent, headers = packed, {**headers, "Content-Encoding": "gzip"}
     return Response(status, {**headers, **_ALWAYS, "Content-Length": str(len(sent))}, sent)

@@ -18,6 +18,7 @@ from fhir_server.interactions.patching import PATCH_FORMATS
 from fhir_server.interactions.perform import perform, record_refusal
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.rest.binary import of_the_whole
+from fhir_server.rest.headers import header
 from fhir_server.rest.requests import interaction_of, parameters_of, wish_of
 from fhir_server.rest.responses import Response, failure_of, refusal_of, response_of
 
@@ -60,7 +61,7 @@ def _answer(
     actor: Actor | None = None
     try:
         try:
-            actor = authenticate(asked.headers.get("Authorization"))
+            actor = authenticate(header(asked, "Authorization"))
             place = resolve(asked.method, path)
             parameters = parameters_of(asked, place, max_body)
             wish = wish_of(asked, parameters, place)

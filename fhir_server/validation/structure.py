@@ -13,6 +13,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.validation.bindings import code_check, concept_check
 from fhir_server.validation.findings import NONE, Check, Finding, Findings, Locals, below, finding, quoted, wrong_type
 from fhir_server.validation.invariants import Invariant
+from fhir_server.validation.passed import COME_AGAIN, Passed
 from fhir_server.validation.primitives import primitive_checks
 from fhir_server.validation.references import local_findings, reference_check
 
@@ -35,6 +36,7 @@ class Compiler:
         self._primitives = primitive_checks(structures.primitives)
         self._objects: dict[str, Check] = {}
         self._unfinished: dict[str, Check] = {}
+        self._passed = Passed()
         self._lock = threading.RLock()
 
     def resource(self, value: Any) -> list[Finding]:
@@ -88,20 +90,22 @@ class Compiler:
             return check
 
     def _fill(self, parts: "_Parts", path: str) -> None:
+        whole = self._structures.is_resource(path)
         for element in self._structures.elements(path):
             names = element.json_names()
             for name, type_name in names.items():
-                check = self._value(element, type_name, path)
-                parts.checks[name] = _array(check) if element.repeats else check
+                value_check = self._value(element, type_name, path)
+                check = _array(value_check) if element.repeats else value_check
+                parts.checks[name] = self._passed.remembering(check) if whole and type_name in COME_AGAIN else check
                 if type_name in self._primitives and not self._structures.is_bare(path, name):
                     parts.siblings["_" + name] = element.repeats
             if element.required:
                 parts.required.append((element.name, frozenset(names)))
             if element.choice:
                 parts.choices.append((element.name, frozenset(names) | {"_" + name for name in names}))
-        if self._structures.is_resource(path):
+        if whole:
             parts.checks["resourceType"] = _anything
-        parts.is_element = not self._structures.is_resource(path)
+        parts.is_element = not whole
         parts.element = self._object("Element")
         parts.invariants = tuple(self._invariants.get(path, ()))
 
