@@ -86,7 +86,8 @@ def _check_consequence(resource: Resource, services: Services) -> None:
 
 def _announcements(kept: dict[str, Stored], working: WorkingSet, services: Services) -> list[dict[str, Any]]:
     """An outbox entry for each changed Task, plan and team: parties admitted before or after hear of it."""
-    commit = services.new_id()
+    announced = {} if working.actor.imports else {name: each for name, each in kept.items() if each.type in ANNOUNCED}
+    commit = services.new_id() if announced else ""
     return [
         {
             "at": working.moment,
@@ -98,8 +99,7 @@ def _announcements(kept: dict[str, Stored], working: WorkingSet, services: Servi
             "plan": stored.stamp.plans[0] if stored.stamp.plans else None,
             "recipients": _recipients(stored, working.pending[reference].before, working),
         }
-        for reference, stored in kept.items()
-        if stored.type in ANNOUNCED and not working.actor.imports
+        for reference, stored in announced.items()
     ]
 
 

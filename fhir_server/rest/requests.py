@@ -190,19 +190,23 @@ def _form_in(request: Request, max_body: int) -> Parameters:
 
 def _body_of(request: Request, max_body: int) -> bytes:
     """The whole body, read to one byte over the limit: a chunked body states no length beforehand."""
-    too_large = TooLarge(f"The body is over {max_body} bytes.", rule="body-size")
-    if request.content_length is not None and request.content_length > max_body:
-        raise too_large
+    stated = request.content_length
+    if stated is not None and stated > max_body:
+        raise _too_large(max_body)
     try:
         body = request.stream.read(max_body + 1)
     except RequestEntityTooLarge as error:
-        raise too_large from error
+        raise _too_large(max_body) from error
     if len(body) > max_body:
-        raise too_large
-    if len(body) < (request.content_length or 0):
-        told = f"The body broke off: Content-Length says {request.content_length} bytes, and {len(body)} came."
+        raise _too_large(max_body)
+    if len(body) < (stated or 0):
+        told = f"The body broke off: Content-Length says {stated} bytes, and {len(body)} came."
         raise MalformedRequest(told, rule="body-size")
     return decompressed(body, _encoding_of(request), max_body)
+
+
+def _too_large(max_body: int) -> TooLarge:
+    return TooLarge(f"The body is over {max_body} bytes.", rule="body-size")
 
 
 def _encoding_of(request: Request) -> str:

@@ -32,7 +32,7 @@ from fhir_server.store.mongo.logic import both
 from fhir_server.store.mongo.paging import in_order, ordered, ordering, total_of, values_at, ways
 from fhir_server.store.mongo.queries import grant_filter
 from fhir_server.store.mongo.questions import PageAsked, Questions
-from fhir_server.store.mongo.sorting import LAST_UPDATED, MADE, Order, order_of
+from fhir_server.store.mongo.sorting import LAST_UPDATED, MADE, Order
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, Within, costly
 from fhir_server.store.values import Kept, Match, Page, Stored
 
@@ -75,7 +75,7 @@ def search(
         shown = in_order(documents[: query.count], cursor)
         matched = matched_by(query.type, shown)
         included = brought(database, query.includes, matched, {query.type: grants}, grants_for, moment, within)
-    page = _page(query, documents, stored_from, cursor, moment, secret)
+    page = _page(query, order, documents, stored_from, cursor, moment, secret)
     return replace(page, included=included, total=total) if included or total is not None else page
 
 
@@ -94,11 +94,10 @@ def search_beside_circles(
     None when this needs more than one question. What is in the order of an index and asks for no words is quick, so
     others may ask together with it. Raises as `search` does.
     """
-    order = order_of(query)
-    if order.made or asks_for_words(query):
-        return None
     cursor = cursors.read(query, moment, secret) if query.cursor is not None else None
     order, begin = ordering(query, cursor)
+    if order.made or asks_for_words(query):
+        return None
     condition = both(
         asked_filter(database, query, None), grant_filter(grants, moment), *([begin] if begin is not None else ())
     )
@@ -113,11 +112,12 @@ def search_beside_circles(
     if found is None:
         return None
     documents, circles = found
-    return _page(query, documents, match_from, cursor, moment, secret), circles
+    return _page(query, order, documents, match_from, cursor, moment, secret), circles
 
 
 def _page(
     query: Query,
+    order: Order,
     documents: list[Document],
     kept_from: Callable[[str, str, Document], Kept],
     cursor: Cursor | None,
@@ -132,7 +132,7 @@ def _page(
     def leading(to: bool, *, back: bool) -> str | None:
         if not to or not shown:
             return None
-        beside = Cursor(values_at(shown[0 if back else -1], order_of(query).keys), back)
+        beside = Cursor(values_at(shown[0 if back else -1], order.keys), back)
         return cursors.written(query, beside, moment, secret)
 
     return Page(matches, (), leading(onward, back=False), leading(backward, back=True))
