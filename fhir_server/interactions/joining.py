@@ -5,6 +5,7 @@ So a resource that the asker may not read answers nothing, not even yes or no.
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from fhir_server.access.scopes import check_scope
 from fhir_server.access.types import TYPES
@@ -17,10 +18,32 @@ from fhir_server.search.contained import may_be_contained
 from fhir_server.search.grant import Grant
 from fhir_server.search.hierarchy import DIRECTIONS, PART_OF
 from fhir_server.search.join_answers import conditions_of, joined, joins_in
-from fhir_server.search.query import Clause, Condition, Join, Query, Target, Token, Value
+from fhir_server.search.query import (
+    AllOf,
+    AnyOf,
+    Clause,
+    Condition,
+    Contained,
+    Join,
+    Not,
+    Query,
+    Target,
+    Token,
+    Value,
+)
 
-Known = dict[tuple[Query, str | None], Sequence[str]]
-"""What was found, by what was sought, so that several searches of one request seek it once."""
+
+@dataclass
+class Known:
+    """What one request knows already of chains, so that several of its searches work it out once.
+
+    `found` is what was found, by what was sought; `inside` what a query asks of a contained resource, None when it
+    cannot be one.
+    """
+
+    found: dict[tuple[Query, str | None], Sequence[str]] = field(default_factory=dict)
+    inside: dict[Query, Sequence[Condition] | None] = field(default_factory=dict)
+
 
 SECONDS = 10.0
 """How long the chains of one request may be sought before no other is begun."""
@@ -34,23 +57,28 @@ _OF_SEVERAL = frozenset(
 MOST_JOINED = 2000
 """How many resources of a type one step of a chain or `_has` may go through."""
 
+MOST_INSIDE = 256
+"""How many contained resources a chain may ask for, of all the types that each of its steps may lead to."""
 
-def answered(query: Query, sight: Sight, known: Known | None = None) -> Query:
+
+def answered(query: Query, sight: Sight, known: Known | None = None, *, within: bool = False) -> Query:
     """`query` with its joins answered; what is in `known` is not sought again.
 
     A chain is also answered in what a resource contains, but for Patients: who they are decides what may be sought.
-    Raises Forbidden for a type that the token's scopes do not let search.
+    Of a resource `within` a container, it is answered in whatever that refers to there. Raises Forbidden for a type
+    that the token's scopes do not let search, TooCostly for too many steps.
     """
     if not joins_in(query):
         return query
-    found: Known = {} if known is None else known
+    known = Known() if known is None else known
+    found = known.found
 
     def seek(asked: Query, linked: str | None) -> Sequence[str]:
         check_scope(sight.actor, "search-type", asked.type)
         if (asked, linked) not in found:
             if time.monotonic() > sight.begun + SECONDS:
                 raise TooCostly("This search goes through other resources for too long; narrow what it says of them.")
-            plain = answered(asked, sight, found)
+            plain = answered(asked, sight, known)
             grants = grants_of(plain, sight)
             found[asked, linked] = sight.reading.linked(
                 plain, grants, sight.moment, parameter=linked, limit=MOST_JOINED
@@ -65,12 +93,31 @@ def answered(query: Query, sight: Sight, known: Known | None = None) -> Query:
         return codes_standing(asked, sight, MOST_JOINED)
 
     def inside(type_name: str, asked: Query) -> Sequence[Condition] | None:
-        if asked.type == "Patient" or not sight.reading.contains(type_name, asked.type):
+        if not within and (asked.type == "Patient" or not sight.reading.contains(type_name, asked.type)):
             return None
-        said = conditions_of(answered(asked, sight, found))
-        return said if may_be_contained(asked.type, said) else None
+        if asked not in known.inside:
+            said = conditions_of(answered(asked, sight, known, within=True))
+            _check_steps(said)
+            known.inside[asked] = said if may_be_contained(asked.type, said) else None
+        return known.inside[asked]
 
     return joined(query, seek, members, inside)
+
+
+def _check_steps(conditions: Sequence[Condition]) -> None:
+    waiting, steps = list(conditions), 0
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, AllOf | AnyOf | Contained):
+            waiting += each.conditions
+        elif isinstance(each, Not):
+            waiting.append(each.condition)
+        steps += isinstance(each, Contained)
+        if steps > MOST_INSIDE:
+            raise TooCostly(
+                f"This search may lead to more than {MOST_INSIDE} contained resources of different types; "
+                "name the types that you mean, as in subject:Patient.name."
+            )
 
 
 def grants_of(query: Query, sight: Sight) -> list[Grant]:

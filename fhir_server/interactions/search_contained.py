@@ -69,7 +69,7 @@ def _container_queries(queries: Sequence[Query], sight: Sight, patient: str | No
     if outside is not None:
         check_scope(sight.actor, "search-type", outside.type)
         outside = answered(outside, sight, known)
-    within = [way_inside(answered(inside(query), sight, known), outside, query) for query in queries]
+    within = [way_inside(answered(inside(query), sight, known, within=True), outside, query) for query in queries]
     alone = queries if first.contained == "both" else ()
     found_alone = {each.type: AllOf(conditions_of(answered(itself(each), sight, known))) for each in alone}
     containers = possible_containers(patient, _searched(queries, sight.actor)) or [first.type]

@@ -60,7 +60,7 @@ def search_several(interaction: Interaction, actor: Actor, services: Services) -
 
 
 def _found(queries: Sequence[Query], sight: Sight, services: Services) -> Page[Stored]:
-    known: Known = {}
+    known = Known()
     asked = [answered(query, sight, known) for query in queries]
     seen = [(query, grants_of(query, sight)) for query in asked]
     page = services.reading.search_several(seen, sight.moment, grants_to_bring(asked, sight))

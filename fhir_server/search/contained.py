@@ -6,15 +6,12 @@ What a search says with `_id`, `_lastUpdated` or a compartment, it says of the c
 of its own. `_has` and `_list` are said of a container that refers to what it contains, for nothing else can.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 
 from fhir_server.definitions.compartments import patient_compartment
-from fhir_server.definitions.search_parameters import parameters_of, shipped_parameters_of
+from fhir_server.definitions.search_parameters import shipped_parameters_of
 from fhir_server.fhir.errors import MalformedRequest
-from fhir_server.fhir.json import Resource
-from fhir_server.search.elements import values_of
 from fhir_server.search.extract import OF_THE_STORE
 from fhir_server.search.join_answers import conditions_of
 from fhir_server.search.parse import in_compartment
@@ -123,17 +120,6 @@ def possible_containers(patient: str | None, types: Sequence[str]) -> list[str]:
 def conditions_inside(query: Query) -> tuple[Condition, ...]:
     """What the query says of a contained resource, as it was asked."""
     return (*_own_clauses(query), *_own_joins(query), *query.filters)
-
-
-def referring_parameters(resource: Resource) -> Mapping[str, list[str]]:
-    """The parameters by which a resource refers to what it contains, by the reference, such as `#device`."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for parameter in parameters_of(resource["resourceType"]).values():
-        values = values_of(resource, parameter) if parameter.type == "reference" else ()
-        for address in {value.get("reference") for _, value in values if isinstance(value, dict)}:
-            if isinstance(address, str) and address.startswith("#"):
-                found[address].append(parameter.code)
-    return found
 
 
 def _own_clauses(query: Query) -> tuple[Clause, ...]:

@@ -13,8 +13,9 @@ from fhir_server.definitions.search_parameters import SearchParameter, shipped_p
 from fhir_server.search.extract import OF_THE_STORE
 from fhir_server.search.types.age import AGE, BORN, DIED
 
-FORM = 7
-"""How values are kept. Whoever changes what `extract.py` and `types/` make of the same parameters counts it up."""
+FORM = 8
+"""How values are kept. Whoever changes what `extract.py`, `containers.py` and `types/` make of the same parameters
+counts it up."""
 
 
 @cache

@@ -1,12 +1,13 @@
 """The question of a Query asked of one resource in memory, as `store/mongo/queries.py` asks the database."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.fhir.json import Resource
 from fhir_server.search.clauses import of_component
-from fhir_server.search.contained import referring_parameters
+from fhir_server.search.containers import Inner, inner_of
 from fhir_server.search.extract import search_values
 from fhir_server.search.join_answers import conditions_of
 from fhir_server.search.query import (
@@ -41,36 +42,58 @@ def matches(query: Query, resource: Resource) -> bool:
 
 
 def holds_all(conditions: Sequence[Condition], resource: Resource) -> bool:
-    """Whether the resource, which may be a contained one, meets every condition."""
-    values = search_values(resource) if conditions else {}
-    return all(_holds(each, resource, values) for each in conditions)
+    """Whether the resource, which is no contained one, meets every condition."""
+    asked = _Asked(resource)
+    return all(_holds(each, asked) for each in conditions)
 
 
 def contained_matches(condition: Contained, resource: Resource) -> Iterator[Resource]:
     """The resources inside of this one that the condition is about, and that meet it."""
-    referring = referring_parameters(resource) if condition.by else {}
-    for each in resource.get("contained", ()):
-        named = set(condition.by) <= set(referring.get(f"#{each.get('id')}", ()))
-        if each.get("resourceType") == condition.type and named and holds_all(condition.conditions, each):
-            yield each
+    return (each.resource for each in _matches_among(inner_of(resource), condition))
 
 
-def _holds(condition: Condition, resource: Resource, values: Values) -> bool:
+class _Asked:
+    """A resource that is asked, with what conditions need of it: worked out when one does."""
+
+    def __init__(self, resource: Resource, inner: Inner | None = None) -> None:
+        self.resource = resource
+        self._inner = inner
+
+    @cached_property
+    def values(self) -> Values:
+        return search_values(self.resource if self._inner is None else self._inner.seen)
+
+    @cached_property
+    def inner(self) -> Sequence[Inner]:
+        """What a chain leads to within the container: all that this one contains, or what it refers to beside it."""
+        return inner_of(self.resource) if self._inner is None else self._inner.inner
+
+
+def _matches_among(inner: Sequence[Inner], condition: Contained) -> Iterator[Inner]:
+    for each in inner:
+        if each.resource["resourceType"] == condition.type and set(condition.by) <= set(each.by):
+            asked = _Asked(each.resource, each)
+            if all(_holds(part, asked) for part in condition.conditions):
+                yield each
+
+
+def _holds(condition: Condition, asked: _Asked) -> bool:
     if isinstance(condition, AllOf):
-        return all(_holds(each, resource, values) for each in condition.conditions)
+        return all(_holds(each, asked) for each in condition.conditions)
     if isinstance(condition, AnyOf):
-        return any(_holds(each, resource, values) for each in condition.conditions)
+        return any(_holds(each, asked) for each in condition.conditions)
     if isinstance(condition, Not):
-        return not _holds(condition.condition, resource, values)
+        return not _holds(condition.condition, asked)
     if isinstance(condition, Join):
         raise ValueError("a join is answered before it is asked")
     if isinstance(condition, Contained):
-        return any(True for _ in contained_matches(condition, resource))
+        return any(True for _ in _matches_among(asked.inner, condition))
     if condition.type == age.AGE:
-        return _holds(age.meaning(condition), resource, values)
+        return _holds(age.meaning(condition), asked)
     if condition.type in {WORDS, PHRASE}:
-        return says(condition, wording_of(resource))
-    return _meets(parameters_of(resource["resourceType"])[condition.parameter], condition, resource, values)
+        return says(condition, wording_of(asked.resource))
+    parameter = parameters_of(asked.resource["resourceType"])[condition.parameter]
+    return _meets(parameter, condition, asked.resource, asked.values)
 
 
 def _meets(parameter: SearchParameter, clause: Clause, resource: Resource, values: Values) -> bool:

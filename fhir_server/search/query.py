@@ -125,7 +125,10 @@ class Not:
 
 @dataclass(frozen=True)
 class Contained:
-    """What contains a resource of the type that meets all of the conditions, and refers to it `by` these parameters."""
+    """What contains a resource of the type that meets all of the conditions, and refers to it `by` these parameters.
+
+    Asked of a contained resource: what stands beside one that it refers to so.
+    """
 
     type: str
     conditions: tuple["Condition", ...]

@@ -106,8 +106,17 @@ def numbers(world: World) -> tuple[Party, dict[str, str]]:
         subject=subject,
         code={"coding": [{"system": findings, "code": "29463-7"}]},
     )
-    inside = {"resourceType": "Device", "id": "device", "identifier": [{"value": "D-12"}]}
-    made(hosp, "Observation", status="final", subject=subject, device={"reference": "#device"}, contained=[inside])
+    inside = [
+        {
+            "resourceType": "Device",
+            "id": "device",
+            "identifier": [{"value": "D-12"}],
+            "owner": {"reference": "#branch"},
+        },
+        {"resourceType": "Organization", "id": "branch", "name": "Branch", "partOf": {"reference": "#maker"}},
+        {"resourceType": "Organization", "id": "maker", "name": "Maker"},
+    ]
+    made(hosp, "Observation", status="final", subject=subject, device={"reference": "#device"}, contained=inside)
     put(world, "Organization", "of-the-page", name="Home care")
     put(world, "Organization", "of-the-page-ward", name="Ward", partOf={"reference": "Organization/of-the-page"})
     put(world, "Practitioner", "of-the-page", name=[{"family": "De Smet"}])

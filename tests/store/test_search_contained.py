@@ -17,7 +17,7 @@ from fhir_server.search.grant import Grant
 from fhir_server.search.join_answers import conditions_of, joined
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
-from fhir_server.search.query import AllOf, Query
+from fhir_server.search.query import AllOf, Condition, Query
 from fhir_server.store.mongo.queries import query_filter
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.values import Stored
@@ -106,6 +106,92 @@ def test_the_database_and_the_memory_agree_on_what_is_contained_and_referred_to(
         collection.insert_many(documents(resources))
     pairs = [*question, *((f"_has:Task:{each}:status:missing", "false") for each in by)]
     query = contained_query(asked("Observation", pairs), "Task")
+
+    in_database = {each["_id"] for each in collection.find(query_filter(query), {"_id": 1})}
+
+    in_memory = {each["id"] for each in resources if matches(query, each)}
+    event("some match" if in_memory else "none matches")
+    assert in_database == in_memory
+
+
+def within(query: Query) -> Query:
+    """The query with its chains answered where it is asked of what is contained; nothing that stands alone is found."""
+
+    def inside(type_name: str, asked: Query) -> tuple[Condition, ...]:
+        return conditions_of(within(asked))
+
+    return joined(query, lambda asked, linked: [], lambda asked: (), inside)
+
+
+def chained_query(query: Query) -> Query:
+    """The query of Tasks that contain a match of a search with chains."""
+    return container_query([query], "Task", [way_inside(within(inside(query)), None, query)], None)
+
+
+members = st.lists(st.sampled_from(["#c0", "#c1", "#c2", "#c3", "Observation/1"]), max_size=2)
+linked_observations = st.builds(
+    lambda each, member, derived: {
+        **each,
+        "hasMember": [{"reference": address} for address in member],
+        "derivedFrom": [{"reference": address} for address in derived],
+    },
+    st.fixed_dictionaries(
+        {"resourceType": st.just("Observation"), "status": st.sampled_from(["final", "amended"])},
+        optional={
+            "code": st.sampled_from(["a", "b"]).map(lambda code: {"coding": [{"code": code}]}),
+            "valueString": st.sampled_from(["x", "y"]),
+            "subject": st.sampled_from(["#p", "Patient/1"]).map(lambda address: {"reference": address}),
+        },
+    ),
+    members,
+    members,
+)
+SUBJECT = {"resourceType": "Patient", "id": "p", "name": [{"family": "Peeters"}]}
+tasks_of_linked = st.builds(
+    lambda task, contained: {
+        **task,
+        "contained": [*({**each, "id": f"c{at}"} for at, each in enumerate(contained)), SUBJECT],
+    },
+    st.fixed_dictionaries({"resourceType": st.just("Task"), "meta": st.just({"lastUpdated": "2026-02-01T10:00:00Z"})}),
+    st.lists(linked_observations, min_size=2, max_size=4),
+)
+LINKS = ["has-member:Observation", "derived-from:Observation"]
+ENDS = [
+    ("code", "a"),
+    ("code:not", "a"),
+    ("status", "final"),
+    ("value-string", "x"),
+    ("value-string:missing", "true"),
+    ("patient.name", "peeters"),
+    ("patient:missing", "false"),
+]
+chains = st.builds(
+    lambda links, end: (".".join([*links, end[0]]), end[1]),
+    st.lists(st.sampled_from(LINKS), min_size=1, max_size=4),
+    st.sampled_from(ENDS),
+)
+expressions = st.builds(
+    str.format,
+    st.sampled_from(["{} eq a and {} pr true", "{} eq a or {} pr true", "{} eq a and not ({} pr false)"]),
+    st.sampled_from([f"{link}.code" for link in LINKS]),
+    st.sampled_from([f"{one}.{two}.value-string" for one in LINKS for two in LINKS]),
+)
+filtered = st.tuples(st.just("_filter"), expressions)
+
+
+@often
+@given(
+    resources=st.lists(tasks_of_linked, min_size=1, max_size=4),
+    question=st.lists(chains | filtered | st.sampled_from(ENDS), min_size=1, max_size=3),
+)
+def test_the_database_and_the_memory_agree_on_chains_within_a_container(
+    database: Database[dict[str, Any]], resources: list[dict[str, Any]], question: list[tuple[str, str]]
+) -> None:
+    collection = database["Task_linked"]
+    resources = [{**each, "id": f"{number}"} for number, each in enumerate(resources)]
+    collection.delete_many({})
+    collection.insert_many(documents(resources))
+    query = chained_query(asked("Observation", question))
 
     in_database = {each["_id"] for each in collection.find(query_filter(query), {"_id": 1})}
 

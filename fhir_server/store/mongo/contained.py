@@ -1,23 +1,25 @@
 """What documents contain: the search values of contained resources, and gathering those of older documents.
 
 A document with contained resources has `c`, for each its type as `is`, the parameters that refer to it as `by` and its
-search values, and the term
-`_contains=TYPE`, by which the index of terms finds it. One without has nothing, so that it costs nothing. That a type
-is gathered is kept once for all its documents: an empty collection is, and one that was gone through.
+search values, and the term `_contains=TYPE`, by which the index of terms finds it. What a contained resource refers to
+beside it stands below it in the same form, as its own `c`: so one filter follows a chain within the container. Nobody
+sorts by that, so it has no keys. A document that contains nothing has nothing of this, so that it costs nothing. That a
+type is gathered is kept once for all its documents: an empty collection is, and one that was gone through.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from fhir_server.definitions.structures import RESOURCE_TYPES
+from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.json import Resource, decode
-from fhir_server.search.contained import referring_parameters
+from fhir_server.search.containers import Inner, inner_of
 from fhir_server.search.extract import search_values
+from fhir_server.search.fingerprints import rows_of
 from fhir_server.search.query import AllOf, AnyOf, Condition, Contained, Not, Query
 
 GATHERED = "contained_with_keys"
@@ -27,18 +29,18 @@ _AT_ONCE = 200
 
 
 def contained_values(resource: Resource) -> list[_Document]:
-    """The search values of each contained resource that can be searched."""
-    contained = resource.get("contained", ())
-    by = referring_parameters(resource) if contained else {}
-    return [
-        {
-            "is": each["resourceType"],
-            "by": by.get(f"#{each.get('id')}", []),
-            **search_values(each),
-        }
-        for each in contained
-        if isinstance(each, dict) and each.get("resourceType") in RESOURCE_TYPES
-    ]
+    """The search values of each contained resource that can be searched, and of what each refers to beside it."""
+    inner = inner_of(resource)
+    values = {id(each.seen): search_values(each.seen) for each in inner}
+    below = {
+        key: {name: value for name, value in each.items() if value and name != "k"} for key, each in values.items()
+    }
+
+    def kept(each: Inner, of: Mapping[int, _Document]) -> _Document:
+        further = {"c": [kept(one, below) for one in each.inner]} if each.inner else {}
+        return {"is": each.resource["resourceType"], "by": list(each.by), **of[id(each.seen)], **further}
+
+    return [kept(each, values) for each in inner]
 
 
 def contains(type_name: str) -> str:
@@ -65,8 +67,14 @@ def check_contained(database: Database[_Document], query: Query, session: Client
 
 
 def _check_gathered(database: Database[_Document], type_name: str, session: ClientSession | None) -> None:
-    if database[GATHERED].find_one({"_id": type_name}, session=session) is None:
+    if _is_indexed_anew(type_name) or database[GATHERED].find_one({"_id": type_name}, session=session) is None:
         raise Unavailable(f"What the stored {type_name} resources contain is still being gathered. Ask again later.")
+
+
+def _is_indexed_anew(type_name: str) -> bool:
+    """Whether documents of the type are kept in another form, as then all of its parameters are being indexed."""
+    known = parameters_of(type_name)
+    return all(known[code].progress is not None for code in rows_of(type_name))
 
 
 def mark_empty(database: Database[_Document], type_names: Iterable[str]) -> None:

@@ -88,7 +88,8 @@ def _compiled(type_name: str, asked: Condition, *, contained: bool = False) -> l
     if isinstance(asked, Not):
         return [{"$nor": [both(*_compiled(type_name, asked.condition, contained=contained))]}]
     if isinstance(asked, Contained):
-        return [{"t": contains(asked.type)}, {"c": {"$elemMatch": contained_filter(asked)}}]
+        inside = {"c": {"$elemMatch": contained_filter(asked)}}
+        return [inside] if contained else [{"t": contains(asked.type)}, inside]
     if isinstance(asked, Join):
         raise ValueError("a join is answered before it is asked")
     if asked.type == AGE:
