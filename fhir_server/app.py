@@ -154,7 +154,7 @@ def run_worker(settings: Settings, stop: threading.Event | None = None) -> None:
     """Deliver notifications, index by new search parameters, settle the audit of the dead, look at deletes again, until
     told to end."""
     parts = build(settings)
-    indexing = Reindexing(Connection(settings.mongodb_url, settings.database))
+    indexing = Reindexing(Connection(settings.mongodb_url, settings.database), full_text=settings.full_text)
     ending = stop or threading.Event()
     looks = SecondLooks(parts.services)
     beside = (("indexing", indexing.keep_up), ("audit", parts.store.keep_audit_settled), ("deletes", looks.keep_up))

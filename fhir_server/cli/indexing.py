@@ -28,7 +28,8 @@ def reindex(at_once: bool) -> None:
     with mongodb(settings) as url:
         connection = Connection(url, settings.database)
         try:
-            _show(Reindexing(connection, settled=0.0 if at_once else SETTLED))
+            settled = 0.0 if at_once else SETTLED
+            _show(Reindexing(connection, settled=settled, full_text=settings.full_text))
         finally:
             connection.close()
 

@@ -16,11 +16,12 @@ from fhir_server.search.extract import OF_THE_STORE
 from fhir_server.search.join_answers import conditions_of
 from fhir_server.search.parse import in_compartment
 from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Contained, Join, Not, Query
+from fhir_server.search.words import IN_WORDS
 
 
 def check_contained_query(query: Query) -> None:
     """Raise MalformedRequest for what cannot be asked of contained resources of the query's type, with the reason."""
-    known = shipped_parameters_of(query.type).keys() - OF_THE_STORE
+    known = _known(query.type)
     for each in conditions_inside(query):
         _check(each, known)
     for sort in query.sort:
@@ -36,7 +37,7 @@ def check_contained_query(query: Query) -> None:
 
 def may_be_contained(type_name: str, conditions: Sequence[Condition]) -> bool:
     """Whether a contained resource of the type can be asked this."""
-    known = shipped_parameters_of(type_name).keys() - OF_THE_STORE
+    known = _known(type_name)
     try:
         for each in conditions:
             _check(each, known)
@@ -134,6 +135,11 @@ def _referring(query: Query) -> list[Join]:
     return [each for each in query.joins if each.linked is not None]
 
 
+def _known(type_name: str) -> Set[str]:
+    """The parameters by which contained resources of a type are searched."""
+    return (shipped_parameters_of(type_name).keys() - OF_THE_STORE) | set(IN_WORDS)
+
+
 def _check(condition: Condition, known: Set[str]) -> None:
     if isinstance(condition, AllOf | AnyOf):
         for each in condition.conditions:
@@ -148,8 +154,4 @@ def _unknown(parameter: str) -> MalformedRequest:
     told = f"A contained resource is not searched by {parameter!r}"
     if parameter in OF_THE_STORE:
         return MalformedRequest(f"{told} within '_filter': it is said of what contains it. Give it beside '_filter'.")
-    if parameter.startswith("_"):
-        return MalformedRequest(
-            f"{told}: its words are kept as those of what contains it. Ask that by {parameter!r}, without '_contained'."
-        )
     return MalformedRequest(f"{told}, which is no parameter that travels with this server. Leave it out.")

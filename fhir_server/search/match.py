@@ -27,7 +27,7 @@ from fhir_server.search.query import (
     Together,
 )
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
-from fhir_server.search.texts import wording_of
+from fhir_server.search.texts import Wording, wording_of
 from fhir_server.search.types import age, date, near, number, sound, string, token
 from fhir_server.search.words import PHRASE, WORDS, says
 
@@ -64,6 +64,10 @@ class _Asked:
         return search_values(self.resource if self._inner is None else self._inner.seen)
 
     @cached_property
+    def wording(self) -> Wording:
+        return wording_of(self.resource) if self._inner is None else self._inner.wording
+
+    @cached_property
     def inner(self) -> Sequence[Inner]:
         """What a chain leads to within the container: all that this one contains, or what it refers to beside it."""
         return inner_of(self.resource) if self._inner is None else self._inner.inner
@@ -91,7 +95,7 @@ def _holds(condition: Condition, asked: _Asked) -> bool:
     if condition.type == age.AGE:
         return _holds(age.meaning(condition), asked)
     if condition.type in {WORDS, PHRASE}:
-        return says(condition, wording_of(asked.resource))
+        return says(condition, asked.wording)
     parameter = parameters_of(asked.resource["resourceType"])[condition.parameter]
     return _meets(parameter, condition, asked.resource, asked.values)
 

@@ -49,9 +49,17 @@ class Wording:
 
 def wording_of(resource: Resource) -> Wording:
     """All that a resource says, as far as it is kept."""
-    reading = _Reading()
-    told, others = reading.texts(NARRATIVE, _narratives(resource)), reading.texts(ELSEWHERE, _elements(resource))
-    return Wording(tuple(reading.words.values()), {NARRATIVE: told, ELSEWHERE: others})
+    return _Reading(MOST_SAID).wording(resource)
+
+
+def wordings_of(contained: Iterable[Resource]) -> list[Wording]:
+    """The same of each of those that a resource contains; together they keep no more words than one resource may."""
+    left, found = MOST_SAID, list[Wording]()
+    for each in contained:
+        reading = _Reading(left)
+        found.append(reading.wording(each))
+        left -= reading.said
+    return found
 
 
 def words_in(text: str) -> Iterator[str]:
@@ -87,11 +95,16 @@ def _parting(mark: str) -> str:
 class _Reading:
     """Reads texts until so many words are read; what is kept of each text consists of words that are kept."""
 
-    def __init__(self) -> None:
-        self.words: dict[str, str] = {}
-        self._left = MOST_SAID
+    def __init__(self, most: int) -> None:
+        self.said = 0
+        self._words: dict[str, str] = {}
+        self._left = most
 
-    def texts(self, place: str, texts: Iterable[str]) -> tuple[str, ...]:
+    def wording(self, resource: Resource) -> Wording:
+        told, others = self._texts(NARRATIVE, _narratives(resource)), self._texts(ELSEWHERE, _elements(resource))
+        return Wording(tuple(self._words.values()), {NARRATIVE: told, ELSEWHERE: others})
+
+    def _texts(self, place: str, texts: Iterable[str]) -> tuple[str, ...]:
         found = dict[str, None]()
         for text in texts:
             words = list(self._kept(place, text))
@@ -103,11 +116,12 @@ class _Reading:
 
     def _kept(self, place: str, text: str) -> Iterator[str]:
         for word in words_in(text):
-            if not self._left or (word not in self.words and len(self.words) == MOST_WORDS):
+            if not self._left or (word not in self._words and len(self._words) == MOST_WORDS):
                 self._left = 0
                 return
-            self.words.setdefault(word, f"{place}={word}")
+            self._words.setdefault(word, f"{place}={word}")
             self._left -= 1
+            self.said += 1
             yield word
 
 

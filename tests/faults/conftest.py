@@ -44,6 +44,7 @@ def database(apart: World, mongo_client: MongoClient[dict[str, Any]]) -> Databas
 @pytest.fixture
 def indexing(apart: World) -> Iterator[Reindexing]:
     """A worker at it, where no writer is waited for."""
-    connection = Connection(apart.parts.settings.mongodb_url, apart.parts.settings.database)
-    yield Reindexing(connection, settled=0.0)
+    settings = apart.parts.settings
+    connection = Connection(settings.mongodb_url, settings.database)
+    yield Reindexing(connection, settled=0.0, full_text=settings.full_text)
     connection.close()

@@ -32,3 +32,19 @@ def test_what_is_contained_in_an_earlier_form_waits_until_it_is_indexed(
     run(indexing, apart)
 
     assert ids(hosp.get(f"Device?_contained=true&{asked}")) == [before]
+
+
+def test_what_is_indexed_anew_keeps_the_words_of_what_it_contains(
+    apart: World, database: Database[dict[str, Any]], indexing: Reindexing
+) -> None:
+    hosp = apart.hospital()
+    patient = f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+    done = minimal("Procedure", id="p", subject={"reference": patient}, note=[{"text": "ramp"}])
+    inside = {"contained": [done], "partOf": [{"reference": "#p"}]}
+    before = hosp.post({**observation(patient), **inside}).body["id"]
+    stored_before(database, "Observation", "code")
+    start(apart)
+
+    run(indexing, apart)
+
+    assert ids(hosp.get("Procedure?_contained=true&_content=ramp")) == [before]

@@ -117,6 +117,8 @@ def numbers(world: World) -> tuple[Party, dict[str, str]]:
         {"resourceType": "Organization", "id": "maker", "name": "Maker"},
     ]
     made(hosp, "Observation", status="final", subject=subject, device={"reference": "#device"}, contained=inside)
+    tried = minimal("Procedure", id="tried", subject=subject, note=[{"text": "The ramp was tried."}])
+    made(hosp, "Observation", status="final", subject=subject, partOf=[{"reference": "#tried"}], contained=[tried])
     put(world, "Organization", "of-the-page", name="Home care")
     put(world, "Organization", "of-the-page-ward", name="Ward", partOf={"reference": "Organization/of-the-page"})
     put(world, "Practitioner", "of-the-page", name=[{"family": "De Smet"}])

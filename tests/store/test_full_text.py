@@ -207,7 +207,7 @@ def test_the_database_and_the_memory_agree_on_words(
     collection.delete_many({})
     for number, resource in enumerate(resources):
         stored = Stored("CarePlan", f"{number}", 1, MOMENT, encode(resource), Stamp())
-        collection.insert_one(current_document(stored, words=True))
+        collection.insert_one(current_document(stored, full_text=KEPT))
     query = asked("CarePlan", parameter, question)
 
     in_database = {int(each["_id"]) for each in collection.find(query_filter(query), {"_id": 1})}

@@ -1,13 +1,14 @@
 """What documents contain: the search values of contained resources, and gathering those of older documents.
 
 A document with contained resources has `c`, for each its type as `is`, the parameters that refer to it as `by` and its
-search values, and the term `_contains=TYPE`, by which the index of terms finds it. What a contained resource refers to
-beside it stands below it in the same form, as its own `c`: so one filter follows a chain within the container. Nobody
-sorts by that, so it has no keys. A document that contains nothing has nothing of this, so that it costs nothing. That a
-type is gathered is kept once for all its documents: an empty collection is, and one that was gone through.
+search values, with its wording where its type keeps words, and the term `_contains=TYPE`, by which the index of terms
+finds it. What a contained resource refers to beside it stands below it in the same form, as its own `c`: so one filter
+follows a chain within the container. Nobody sorts by that, so it has no keys. A document that contains nothing has
+nothing of this, so that it costs nothing. That a type is gathered is kept once for all its documents: an empty
+collection is, and one that was gone through.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from pymongo import UpdateOne
@@ -21,6 +22,7 @@ from fhir_server.search.containers import Inner, inner_of
 from fhir_server.search.extract import search_values
 from fhir_server.search.fingerprints import rows_of
 from fhir_server.search.query import AllOf, AnyOf, Condition, Contained, Not, Query
+from fhir_server.store.mongo.wording import WORDING, kept_wording
 
 GATHERED = "contained_with_keys"
 
@@ -28,19 +30,26 @@ _Document: TypeAlias = dict[str, Any]
 _AT_ONCE = 200
 
 
-def contained_values(resource: Resource) -> list[_Document]:
-    """The search values of each contained resource that can be searched, and of what each refers to beside it."""
+def contained_values(resource: Resource, full_text: Container[str]) -> list[_Document]:
+    """The search values of each contained resource that can be searched, and of what each refers to beside it.
+
+    Those of a type in `full_text` keep their words.
+    """
     inner = inner_of(resource)
-    values = {id(each.seen): search_values(each.seen) for each in inner}
+    values = {each.at: {**search_values(each.seen), **_said(each, full_text)} for each in inner}
     below = {
         key: {name: value for name, value in each.items() if value and name != "k"} for key, each in values.items()
     }
 
     def kept(each: Inner, of: Mapping[int, _Document]) -> _Document:
         further = {"c": [kept(one, below) for one in each.inner]} if each.inner else {}
-        return {"is": each.resource["resourceType"], "by": list(each.by), **of[id(each.seen)], **further}
+        return {"is": each.resource["resourceType"], "by": list(each.by), **of[each.at], **further}
 
     return [kept(each, values) for each in inner]
+
+
+def _said(inner: Inner, full_text: Container[str]) -> _Document:
+    return {WORDING: kept_wording(inner.wording)} if inner.resource["resourceType"] in full_text else {}
 
 
 def contains(type_name: str) -> str:
@@ -84,15 +93,18 @@ def mark_empty(database: Database[_Document], type_names: Iterable[str]) -> None
     _mark(database, empty)
 
 
-def gather_contained(database: Database[_Document], type_names: Iterable[str]) -> int:
-    """Go through the types of which it is not known what they contain; the number of documents that lacked it."""
+def gather_contained(database: Database[_Document], type_names: Iterable[str], full_text: Container[str] = ()) -> int:
+    """Go through the types of which it is not known what they contain; the number of documents that lacked it.
+
+    What is of a type in `full_text` keeps its words.
+    """
     known, gathered = {each["_id"] for each in database[GATHERED].find()}, 0
     for type_name in [each for each in type_names if each not in known]:
         lacking = {"del": False, "c.k": {"$exists": False}}
         waiting: list[UpdateOne] = []
         for document in database[type_name].find(lacking, {"body": 1, "v": 1}):
             body = bytes(document["body"])
-            values = contained_values(decode(body)) if b'"contained"' in body else []
+            values = contained_values(decode(body), full_text) if b'"contained"' in body else []
             if values:
                 change = {"$set": {"c": values}, "$addToSet": {"t": {"$each": contained_terms(values)}}}
                 waiting.append(UpdateOne({"_id": document["_id"], "v": document["v"]}, change))

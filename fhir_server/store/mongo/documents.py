@@ -7,7 +7,7 @@ the stamp (`patient plans author audience readers glimpses label`, a reader bein
 glimpse one with `g: programme`) and, in current versions only, the search values of `search/extract.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -21,6 +21,7 @@ from fhir_server.search.audit_values import audit_values
 from fhir_server.search.extract import search_values
 from fhir_server.search.fingerprints import shipped_mark_of
 from fhir_server.search.grant import Glimpse, Grant, Reader, Stamp
+from fhir_server.search.texts import wording_of
 from fhir_server.store.mongo.contained import contained_terms, contained_values
 from fhir_server.store.mongo.wording import NO_WORDING, WORDING, kept_wording
 from fhir_server.store.values import Match, Stored
@@ -67,19 +68,21 @@ SHOWN_FIELDS = {name: 1 for name in STORED_FIELDS if name not in {"readers", "gl
 MATCH_FIELDS = dict.fromkeys(("body", "patient", "plans", "audience"), 1)
 
 
-def current_document(stored: Stored, *, words: bool = False) -> Document:
+def current_document(stored: Stored, *, full_text: Container[str] = ()) -> Document:
     """The document of a current version; a tombstone keeps its stamp but no search values, so no search finds it.
 
-    With `words` it also has the wording of the resource, as `wording.py` says.
+    A resource of a type in `full_text`, or one that it contains, has its wording there, as `wording.py` says.
     """
-    values = {} if stored.deleted else found_by(stored)
-    if words:
-        values = {**values, WORDING: NO_WORDING if stored.deleted else kept_wording(stored.resource())}
+    values = {} if stored.deleted else found_by(stored, full_text)
+    if stored.type in full_text:
+        values = {**values, WORDING: NO_WORDING if stored.deleted else kept_wording(wording_of(stored.resource()))}
     return {"_id": stored.id, **_version_fields(stored), **stamp_fields(stored.stamp), **values}
 
 
-def found_by(stored: Stored) -> Document:
+def found_by(stored: Stored, full_text: Container[str] = ()) -> Document:
     """The search values, those of what it contains, and among the terms those that say what this one refers to.
+
+    What it contains of a type in `full_text` keeps its words; its own are not among these values.
 
     `own` is the mark of what it is indexed by, as `search/fingerprints.py` makes them.
     """
@@ -88,7 +91,7 @@ def found_by(stored: Stored) -> Document:
         return {**audit_values(resource), "own": mark}
     values = {**search_values(resource), "own": mark}
     referred = {str(found) for text in targets_in(resource) if (found := parse_reference(text))}
-    contained = contained_values(resource)
+    contained = contained_values(resource, full_text)
     terms = [*values["t"], *(refers_to(reference) for reference in sorted(referred)), *contained_terms(contained)]
     return {**values, "t": terms, **({"c": contained} if contained else {})}
 

@@ -7,15 +7,17 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
+from fhir_server.definitions.search_parameters import using
+from fhir_server.fhir.errors import Unavailable
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.contained import gather_contained, mark_empty
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, Document
-from fhir_server.store.mongo.full_text import gather_words
+from fhir_server.store.mongo.full_text import gather_words, gather_words_inside
 from fhir_server.store.mongo.indexed_by import agree, tell
 from fhir_server.store.mongo.indexes import ensure_indexes
 from fhir_server.store.mongo.labelling import LabelOf, label_all, label_found
 from fhir_server.store.mongo.ledger import INDEXES, LEDGER
-from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING
+from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
 from fhir_server.store.mongo.purge_reading import PURGED, PURGES
 
 log = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ def gather(
     full_text: frozenset[str],
     labelled: Iterable[str],
     label_of: LabelOf,
+    own: OwnParameters,
 ) -> None:
     """Go through what an earlier server stored: for the labels of the `labelled` types, the words of those in
     `full_text`, and what resources contain. What is interrupted is told in the log; the next start goes on."""
@@ -80,8 +83,10 @@ def gather(
     try:
         labels = label_all(database, labelled, label_of)
         words = gather_words(database, sorted(full_text))
-        contained = gather_contained(database, type_names)
-    except PyMongoError as error:
+        with using(own.current()):
+            contained = gather_contained(database, type_names, full_text)
+            words += gather_words_inside(database, type_names, full_text)
+    except (PyMongoError, Unavailable) as error:
         log.warning("not all was gathered: %s; the next start goes on", type(error).__name__)
         return
     if labels or words or contained:

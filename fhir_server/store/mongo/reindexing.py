@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ PAUSE = 0.01
 LEASE = timedelta(seconds=10)
 SECONDS = 60.0
 
-# Words are gathered by themselves.
+# Their own words are gathered by themselves.
 _FIELDS = tuple(name for name in SEARCH_VALUES if name not in {WORDING, "w"})
 
 
@@ -53,11 +53,13 @@ class Progress:
 class Reindexing:
     """One worker at the passes of a database; any number of them may run beside each other.
 
-    `settled` is how long a writer may work with what it knew before; 0 where no server runs.
+    `settled` is how long a writer may work with what it knew before; 0 where no server runs. What is contained keeps
+    its words where it is of a type in `full_text`.
     """
 
-    def __init__(self, connection: Connection, *, settled: float = SETTLED) -> None:
+    def __init__(self, connection: Connection, *, settled: float = SETTLED, full_text: Iterable[str] = ()) -> None:
         self._connection = connection
+        self._full_text = frozenset(full_text)
         self._settled = settled
         self._name = uuid.uuid4().hex
         self._seen: dict[tuple[str, str], float] = {}
@@ -169,7 +171,7 @@ class Reindexing:
         found = list(collection.find(asked, sort=[("_id", 1)], limit=BATCH))
         if not found:
             return None, 0
-        collection.bulk_write([_indexed(type_name, each) for each in found], ordered=False)
+        collection.bulk_write([_indexed(type_name, each, self._full_text) for each in found], ordered=False)
         return found[-1]["_id"], len(found)
 
     def _finish(self, type_name: str, mark: str, turn: int) -> None:
@@ -198,9 +200,9 @@ class Reindexing:
         return self._connection.collection(REINDEXING)
 
 
-def _indexed(type_name: str, document: Document) -> UpdateOne:
+def _indexed(type_name: str, document: Document, full_text: frozenset[str]) -> UpdateOne:
     """The change of a document to its search values of now, unless somebody changes it first."""
-    values = found_by(stored_from(type_name, document["_id"], document))
+    values = found_by(stored_from(type_name, document["_id"], document), full_text)
     gone = {name: "" for name in _FIELDS if name in document and name not in values}
     change = {"$set": values, **({"$unset": gone} if gone else {})}
     return UpdateOne({"_id": document["_id"], "v": document["v"], "del": False}, change)

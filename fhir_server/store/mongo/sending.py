@@ -47,7 +47,7 @@ def versions(
     later: dict[str, list[Write]] = defaultdict(list)
     for save in saves:
         type_name = save.stored.type
-        document = current_document(save.stored, words=type_name in full_text)
+        document = current_document(save.stored, full_text=full_text)
         if save.expected:
             later[type_name].append(_following(document, save.expected, seen.get((type_name, save.stored.id))))
         else:

@@ -133,7 +133,7 @@ class MongoStore(MongoReading):
         These are the labels of every version of the `labelled` types, the words of types in `full_text`, and what is
         contained. Where it is interrupted the next start goes on.
         """
-        preparing.gather(self._connection, type_names, self._full_text, labelled, label_of)
+        preparing.gather(self._connection, type_names, self._full_text, labelled, label_of, self.own)
 
     def transact(self, work: Callable[[Transaction], Result], foreseen: Foreseen | None = None) -> Result:
         """Run `work` in one transaction; again from the start when another writer was first.

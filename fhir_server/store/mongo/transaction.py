@@ -172,7 +172,7 @@ class MongoTransaction(ReadingWithin):
         [save] = self._saves.values()
         told = self._told.fields()
         with asking(self._seconds), self.proving():
-            document = current_document(save.stored, words=save.stored.type in self._full_text)
+            document = current_document(save.stored, full_text=self._full_text)
             try:
                 self._new_documents.insert(save.stored.type, {**document, **told}, until)
             except DuplicateKeyError as error:

@@ -6,9 +6,8 @@ more, by their place. A phrase is sought among the documents that the index find
 
 from typing import Any
 
-from fhir_server.fhir.json import Resource
 from fhir_server.search.query import Clause
-from fhir_server.search.texts import wording_of
+from fhir_server.search.texts import Wording
 from fhir_server.search.words import asked_words, in_a_row, kept_as, places_of
 from fhir_server.store.mongo.logic import Filter, both, either
 from fhir_server.store.mongo.patterns import beginning, containing
@@ -22,9 +21,8 @@ NO_WORDING: dict[str, Any] = {"words": []}
 """The wording of a tombstone."""
 
 
-def kept_wording(resource: Resource) -> dict[str, Any]:
-    """What a document keeps of all that its resource says."""
-    wording = wording_of(resource)
+def kept_wording(wording: Wording) -> dict[str, Any]:
+    """What a document keeps of all that its resource says, or one that is contained in it."""
     texts = {place: list(texts) for place, texts in wording.texts.items() if texts}
     return {"words": list(wording.words), **texts}
 

@@ -8,7 +8,7 @@ from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
-from fhir_server.search.texts import ELSEWHERE, MOST_SAID, MOST_WORDS, NARRATIVE, wording_of, words_in
+from fhir_server.search.texts import ELSEWHERE, MOST_SAID, MOST_WORDS, NARRATIVE, wording_of, wordings_of, words_in
 
 KEPT = frozenset({"CarePlan"})
 PLAN: dict[str, Any] = {
@@ -95,6 +95,16 @@ def test_so_much_text_is_kept_and_only_of_words_that_are_kept() -> None:
         {"resourceType": "CarePlan", "description": " ".join(f"w{n}" for n in range(MOST_WORDS + 9))}
     )
     assert [f"c={word}" for text in different.texts[ELSEWHERE] for word in text.split()] == list(different.words)
+
+
+def test_what_one_resource_contains_keeps_together_no_more_words_than_a_resource() -> None:
+    long = {"resourceType": "CarePlan", "description": "two words " * (MOST_SAID // 4)}
+
+    first, second, third = wordings_of([long, {**long, "title": "more"}, {"resourceType": "CarePlan", "title": "late"}])
+
+    assert first.words == ("c=two", "c=words")
+    assert second.words == ("c=two", "c=words")
+    assert third.words == ()
 
 
 @pytest.mark.parametrize(
