@@ -1,7 +1,7 @@
 """Where a resource has the values of a search parameter."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.definitions.value_paths import RESOLVED, ElementPath, Step
@@ -10,6 +10,8 @@ from fhir_server.fhir.json import Resource
 EXISTENCE = "existence"
 
 _BESIDE = frozenset({"extension", "id"})
+_Inside: TypeAlias = dict[str, set[str]]
+"""The types of what a resource contains by its ids, once something points there: thousands of references may."""
 _SAYING = frozenset({"code", "end", "family", "reference", "start", "system", "text", "value"})
 
 
@@ -30,9 +32,12 @@ def values_of(resource: Resource, parameter: SearchParameter) -> list[tuple[str,
 def values_at(resource: Resource, path: ElementPath) -> Iterator[Any]:
     """What a path leads to in `resource`."""
     nodes: list[Any] = [resource]
+    inside: _Inside = {}
     for step in path.steps:
-        nodes = [child for node in nodes for child in _children(node, step, resource)]
-    return iter(nodes) if path.only is None else (each for each in nodes if _points_to(path.only, each, resource))
+        nodes = [child for node in nodes for child in _children(node, step, resource, inside)]
+    if path.only is None:
+        return iter(nodes)
+    return (each for each in nodes if _points_to(path.only, each, resource, inside))
 
 
 def elements_at(resource: Resource, path: ElementPath | None) -> list[Resource]:
@@ -50,16 +55,16 @@ def states(value: Any) -> bool:
     return any(map(states, value)) if isinstance(value, list) else value is not None
 
 
-def _children(node: Any, step: Step, resource: Resource) -> Iterator[Any]:
+def _children(node: Any, step: Step, resource: Resource, inside: _Inside) -> Iterator[Any]:
     found = node.get(step.name) if isinstance(node, dict) else None
     for child in found if isinstance(found, list) else (found,):
-        if child is not None and (step.element is None or _is_meant(child, step, resource)):
+        if child is not None and (step.element is None or _is_meant(child, step, resource, inside)):
             yield child
 
 
-def _is_meant(child: Any, step: Step, resource: Resource) -> bool:
+def _is_meant(child: Any, step: Step, resource: Resource, inside: _Inside) -> bool:
     if step.element == RESOLVED:
-        return _points_to(str(step.value), child, resource)
+        return _points_to(str(step.value), child, resource, inside)
     return _has(child, str(step.element), step.value)
 
 
@@ -71,13 +76,15 @@ def _has(child: Any, element: str, value: str | None) -> bool:
     return any(_has(each, inner, value) for each in (found if isinstance(found, list) else (found,)))
 
 
-def _points_to(type_name: str, reference: Any, resource: Resource) -> bool:
+def _points_to(type_name: str, reference: Any, resource: Resource, inside: _Inside) -> bool:
     """Whether a Reference points to a resource of the type, by its address, its `type` or what is contained."""
     if not isinstance(reference, dict):
         return False
     address = reference.get("reference")
     if isinstance(address, str) and address.startswith("#"):
-        contained = [each for each in resource.get("contained", ()) if each.get("id") == address[1:]]
-        return any(each.get("resourceType") == type_name for each in contained)
+        if not inside:
+            for each in resource.get("contained", ()):
+                inside.setdefault(each.get("id"), set()).add(each.get("resourceType"))
+        return type_name in inside.get(address[1:], ())
     told = address.partition("/_history/")[0].split("/")[-2:-1] if isinstance(address, str) else []
     return bool((told[0] if told and told[0][:1].isupper() else reference.get("type")) == type_name)

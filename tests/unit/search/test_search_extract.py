@@ -1,6 +1,9 @@
 """What is stored beside a resource, so that it can be found and sorted."""
 
+from collections.abc import Iterator
+
 from fhir_server.definitions.search_parameters import parameter_from
+from fhir_server.fhir.json import Resource
 from fhir_server.search.elements import values_of
 from fhir_server.search.extract import search_values
 from fhir_server.search.keys import FIRST_MOMENT, FIRST_TEXT, LAST_MOMENT, LAST_TEXT
@@ -110,3 +113,24 @@ def test_a_where_meets_an_element_that_may_be_repeated_and_stands_there_once() -
     asked = parameter_from("own", {"type": "string", "paths": ["name[given=Sarah].family:string"]})
 
     assert values_of({"resourceType": "RelatedPerson", "name": names}, asked) == [("string", "Abels")]
+
+
+class Counted(list[Resource]):
+    """A list that counts how often somebody goes through it."""
+
+    passes = 0
+
+    def __iter__(self) -> Iterator[Resource]:
+        Counted.passes += 1
+        return super().__iter__()
+
+
+def test_what_is_contained_is_not_gone_through_for_each_reference_to_it() -> None:
+    contained = Counted({"resourceType": "Patient", "id": f"p{number}"} for number in range(500))
+    targets = [{"reference": f"#{each['id']}"} for each in contained]
+    before = Counted.passes
+
+    values = search_values({"resourceType": "Provenance", "target": targets, "contained": contained})
+
+    assert "patient" in values["has"]
+    assert Counted.passes - before < 20
