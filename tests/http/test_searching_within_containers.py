@@ -76,6 +76,27 @@ def test_a_chain_into_a_container_goes_on_there(world: World, hosp: Party, patie
     assert narrow.get(f"Observation?device.{through}").status == 403
 
 
+def test_what_refers_to_a_match_is_asked_through_what_it_contains(hosp: Party, patient: str, unique: str) -> None:
+    contained = [
+        *pump(unique),
+        {"resourceType": "PractitionerRole", "id": "role", "organization": {"reference": "#ward"}},
+    ]
+    inside = {"device": {"reference": "#pump"}, "performer": [{"reference": "#role"}], "contained": contained}
+    holder = made(hosp, "Observation", patient, **inside)
+    by_role = "performer:PractitionerRole.organization"
+
+    def found(question: str) -> list[str]:
+        return urls(hosp.get(question))
+
+    asked = f"Device?_contained=true&identifier={unique}&_has:Observation:device"
+    assert found(f"{asked}:{by_role}.name=ward%20{unique}") == [holder]
+    assert found(f"{asked}:{by_role}.partof.endpoint.name=door%20{unique}") == [holder]
+    assert found(f"{asked}:{by_role}.name=house%20{unique}") == []
+    assert found(f"{asked}:{by_role}.name=ward%20{unique}&_containedType=contained") == [f"{holder}#pump"]
+    through = f"Patient?_has:Observation:patient:device.organization.partof.name=house%20{unique}"
+    assert found(through) == [patient]
+
+
 def test_a_chain_to_too_many_types_within_a_container_is_told_to_name_them(hosp: Party) -> None:
     several, one = "part-of." * 7, "part-of:Procedure." * 7
 
