@@ -13,6 +13,7 @@ from fhir_server.fhir.dates import local, time_range
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import reference_to
 from fhir_server.viewer.care_teams import TeamShown
+from fhir_server.viewer.consents import consent_word
 from fhir_server.viewer.questions import Questions
 from fhir_server.viewer.task_moves import TaskMove, Writers, named_by, writer_shown
 from fhir_server.viewer.task_rows import Party, TaskRow, party_shown
@@ -91,7 +92,7 @@ def of_records(
             at=time_range(stated)[0],
             kind=kind,
             what=order_text(resource, language),
-            did=did or _consent_word(resource),
+            did=did or consent_word(resource, lambda named: questions.directory([named]).get(named)),
             who=next(iter(performers), None) or writer_shown(writer[reference_to(resource)], known, own),
             note=value_text(resource, language) if resource["resourceType"] == "Observation" else "",
             timed="T" in stated,
@@ -106,13 +107,6 @@ def newest_days(events: Iterable[Event], zone: ZoneInfo, count: int = EVENTS_SHO
         (day, list(of_day))
         for (day, _vague), of_day in groupby(newest_first, lambda event: (event.day(zone), event.vague))
     ]
-
-
-def _consent_word(consent: Resource) -> Any:
-    if consent["status"] != "active":
-        return _l("Consent no longer in force")
-    denies = consent.get("provision", {}).get("type") == "deny"
-    return _l("Consent refused") if denies else _l("Consent given")
 
 
 def _stated(resource: Resource, moments: Iterable[str]) -> str:

@@ -223,6 +223,28 @@ def test_a_consent_that_is_withdrawn_is_no_longer_in_force(world: World) -> None
     assert "Consent Not in force" in words_of(reader.get(address_of(case)).text)
 
 
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("nl", "Toestemming met beperkingen geregistreerd: geeft nergens inzage in"),
+        ("fr", "Consentement limité enregistré : ne donne accès à rien"),
+        ("de", "Eingeschränkte Einwilligung erfasst: gewährt keine Einsicht"),
+        ("en", "Consent with limits recorded: opens nothing"),
+    ],
+)
+def test_a_consent_that_permits_nothing_is_not_said_to_be_given(world: World, language: str, told: str) -> None:
+    hosp, home = world.hospital(), world.party()
+    case = world.case(hosp, home)
+    assert case.consent is not None
+    research = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HRESCH"}
+
+    limited = hosp.change(case.consent, provision={"type": "permit", "purpose": [research]})
+
+    assert limited.status == 200, limited.body
+    page = signed_in(world, hosp.reference, language).get(address_of(case))
+    assert told in words_of(section_of(page, "timeline"))
+
+
 def test_an_absent_person_and_one_who_may_not_be_read_are_the_same_page(world: World) -> None:
     case = world.case(world.hospital(), world.party())
     outsider = signed_in(world, world.organization())

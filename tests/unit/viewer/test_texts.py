@@ -1,24 +1,13 @@
 """FHIR datatypes as a person reads them, each in the language and the zone of the reader."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from flask import Flask
 
 from fhir_server.demo.wording import with_translations
 from fhir_server.fhir.json import Resource
-from fhir_server.viewer.languages import speak
 from fhir_server.viewer.texts import concept_text, day_shown, order_text, value_text
-
-
-@contextmanager
-def reading(language: str) -> Iterator[None]:
-    app = Flask("reading", static_folder=None)
-    speak(app, lambda: language, "Europe/Brussels")
-    with app.test_request_context():
-        yield
+from tests.unit.viewer.readers import reading
 
 
 @pytest.mark.parametrize(
