@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from fhir_server.fhir.json import Resource
 from fhir_server.viewer.questions import Questions
+from fhir_server.viewer.relationships import relationship_text
 from fhir_server.viewer.task_rows import Party, party_shown
-from fhir_server.viewer.texts import concept_text, person_name
+from fhir_server.viewer.texts import person_name
 from fhir_server.viewer.words import GENDERS, Word
 
 _SHOWN = {"phone", "email", "sms"}
@@ -53,7 +54,7 @@ def reach_of(person: Resource, questions: Questions, systems: Collection[str], l
 
 def _contact(contact: Resource, language: str) -> Contact:
     name = person_name({"name": [contact["name"]]}) if "name" in contact else ""
-    words = (concept_text(each, language) for each in contact.get("relationship", []))
+    words = (relationship_text(each, language) for each in contact.get("relationship", []))
     return Contact(name, ", ".join(filter(None, words)), _telecoms(contact))
 
 

@@ -13,6 +13,7 @@ from tests.access.circle import asked, made, order, task
 from tests.viewer_visitor import address_of, section_of, signed_in, words_of
 from tests.world import Party, World
 
+CONTACT_ROLES = "http://terminology.hl7.org/CodeSystem/v2-0131"
 ZONE = ZoneInfo("Europe/Brussels")
 
 
@@ -140,7 +141,11 @@ def test_the_person_page_says_how_to_reach_and_identify_the_person(world: World)
                 "name": {"given": ["Els"], "family": "Claes"},
                 "relationship": [{"text": "dochter"}],
                 "telecom": [{"system": "phone", "value": "+32 9 000 00 03"}],
-            }
+            },
+            {
+                "name": {"given": ["Jan"], "family": "Claes"},
+                "relationship": [{"coding": [{"system": CONTACT_ROLES, "code": "C"}]}],
+            },
         ],
     )
     assert told.status == 200, told.body
@@ -151,6 +156,7 @@ def test_the_person_page_says_how_to_reach_and_identify_the_person(world: World)
     assert "".join(filter(str.isdigit, number)) == hosp.read(case.patient)["identifier"][0]["value"]
     assert re.fullmatch(r"\d\d\.\d\d\.\d\d-998\.\d\d", number)
     assert "Contact +32 9 000 00 01 Family doctor An Huys Contact person Els Claes dochter +32 9 000 00 03" in page
+    assert "Contact person Jan Claes emergency contact" in page
     assert "mia.example" not in page
 
 
