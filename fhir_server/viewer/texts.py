@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/datatypes.html
 """
 
+import re
 from datetime import date, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from fhir_server.fhir.dates import local, time_range
 from fhir_server.fhir.json import Resource
 
 _TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
+_FIRST_IN_FRENCH = re.compile(r"\b1(?= [^\W\d])")
 _NAME_USES = ("usual", "official", None, "temp", "nickname", "anonymous", "maiden", "old")
 
 
@@ -148,14 +150,14 @@ def day_shown(stated: str, style: str = "long") -> str:
     if "T" in stated:
         return date_shown(start, style)
     written = {4: "y", 7: "yMMMM"}.get(len(stated))
-    return format_skeleton(written, start, locale=get_locale()) if written else str(format_date(start.date(), style))
+    return format_skeleton(written, start, locale=get_locale()) if written else _written(start.date(), style)
 
 
 def date_shown(day: date, style: str = "medium") -> str:
     """A day, or the day of an aware time in the reader's zone, in the reader's way of writing."""
     if isinstance(day, datetime):
         day = local(day, get_timezone()).date()
-    return str(format_date(day, style))
+    return _written(day, style)
 
 
 def time_shown(moment: datetime, style: str = "short") -> str:
@@ -170,6 +172,13 @@ def language_name(concept: Resource, shown_in: Locale) -> str:
         return str(Locale.parse(code.partition("-")[0]).get_display_name(shown_in) or code)
     except (UnknownLocaleError, ValueError):
         return concept_text(concept) or code
+
+
+def _written(day: date, style: str) -> str:
+    """A day in the reader's way of writing; in French the first of a month is `1er` wherever the month is a word."""
+    written = str(format_date(day, style))
+    first = day.day == 1 and get_locale().language == "fr"
+    return _FIRST_IN_FRENCH.sub(r"\g<0>er", written, count=1) if first else written
 
 
 def _human_name(person: Resource) -> Resource:

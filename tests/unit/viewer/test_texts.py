@@ -1,12 +1,13 @@
 """FHIR datatypes as a person reads them, each in the language and the zone of the reader."""
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from fhir_server.demo.wording import with_translations
 from fhir_server.fhir.json import Resource
-from fhir_server.viewer.texts import concept_text, day_shown, order_text, value_text
+from fhir_server.viewer.texts import concept_text, date_shown, day_shown, order_text, value_text
 from tests.unit.viewer.readers import reading
 
 
@@ -15,6 +16,7 @@ from tests.unit.viewer.readers import reading
     [
         ("nl", "2026-11-22", "22 november 2026"),
         ("fr", "2026-11", "novembre 2026"),
+        ("fr", "2026-11-01", "1er novembre 2026"),
         ("de", "2026-11", "November 2026"),
         ("en", "2026", "2026"),
         ("nl", "2026-11-22T23:30:00Z", "23 november 2026"),
@@ -28,6 +30,28 @@ from tests.unit.viewer.readers import reading
 def test_a_date_is_written_as_precisely_as_it_was_stated(language: str, stated: str, shown: str) -> None:
     with reading(language):
         assert day_shown(stated) == shown
+
+
+@pytest.mark.parametrize(
+    ("language", "day", "style", "shown"),
+    [
+        ("fr", date(2026, 12, 1), "full", "mardi 1er décembre 2026"),
+        ("fr", date(2026, 12, 1), "long", "1er décembre 2026"),
+        ("fr", date(2026, 12, 1), "medium", "1er déc. 2026"),
+        ("fr", date(2026, 12, 1), "short", "1/12/26"),
+        ("fr", date(2026, 12, 11), "long", "11 décembre 2026"),
+        ("fr", date(1, 12, 1), "long", "1er décembre 1"),
+        ("fr", datetime(2026, 11, 30, 23, 30, tzinfo=UTC), "long", "1er décembre 2026"),
+        ("nl", date(2026, 12, 1), "long", "1 december 2026"),
+        ("de", date(2026, 12, 1), "long", "1. Dezember 2026"),
+        ("en", date(2026, 12, 1), "long", "1 December 2026"),
+    ],
+)
+def test_the_first_of_a_month_is_written_as_the_language_writes_it(
+    language: str, day: date, style: str, shown: str
+) -> None:
+    with reading(language):
+        assert date_shown(day, style) == shown
 
 
 @pytest.mark.parametrize(
