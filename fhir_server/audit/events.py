@@ -44,6 +44,9 @@ ACTIONS = {
 }
 _OPERATION = "https://samen.example/fhir/CodeSystem/operation"
 
+SERVER = Actor(client_id="samen")
+"""This server, where it writes by itself."""
+
 DONE = "0"
 REFUSED = "4"
 FAILED = "8"
@@ -97,6 +100,8 @@ def _subtype(interaction: str) -> list[Resource]:
 
 
 def _agent(actor: Actor | None) -> Resource:
+    if actor == SERVER:
+        return {"requestor": True, "name": "Samen"}
     if actor is None:
         return {"requestor": True, "name": "unauthenticated"}
     agent: Resource = {"who": {"reference": actor.person or actor.organization}, "requestor": True}

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from fhir_server.fhir.dates import now
+from fhir_server.fhir.faults import raised_at
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.store.contract import Store
 from fhir_server.store.mongo.deliveries import Claim, Deliveries
@@ -27,6 +28,10 @@ logger = logging.getLogger(__name__)
 
 LONGEST_TIMEOUT = 10
 MOST_IN_A_TURN = 200
+UNDECIDED = (
+    "This server cannot decide from this Subscription what is to be told, and keeps nothing for it meanwhile. Put its "
+    "criteria, end or channel right, ask with status 'requested' again, and read what changed until then."
+)
 
 MayRead = Callable[[str, str], bool]
 
@@ -108,6 +113,17 @@ class Delivery:
             self._deliveries.release(subscription)
         return told
 
+    def set_aside(self, subscription: str, version: int) -> None:
+        """Say in the Subscription at `version` that it cannot be served as it stands; once, until its owner asks again.
+
+        Raises Unavailable, and whatever a content raises that cannot be read.
+        """
+        stored = self._store.read("Subscription", subscription)
+        if stored is None or stored.deleted or stored.version != version:
+            return
+        if stored.resource()["status"] != "error":
+            self._settled(stored, "error", UNDECIDED)
+
     def _step(self, claim: Claim) -> bool:
         """Tell one thing; whether it was accepted, so that a next step makes sense."""
         stored = self._store.read("Subscription", claim.subscription)
@@ -119,9 +135,14 @@ class Delivery:
         if as_it_came or resource["status"] not in ("requested", "active"):
             self._deliveries.park(stored.id, version=stored.version)
             return False
-        if has_ended(resource, self._clock()):
+        try:
+            ended = has_ended(resource, self._clock())
+            issues = unserved(resource, http_endpoints=self._http_endpoints)
+        except Exception as error:
+            logger.error("Subscription/%s: not served because of %s", stored.id, raised_at(error))
+            return self._stop(stored, "error", UNDECIDED)
+        if ended:
             return self._stop(stored, "off", None)
-        issues = unserved(resource, http_endpoints=self._http_endpoints)
         if issues:
             return self._stop(stored, "error", issues[0].diagnostics)
         served = _Served(stored, resource, channel_of(resource), claim)

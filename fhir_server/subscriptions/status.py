@@ -1,9 +1,15 @@
-"""The server's own writes to a Subscription: active after the handshake, error with its reason, off at its end."""
+"""The server's own writes to a Subscription: active after the handshake, error with its reason, off at its end.
+
+Each is a version of its own, with an AuditEvent that names the server.
+"""
 
 from datetime import datetime
 
+from fhir_server.audit.events import SERVER, Occurrence, audit_event
 from fhir_server.fhir.change import as_version
+from fhir_server.fhir.ids import new_id
 from fhir_server.fhir.json import Resource, encode
+from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Store, Transaction
 from fhir_server.store.values import Stored
 
@@ -32,6 +38,8 @@ def settle(
                 method="PUT",
             )
         )
+        told = Occurrence("update", [f"Subscription/{subscription}/_history/{version + 1}"], reason=f"status {status}")
+        transaction.record([audit_event(new_id(), moment, SERVER, told)], Stamp())
         return version + 1
 
     return store.transact(write)

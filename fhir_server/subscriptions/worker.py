@@ -121,7 +121,16 @@ class Worker:
 
     def _sequence(self) -> int:
         moment = self._clock()
-        return self._outbox.sequence(lambda subscription, entry: subscribes(subscription, entry, moment), moment)
+        return self._outbox.sequence(
+            lambda subscription, entry: subscribes(subscription, entry, moment), moment, passed_over=self._set_aside
+        )
+
+    def _set_aside(self, subscription: str, version: int) -> None:
+        """Tell the owner of a Subscription that nothing is numbered for it; the others never wait for that."""
+        try:
+            self._delivery.set_aside(subscription, version)
+        except Exception as error:
+            logger.error("Subscription/%s: not told that it has an error: %s", subscription, raised_at(error))
 
     def _waiting(self) -> list[Waiting]:
         return self._deliveries.waiting(self._clock())

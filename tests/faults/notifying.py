@@ -33,8 +33,8 @@ HOSP, HOME = "Organization/hosp", "Organization/home"
 class PatientOutbox(Outbox):
     """Numbers as a running worker does, which asks again."""
 
-    def sequence(self, subscribes: Subscribes, moment: datetime, *, most: int = BATCH) -> int:
-        return patiently(partial(super().sequence, subscribes, moment, most=most))
+    def sequence(self, subscribes: Subscribes, moment: datetime, *, most: int = BATCH, **how: Any) -> int:
+        return patiently(partial(super().sequence, subscribes, moment, most=most, **how))
 
 
 class House:

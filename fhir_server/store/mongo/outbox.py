@@ -35,12 +35,14 @@ from fhir_server.store.mongo.ledger import ENTRIES, INDEXES, LEDGER
 logger = logging.getLogger(__name__)
 
 Subscribes: TypeAlias = Callable[[Resource, Mapping[str, Any]], bool]
+PassedOver: TypeAlias = Callable[[str, int], None]
 
 BATCH = 200
 _SEQUENCER = "sequencer"
 _SECONDS = 10.0
 # A claim waits for the transaction of a worker that was killed inside it; the deliveries need not wait as well.
 _CLAIM_SECONDS = 2.0
+_ASKED = {"author": 1, "body": 1, "v": 1}
 _KEPT = ("focus", "type", "version", "event", "plan", "at")
 
 
@@ -71,23 +73,35 @@ class Outbox:
             self._database["events"].create_index([("at", ASCENDING)])
             self._database["deliveries"].create_index([("heartbeat", ASCENDING)], sparse=True)
 
-    def sequence(self, subscribes: Subscribes, moment: datetime, *, most: int = BATCH) -> int:
+    def sequence(
+        self,
+        subscribes: Subscribes,
+        moment: datetime,
+        *,
+        most: int = BATCH,
+        passed_over: PassedOver = lambda subscription, version: None,
+    ) -> int:
         """Number the oldest entries for the Subscriptions that want them; how many entries were taken.
 
         `subscribes(subscription, entry)` decides for a Subscription whose author is among the entry's recipients.
         0 when there is nothing to do, or another worker is at it. A Subscription about which that cannot be decided is
-        logged and has no event of these entries; it never keeps the others from theirs.
+        logged and has no event of these entries; it never keeps the others from theirs. `passed_over` is told which
+        one that was, and its version, when all others are numbered.
         """
         with answering(_CLAIM_SECONDS):
             if self._database[LEDGER].find_one(ENTRIES, {"_id": 1}) is None or not self._claim(moment):
                 return 0
+        undecided: dict[str, int] = {}
         with answering():
             try:
-                return self._transact(lambda session: self._number(session, subscribes, moment, most))
+                taken = self._transact(lambda session: self._number(session, subscribes, moment, most, undecided))
             except _LeaseLost:
                 return 0
             finally:
                 self._database["leases"].delete_one({"_id": _SEQUENCER, "owner": self._owner})
+        for subscription, version in undecided.items():
+            passed_over(subscription, version)
+        return taken
 
     def _claim(self, moment: datetime) -> bool:
         free = {"_id": _SEQUENCER, "$or": [{"owner": self._owner}, {"until": {"$lte": moment}}]}
@@ -102,10 +116,13 @@ class Outbox:
                 read_preference=ReadPreference.PRIMARY,
             )
 
-    def _number(self, session: ClientSession, subscribes: Subscribes, moment: datetime, most: int) -> int:
+    def _number(
+        self, session: ClientSession, subscribes: Subscribes, moment: datetime, most: int, undecided: dict[str, int]
+    ) -> int:
         self._hold_lease(session, moment)
         entries = self._oldest(session, most)
-        wanted = self._wanted(session, subscribes, entries)
+        undecided.clear()  # of an attempt that was not kept
+        wanted = self._wanted(session, subscribes, entries, undecided)
         events = [event for subscription in sorted(wanted) for event in self._numbered(session, wanted[subscription])]
         if events:
             self._database["events"].insert_many(events, session=session)
@@ -134,19 +151,20 @@ class Outbox:
         return in_order(list(found.values()))
 
     def _wanted(
-        self, session: ClientSession, subscribes: Subscribes, entries: Sequence[Document]
+        self, session: ClientSession, subscribes: Subscribes, entries: Sequence[Document], undecided: dict[str, int]
     ) -> dict[str, list[Document]]:
         parties = sorted({party for entry in entries for party in entry["recipients"]})
         asked = {"author": {"$in": parties}, "del": {"$ne": True}}
-        subscriptions = list(
-            self._database["Subscription"].find(asked, {"author": 1, "body": 1}, session=session, batch_size=1000)
-        )
+        subscriptions = list(self._database["Subscription"].find(asked, _ASKED, session=session, batch_size=1000))
         wanted: dict[str, list[Document]] = {}
         for document in subscriptions:
             id, author = document["_id"], document["author"]
-            told = [{name: entry[name] for name in _KEPT} for entry in _told_to(document, subscribes, entries)]
-            if told:
-                wanted[id] = [{"subscription": id, "recipient": author, **kept} for kept in told]
+            told = _told_to(document, subscribes, entries)
+            if told is None:
+                undecided[id] = document["v"]
+            elif told:
+                named = {"subscription": id, "recipient": author}
+                wanted[id] = [{**named, **{name: entry[name] for name in _KEPT}} for entry in told]
         return wanted
 
     def _numbered(self, session: ClientSession, events: list[Document]) -> Iterator[Document]:
@@ -168,16 +186,16 @@ class _LeaseLost(Exception):
     """Another worker took over; nothing of this transaction is kept."""
 
 
-def _told_to(document: Document, subscribes: Subscribes, entries: Sequence[Document]) -> list[Document]:
-    """The entries that a Subscription, as it is stored, wants to be told of."""
+def _told_to(document: Document, subscribes: Subscribes, entries: Sequence[Document]) -> list[Document] | None:
+    """The entries that a Subscription, as it is stored, wants to be told of; None when that cannot be decided."""
     try:
         resource, author = decode(bytes(document["body"])), document["author"]
         return [entry for entry in entries if author in entry["recipients"] and subscribes(resource, entry)]
-    except PyMongoError:
+    except (PyMongoError, MemoryError):
         raise  # no fault of the Subscription: the whole numbering is tried again
     except Exception as error:
         logger.error("Subscription/%s: not numbered because of %s", document["_id"], raised_at(error))
-        return []
+        return None
 
 
 def in_order(entries: Sequence[Document]) -> list[Document]:
