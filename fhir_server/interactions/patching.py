@@ -78,7 +78,8 @@ def unpacked(resource: Any) -> Any:
     if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
         return resource
     data = resource.get("data")
-    if resource.get("contentType") != JSON_PATCH or not isinstance(data, str):
+    stated = str(resource.get("contentType")).partition(";")[0].strip().lower()
+    if stated != JSON_PATCH or not isinstance(data, str):
         told = f"A Binary with a patch has the contentType {JSON_PATCH} and the patch, in base64, as data."
         raise MalformedRequest(told, "entry.resource.contentType", "patch")
     try:

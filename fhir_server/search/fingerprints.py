@@ -12,6 +12,7 @@ from types import MappingProxyType
 from fhir_server.definitions.search_parameters import SearchParameter, shipped_parameters_of
 from fhir_server.search.extract import OF_THE_STORE
 from fhir_server.search.types.age import AGE, BORN, DIED
+from fhir_server.search.types.token import is_mime_type
 
 FORM = 8
 """How values are kept. Whoever changes what `extract.py`, `containers.py` and `types/` make of the same parameters
@@ -43,7 +44,8 @@ def shipped_mark_of(type_name: str) -> str:
 def _row(parameter: SearchParameter) -> str:
     """What decides on the values of a parameter, and no more than that."""
     parts = [(part.at, [(each.code, _row(each)) for each in part.components]) for part in parameter.parts]
-    return _digest((parameter.type, repr(parameter.paths), str(parameter.single), repr(parts)))
+    folded = ("in any case",) if is_mime_type(parameter) else ()
+    return _digest((parameter.type, repr(parameter.paths), str(parameter.single), repr(parts), *folded))
 
 
 def _digest(said: Iterable[str]) -> str:

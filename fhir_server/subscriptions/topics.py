@@ -120,7 +120,7 @@ def _channel(resource: Resource, http_endpoints: bool) -> Iterator[Issue]:
     channel = resource.get("channel") or {}
     if channel.get("type") != "rest-hook" or channel.get("_type"):
         yield _issue("Subscription.channel.type", "The channel is 'rest-hook', without a custom channel type.")
-    if channel.get("payload") != PAYLOAD:
+    if str(channel.get("payload")).lower() != PAYLOAD:
         yield _issue("Subscription.channel.payload", f"The payload is {PAYLOAD!r}.")
     yield from _content(channel)
     yield from _endpoint(channel, http_endpoints)

@@ -393,6 +393,19 @@ def test_patches_in_bundles(hosp: Party) -> None:
         assert all(path.startswith("Bundle.entry[0]") for path in refused.paths)
 
 
+@pytest.mark.parametrize("stated", ["Application/JSON-Patch+json", "application/json-patch+json; charset=UTF-8"])
+def test_a_patch_in_a_bundle_is_known_by_its_media_type_however_that_is_written(hosp: Party, stated: str) -> None:
+    place = f"Patient/{patient(hosp)['id']}"
+    data = base64.b64encode(encode([op("add", "/active", False)])).decode()
+    entry = {
+        "resource": {"resourceType": "Binary", "contentType": stated, "data": data},
+        "request": {"method": "PATCH", "url": place},
+    }
+
+    assert hosp.transact({"resourceType": "Bundle", "type": "transaction", "entry": [entry]}).status == 200
+    assert hosp.read(place)["active"] is False
+
+
 @pytest.fixture
 def case(world: World, hosp: Party) -> tuple[Case, Party]:
     """A plan of the hospital, and the party that its Task asks."""

@@ -158,6 +158,15 @@ def test_a_mime_type_is_found_with_its_parameters(hosp: Party, patient: str) -> 
     assert not found("contenttype:below=text/x")
 
 
+def test_a_mime_type_is_the_same_in_capitals(hosp: Party, patient: str) -> None:
+    content = [{"attachment": {"contentType": "Image/PNG", "url": "https://files.example/1"}}]
+    id = made(hosp, minimal("DocumentReference", subject={"reference": patient}, content=content))
+
+    for asked in ("=image/png", "=IMAGE/png", ":below=image", ":below=Image"):
+        assert ids(hosp.get(f"DocumentReference?_id={id}&contenttype{asked}")) == [id], asked
+    assert ids(hosp.get(f"DocumentReference?_id={id}&contenttype:not=image/png")) == []
+
+
 def test_exactly_a_sign_is_found(hosp: Party, patient: str) -> None:
     id = made(hosp, observation(patient, valueString="--"))
 

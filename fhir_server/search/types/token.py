@@ -2,8 +2,8 @@
 
 https://hl7.org/fhir/R4/search.html#token
 
-Case counts in codes that R4 itself defines (`Task.status`), in ids and in UCUM; for all other code systems and for
-identifiers it does not, as R4 advises when in doubt. A system is always compared as it is written.
+Case counts in codes that R4 itself defines (`Task.status`), in ids and in UCUM; for all other code systems, for
+identifiers and for mime types it does not, as R4 advises when in doubt. A system is always compared as it is written.
 
 A value with a system gives the terms `code=SYSTEM|CODE`, `code=CODE` and `code=SYSTEM|`; one without a system
 `code=|CODE` and `code=CODE`. Of a parameter whose values never have a system only `status=|CODE` is kept.
@@ -164,7 +164,7 @@ def _typed_term(name: str, typed: Typed) -> str:
 
 
 def _is_exact(parameter: SearchParameter) -> bool:
-    return parameter.datatypes <= _EXACT
+    return parameter.datatypes <= _EXACT and not ("code" in parameter.datatypes and is_mime_type(parameter))
 
 
 def _asked_contact(text: str) -> str:

@@ -68,6 +68,12 @@ def test_empty_content_topic_version_and_known_periods_are_accepted() -> None:
 
 
 CONTENT = "channel._payload"
+
+
+def test_the_payload_is_a_media_type_whose_case_does_not_count() -> None:
+    assert check_subscription(changed("channel.payload", "Application/FHIR+JSON"), http_endpoints=False) == []
+
+
 REFUSED = [
     ("criteria", "https://samen.example/fhir/SubscriptionTopic/other", "criteria", "not-supported"),
     ("criteria", "Task?status=requested", "criteria", "not-supported"),
