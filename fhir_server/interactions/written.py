@@ -1,5 +1,6 @@
 """What became of each ask of a write, and how the audit is told: by AuditEvents in the commit of the write itself."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,22 +42,25 @@ def tell(
 ) -> None:
     """Record one AuditEvent for each ask; the first in a plan also names what followed there.
 
+    What lies in plans of several custodians is told to each of them by itself, so that none reads of another's plans.
     `reasons` say by reference why each was allowed.
     """
     asked = {each.stored.reference for each in written}
     followed = [stored for reference, stored in kept.items() if reference not in asked]
     for each in written:
-        plans = set(each.stored.stamp.plans)
-        told = [stored.reference for stored in followed if plans.intersection(stored.stamp.plans)]
-        followed = [stored for stored in followed if stored.reference not in told]
-        occurrence = Occurrence(
-            each.ask.interaction,
-            [f"{each.stored.reference}/_history/{each.stored.version}", *told],
-            each.stored.stamp.patient,
-            query=said(each.ask.type, each.ask.condition) if each.ask.condition else None,
-            reason=each.ask.reason or reasons.get(each.stored.reference, each.outcome),
-        )
-        _record(occurrence, Stamp(patient=each.stored.stamp.patient, plans=each.stored.stamp.plans), working, services)
+        stamp = each.stored.stamp
+        reason = each.ask.reason or reasons.get(each.stored.reference, each.outcome)
+        for plans in _by_keeper(stamp.plans, working):
+            told = [stored.reference for stored in followed if not set(plans).isdisjoint(stored.stamp.plans)]
+            occurrence = Occurrence(
+                each.ask.interaction,
+                [f"{each.stored.reference}/_history/{each.stored.version}", *told],
+                stamp.patient,
+                query=said(each.ask.type, each.ask.condition) if each.ask.condition else None,
+                reason=_told_of(plans, reason, stamp.plans),
+            )
+            _record(occurrence, Stamp(patient=stamp.patient, plans=plans), working, services)
+        followed = [stored for stored in followed if set(stamp.plans).isdisjoint(stored.stamp.plans)]
 
 
 def tell_of_nothing(asks: Iterable[Ask], working: WorkingSet, services: Services) -> None:
@@ -64,6 +68,24 @@ def tell_of_nothing(asks: Iterable[Ask], working: WorkingSet, services: Services
     for ask in asks:
         asked = Occurrence("delete", query=said(ask.type, ask.condition or ()), reason="nothing matched")
         _record(asked, Stamp(), working, services)
+
+
+def _by_keeper(plans: tuple[str, ...], working: WorkingSet) -> list[tuple[str, ...]]:
+    """The plans by who keeps them; what lies in no plan or in one is told once."""
+    if len(plans) < 2:
+        return [plans]
+    kept: dict[str, list[str]] = defaultdict(list)
+    for plan in plans:
+        circle = working.tx.circle(plan)
+        kept[circle.keeper(working.moment) if circle else plan].append(plan)
+    return [tuple(each) for each in kept.values()]
+
+
+def _told_of(plans: tuple[str, ...], reason: str, all_plans: tuple[str, ...]) -> str:
+    """The reason in words about one of `plans`: whoever adds to several is a member of each, and it names the first."""
+    if all_plans and plans and all_plans[0] not in plans:
+        return reason.replace(f"CarePlan/{all_plans[0]}", f"CarePlan/{plans[0]}")
+    return reason
 
 
 def _record(occurrence: Occurrence, stamp: Stamp, working: WorkingSet, services: Services) -> None:

@@ -102,6 +102,16 @@ def walk(owner: Party, reference: str, *steps: str) -> None:
         assert reply.status == 200, (step, reply.body)
 
 
+def second_custodian(world: World) -> Party:
+    """Another case manager, for who speaks German in Wallonia."""
+    other = world.party()
+    [known] = [s for s in world.operator.get("HealthcareService?_count=500").entries if s["id"].endswith("be-wal")]
+    language = {"coding": [{"system": "urn:ietf:bcp:47", "code": "de"}]}
+    service = {**known, "id": "m-case-management-de", "providedBy": {"reference": other.reference}}
+    assert world.operator.put({**service, "communication": [language]}).status in {200, 201}
+    return other
+
+
 def resource_of(type_name: str, author: Party, refs: Mapping[str, str], plan: str | None = None) -> Resource:
     """A valid resource of any type that clients create, about the person in `refs` and by `author`."""
     references = {"Organization": author.reference, **refs}

@@ -15,10 +15,10 @@ from fhir_server.fhir.reference import references_in
 from fhir_server.store.mongo.documents import NAMED
 from tests.access.actors import AUTHOR, CUSTODIAN, KINDS, MEMBER, NOBODY, OFFERED, OPERATOR, OUTSIDER
 from tests.access.asking import batch
-from tests.access.circle import Matrix, made
+from tests.access.circle import Matrix, made, second_custodian
 from tests.access.samples import unagreed_alone
 from tests.minimal import minimal
-from tests.world import Party, Reply, World
+from tests.world import Party, Reply
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {NOBODY, CUSTODIAN}])
@@ -83,7 +83,7 @@ def test_the_custodians_audit_tells_of_its_own_plans_alone(matrix: Matrix) -> No
 
 def test_a_search_over_two_custodians_plans_tells_each_of_its_own_alone(matrix: Matrix) -> None:
     world = matrix.world
-    other = _second_custodian(world)
+    other = second_custodian(world)
     hosp, home = world.hospital(), world.party()
     ours = world.case(hosp, home)
     theirs = world.case(hosp, home, Person("Uwe", "Maes", "male", 61, "Eupen", "4700", "de"))
@@ -100,7 +100,7 @@ def test_a_search_over_two_custodians_plans_tells_each_of_its_own_alone(matrix: 
 def test_a_custodian_reads_a_question_only_when_it_names_nobody_but_its_own_person(matrix: Matrix) -> None:
     """Page by page, and of a refusal: what was asked about another custodian's person is the operator's to read."""
     world = matrix.world
-    other, hosp, home, out = _second_custodian(world), world.hospital(), world.party(), world.party()
+    other, hosp, home, out = second_custodian(world), world.hospital(), world.party(), world.party()
     ours = world.case(hosp, home)
     theirs = world.case(hosp, home, Person("Uwe", "Maes", "male", 61, "Eupen", "4700", "de"))
     number = hosp.read(ours.patient)["identifier"][0]["value"]
@@ -177,16 +177,6 @@ def _named_in_searches(custodian: Party, by: Party) -> set[str]:
     return {target for event in searches for _, target in references_in(event.get("entity", []))}
 
 
-def _second_custodian(world: World) -> Party:
-    """Another case manager, for who speaks German in Wallonia."""
-    other = world.party()
-    [known] = [s for s in world.operator.get("HealthcareService?_count=500").entries if s["id"].endswith("be-wal")]
-    language = {"coding": [{"system": "urn:ietf:bcp:47", "code": "de"}]}
-    service = {**known, "id": "m-case-management-de", "providedBy": {"reference": other.reference}}
-    assert world.operator.put({**service, "communication": [language]}).status in {200, 201}
-    return other
-
-
 def refused(party: Party, by: Party, *places: str) -> list[Resource]:
     """The refusals of `by` about one of `places` in the audit that `party` reads."""
     return [
@@ -234,7 +224,7 @@ def test_a_refusal_about_a_plan_that_waits_for_consent_is_not_for_its_custodian(
 
 def test_a_refused_transaction_over_two_custodians_plans_tells_each_of_its_own_alone(matrix: Matrix) -> None:
     world = matrix.world
-    other, hosp, out = _second_custodian(world), world.hospital(), world.party()
+    other, hosp, out = second_custodian(world), world.hospital(), world.party()
     ours = world.case(hosp, world.party())
     theirs = world.case(hosp, world.party(), Person("Uwe", "Maes", "male", 61, "Eupen", "4700", "de"))
     assert hosp.read(theirs.team)["managingOrganization"] == [{"reference": other.reference}]

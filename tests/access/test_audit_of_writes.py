@@ -1,0 +1,63 @@
+"""What the custodian of a plan reads of a write that concerns another custodian's plan as well: of its own alone."""
+
+from fhir_server.demo.referral import consent
+from fhir_server.fhir.dates import now
+from fhir_server.fhir.json import Resource
+from tests.access.actors import left_behind
+from tests.access.circle import Matrix, made, order, second_custodian, task, walk
+from tests.world import Party
+
+
+def test_a_write_in_plans_of_two_custodians_tells_each_of_its_own_alone(matrix: Matrix) -> None:
+    """By itself, and in a transaction in which something follows in one of the plans."""
+    world = matrix.world
+    other, hosp, both = second_custodian(world), world.hospital(), world.party()
+    first = left_behind(world, hosp, both)
+    german = {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "de"}]}, "preferred": True}
+    moved = hosp.change(first.patient, address=[{"use": "home", "postalCode": "4700"}], communication=[german])
+    assert moved.status == 200, moved.body
+    made(hosp, consent(first.patient, now(), hosp.reference))
+    asked = made(hosp, task(hosp, both, first.patient, made(hosp, order(hosp, first.patient))))
+    [second] = [each["reference"] for each in hosp.read(asked)["basedOn"]]
+    team = hosp.read(second)["careTeam"][0]["reference"]
+    assert hosp.read(team)["managingOrganization"] == [{"reference": other.reference}]
+    walk(both, asked, "accepted", "in-progress")
+    measured = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "FVC"},
+        "subject": {"reference": first.patient},
+        "basedOn": [{"reference": first.plan}, {"reference": second}],
+    }
+
+    alone = made(both, measured)
+    done = {**both.read(asked), "status": "completed"}
+    together = both.transact(
+        {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [
+                {"resource": measured, "request": {"method": "POST", "url": "Observation"}},
+                {"resource": done, "request": {"method": "PUT", "url": asked}},
+            ],
+        }
+    )
+
+    assert together.status == 200, together.body
+    beside = together.body["entry"][0]["response"]["location"].rpartition("/_history/")[0].rpartition("/fhir/")[2]
+    for custodian, own, foreign in (
+        (world.custodian, {first.plan}, {second, team, asked}),
+        (other, {second, team}, {first.plan, first.team}),
+    ):
+        for observation in (alone, beside):
+            [event] = _creates(custodian, both, observation)
+            said = str(event)
+            assert not [each for each in foreign if each in said], (custodian.reference, event)
+        assert any(each in str(_creates(custodian, both, alone)) for each in own)
+    assert team in str(_creates(other, both, beside))
+
+
+def _creates(custodian: Party, by: Party, reference: str) -> list[Resource]:
+    """The creates of `reference` by `by` in the audit that the custodian reads."""
+    events = custodian.get(f"AuditEvent?entity={reference}&action=C&_count=50").entries
+    return [event for event in events if event["agent"][0]["who"]["reference"] == by.reference]
