@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from fhir_server.care.differences import changed_elements
 from fhir_server.care.parties import AUTHOR, CUSTODIAN, MEMBER, OWNER, REQUESTER, SUBJECT, Directory, party_of
 from fhir_server.care.task_states import TERMINAL
 from fhir_server.fhir.change import Change
 from fhir_server.fhir.errors import Forbidden, InvalidResource, InvalidWorkflow
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
-
-NOT_COMPARED = frozenset({"resourceType", "id", "meta", "text", "implicitRules", "language"})
 
 
 @dataclass(frozen=True)
@@ -51,17 +50,18 @@ def _words(text: str) -> frozenset[str]:
 
 _WITH_THE_STATUS = frozenset({"statusReason"})
 _TO_ERROR = _words("status statusReason lastModified note")
-_PLAN_CONTENT = _words("goal addresses note title description category supportingInfo activity.detail")
-_TEAM_CONTENT = _words("name note telecom reasonCode reasonReference category")
-_GOAL_CONTENT = _words(
+_NARRATIVE = _words("text language")
+_PLAN_CONTENT = _NARRATIVE | _words("goal addresses note title description category supportingInfo activity.detail")
+_TEAM_CONTENT = _NARRATIVE | _words("name note telecom reasonCode reasonReference category")
+_GOAL_CONTENT = _NARRATIVE | _words(
     "lifecycleStatus achievementStatus category priority description startDate startCodeableConcept target statusDate "
     "statusReason addresses note outcomeCode outcomeReference"
 )
-_CONSENT_CONTENT = _words(
+_CONSENT_CONTENT = _NARRATIVE | _words(
     "status provision dateTime performer organization sourceAttachment sourceReference policy policyRule verification"
 )
-_TASK_OF_REQUESTER = _words("status statusReason note priority restriction description lastModified")
-_ORDER_CONTENT = _words(
+_TASK_OF_REQUESTER = _NARRATIVE | _words("status statusReason note priority restriction description lastModified")
+_ORDER_CONTENT = _NARRATIVE | _words(
     "status note priority category doNotPerform code orderDetail quantityQuantity quantityRatio quantityRange "
     "occurrenceDateTime occurrencePeriod occurrenceTiming asNeededBoolean asNeededCodeableConcept performerType "
     "performer locationCode locationReference reasonCode reasonReference insurance supportingInfo specimen bodySite "
@@ -135,6 +135,8 @@ def check_elements(change: Change, roles: frozenset[str], directory: Directory) 
     by_role = rule.elements(before.get("status"), "status" in changed)
     _check_party(change.type, by_role, roles)
     own = frozenset[str]().union(*(by_role.get(role, frozenset()) for role in roles))
+    if "text" not in after and not own.isdisjoint(changed):
+        own |= {"text"}  # whoever changes what the narrative told may leave it out, so that it tells nothing untrue
     refused = [
         _forbidden(change.type, element, by_role, roles) for element in changed if _others(element, by_role, own)
     ]
@@ -146,29 +148,6 @@ def check_elements(change: Change, roles: frozenset[str], directory: Directory) 
         raise InvalidWorkflow(issues=broken)
     if change.type == "Task" and "owner" in changed and before.get("status") != "draft":
         _check_same_party(before, after, directory)
-
-
-def changed_elements(before: Resource, after: Resource) -> tuple[str, ...]:
-    """The names of the top-level elements that differ, in the order of the alphabet; narrative and meta are not asked.
-
-    A plan's activities count as two elements: `activity.reference` (orders) and `activity.detail` (written in place).
-    """
-    old, new = _compared(before), _compared(after)
-    return tuple(sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)))
-
-
-def _compared(resource: Resource) -> dict[str, Any]:
-    elements: dict[str, Any] = {}
-    for name, value in resource.items():
-        if name in NOT_COMPARED or name.lstrip("_") in NOT_COMPARED:
-            continue
-        elements.setdefault(name.lstrip("_"), {})[name] = value
-    if resource["resourceType"] == "CarePlan":
-        activities = resource.get("activity", [])
-        elements.pop("activity", None)
-        elements["activity.reference"] = [activity for activity in activities if "reference" in activity]
-        elements["activity.detail"] = [activity for activity in activities if "reference" not in activity]
-    return elements
 
 
 def _check_party(type_name: str, by_role: Mapping[str, frozenset[str]], roles: frozenset[str]) -> None:

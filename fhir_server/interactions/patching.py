@@ -12,6 +12,7 @@ from fhir_server.fhir import json_patch
 from fhir_server.fhir.errors import FhirError, MalformedRequest
 from fhir_server.fhir.json import NotJson, Resource, decode_sent
 from fhir_server.interactions import fhirpath_operations, fhirpath_patch
+from fhir_server.validation.implicit_rules import NOT_UNDERSTOOD, states_implicit_rules
 
 JSON_PATCH = "application/json-patch+json"
 PATCH_FORMATS = (JSON_PATCH, "application/fhir+json", "application/fhir+xml")
@@ -53,6 +54,8 @@ def read_patch(body: Any) -> Patch:
             asks=json_patch.asks(operations),
         )
     if isinstance(body, dict) and body.get("resourceType") == "Parameters":
+        if states_implicit_rules(body):
+            raise MalformedRequest(NOT_UNDERSTOOD, "Parameters.implicitRules", "implicit-rules")
         steps = fhirpath_operations.read(body)
         asks = any(step.kind == "where" for each in steps for step in each.steps)
         return _shallow(lambda resource: fhirpath_patch.apply(steps, resource), asks=asks)

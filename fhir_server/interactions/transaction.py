@@ -28,6 +28,7 @@ from fhir_server.interactions.update import check_id
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.store.contract import Transaction
 from fhir_server.validation.findings import quoted
+from fhir_server.validation.implicit_rules import NOT_UNDERSTOOD, states_implicit_rules
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def _entries(raw: Sequence[Any], services: Services, *, lenient: bool) -> list[E
 
 
 def _check_around(bundle: Resource) -> None:
-    """Raise MalformedRequest for an element that no Bundle has.
+    """Raise MalformedRequest for an element that no Bundle has, and for implicit rules.
 
     The rest around the entries asks nothing; some clients fill it in as for a search, with a total and half a link.
     """
@@ -105,6 +106,8 @@ def _check_around(bundle: Resource) -> None:
     unknown = next((quoted(name) for name in bundle if name.removeprefix("_") not in known), None)
     if unknown is not None:
         raise MalformedRequest(f"A Bundle has no element {unknown}.", f"Bundle.{unknown[1:-1]}", "structure")
+    if states_implicit_rules(bundle):
+        raise MalformedRequest(NOT_UNDERSTOOD, "Bundle.implicitRules", "implicit-rules")
 
 
 def _check_asks_only(entry: Entry) -> None:

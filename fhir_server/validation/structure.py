@@ -12,6 +12,7 @@ from fhir_server.definitions.structures import RESOURCE, Element, Structures
 from fhir_server.fhir.json import Resource
 from fhir_server.validation.bindings import code_check, concept_check
 from fhir_server.validation.findings import NONE, Check, Finding, Findings, Locals, below, finding, quoted, wrong_type
+from fhir_server.validation.implicit_rules import RULED, states_implicit_rules
 from fhir_server.validation.invariants import Invariant
 from fhir_server.validation.passed import COME_AGAIN, Passed
 from fhir_server.validation.primitives import primitive_checks
@@ -58,7 +59,10 @@ class Compiler:
             return below(".resourceType", finding("required", "resourceType must name the type of the resource."))
         if not self._structures.is_resource(stated):
             return below(".resourceType", finding("value", f"{quoted(stated)} must be a resource type of R4."))
-        return self._object(stated)(value, local)
+        found = self._object(stated)(value, local)
+        if states_implicit_rules(value):
+            return [*found, *RULED]
+        return found
 
     def _contained(self, value: Any, local: Locals) -> Findings:
         found = list(self._any_resource(value, local))

@@ -23,8 +23,8 @@ class Validator:
         """All errors of a decoded resource, each with its element path; an empty list means that it is valid.
 
         Numbers with a fraction are expected as Decimal. Codes of issues: structure, required, value, code-invalid,
-        invariant; `rule` is the key of the invariant in R4. Invariants of an element are judged when its own structure
-        is clean. After 200 issues the rest are counted, not listed. The resource is never changed.
+        invariant, not-supported; `rule` is the key of the invariant in R4. Invariants of an element are judged when its
+        own structure is clean. After 200 issues the rest are counted, not listed. The resource is never changed.
         """
         type_name = resource.get("resourceType") if isinstance(resource, dict) else None
         if isinstance(type_name, str) and type_name not in CHECKED_TYPES:

@@ -117,6 +117,8 @@ STRUCTURE: list[tuple[Resource, str]] = [
     ({"text": {"status": "generated", "div": "<div><script>x</script></div>"}}, "Patient.text.div"),
     ({"meta": {"versionId": 1}}, "Patient.meta.versionId"),
     ({"id": "x" * 65}, "Patient.id"),
+    ({"implicitRules": "https://rules.example/not-given"}, "Patient.implicitRules"),
+    ({"_implicitRules": {"extension": [{"url": "urn:x", "valueCode": "y"}]}}, "Patient.implicitRules"),
 ]  # fmt: skip
 
 
@@ -128,6 +130,23 @@ def test_broken_structure_is_told_with_its_path(hosp: Party, elements: Resource,
     assert any(found == path or found.startswith(f"{path}.") for found in reply.paths), reply.paths
     assert all(issue["diagnostics"] and issue["severity"] == "error" for issue in reply.issues)
     assert stored(hosp) == 0
+
+
+@pytest.mark.parametrize("kind", ["transaction", "batch"])
+def test_what_is_sent_around_resources_states_no_implicit_rules_either(hosp: Party, kind: str) -> None:
+    rules = {"implicitRules": "https://rules.example/not-given"}
+    entry = {"resource": minimal("Patient"), "request": {"method": "POST", "url": "Patient"}}
+    person = hosp.post(minimal("Patient")).body["id"]
+    patch = {"name": "type", "valueCode": "add"}, {"name": "path", "valueString": "Patient"}
+    value = {"name": "name", "valueString": "active"}, {"name": "value", "valueBoolean": True}
+    added = {"resourceType": "Parameters", **rules, "parameter": [{"name": "operation", "part": [*patch, *value]}]}
+
+    bundle = hosp.transact({"resourceType": "Bundle", "type": kind, **rules, "entry": [entry]})
+    patched = hosp.ask("PATCH", f"Patient/{person}", added)
+
+    assert (bundle.status, bundle.paths, bundle.rules) == (400, {"Bundle.implicitRules"}, {"implicit-rules"})
+    assert (patched.status, patched.paths) == (400, {"Parameters.implicitRules"})
+    assert "active" not in hosp.read(f"Patient/{person}")
 
 
 def test_all_faults_are_told_at_once(hosp: Party) -> None:

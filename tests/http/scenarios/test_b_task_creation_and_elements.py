@@ -9,6 +9,8 @@ from tests.access.circle import made, order
 from tests.http.scenarios.test_a_plans_and_teams import _task
 from tests.world import World
 
+NARRATIVE = '<div xmlns="http://www.w3.org/1999/xhtml">Nursing is not needed</div>'
+
 
 @pytest.mark.parametrize("status", ["accepted", "in-progress", "completed"])
 def test_b1_a_task_does_not_start_in_a_later_status(world: World, status: str) -> None:
@@ -173,6 +175,8 @@ def test_b13_an_id_in_the_address_that_differs_from_the_body_is_refused(world: W
     ("mover", "elements", "status", "rule"),
     [
         ("home", {"description": "something else"}, 403, "element-role"),
+        ("home", {"text": {"status": "generated", "div": NARRATIVE}}, 403, "element-role"),
+        ("home", {"language": "fr"}, 403, "element-role"),
         ("home", {"basedOn": None}, 422, "server-owned"),
         ("home", {"focus": None}, 422, "fixed-element"),
         ("hosp", {"output": [{"type": {"text": "x"}, "valueString": "y"}]}, 403, "element-role"),

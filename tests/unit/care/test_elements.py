@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from als_case import HOME, PHYS, care_team, consent, directory, order, plan, task
 
-from fhir_server.care.elements import ELEMENTS, changed_elements, check_elements
+from fhir_server.care.differences import changed_elements
+from fhir_server.care.elements import ELEMENTS, check_elements
 from fhir_server.fhir.change import Change
 from fhir_server.fhir.errors import FhirError, Forbidden, InvalidWorkflow
 
@@ -169,11 +170,66 @@ def test_all_findings_are_told_at_once() -> None:
     assert {issue.path for issue in error.issues} == {"Task.focus", "Task.intent", "Task.basedOn"}
 
 
-def test_meta_narrative_and_id_are_no_change_but_extensions_of_primitives_are() -> None:
-    before = task(meta={"versionId": "1"}, text={"status": "generated"})
+def test_meta_and_id_are_no_change_but_extensions_of_primitives_are() -> None:
+    before = task(meta={"versionId": "1"})
 
     assert changed_elements(before, {**task(), "meta": {"versionId": "2"}, "id": "other"}) == ()
     assert changed_elements(before, {**before, "_status": {"extension": []}}) == ("status",)
+
+
+def narrative(inner: str) -> Resource:
+    return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{inner}</div>'}
+
+
+@pytest.mark.parametrize(
+    ("resource", "role", "changes"),
+    [
+        (task(), "requester", True),
+        (task(), "owner", False),
+        (task(), "custodian", False),
+        (task(status="draft"), "requester", True),
+        (task(status="completed"), "requester", False),
+        (order(), "requester", False),
+        (order(status="draft"), "requester", True),
+        (plan(), "member", True),
+        (care_team(), "custodian", True),
+        (consent(), "author", True),
+        (consent(status="inactive"), "author", False),
+    ],
+)
+@pytest.mark.parametrize("element", ["text", "language"])
+def test_the_narrative_is_written_by_whoever_writes_what_it_tells(
+    resource: Resource, role: str, changes: bool, element: str
+) -> None:
+    told = {"text": (narrative("Nursing"), narrative("No nursing")), "language": ("nl", "fr")}[element]
+    before = {**resource, element: told[0]}
+    asked = change(before, **{element: told[1]}, note=[{"text": "n"}])
+
+    if changes:
+        check_elements(change(before, **{element: told[1]}), frozenset({role}), directory)
+    else:
+        assert f"{resource['resourceType']}.{element}" in {issue.path for issue in refusal(asked, role).issues}
+
+
+def test_whoever_changes_what_the_narrative_tells_may_leave_it_out() -> None:
+    before = task(text=narrative("Requested"))
+    without = {name: value for name, value in before.items() if name != "text"}
+
+    check_elements(Change(before, {**without, "status": "accepted"}), frozenset({"owner"}), directory)
+
+    assert refusal(Change(before, without), "owner").issues[0].path == "Task.text"
+
+
+def test_a_narrative_that_is_only_written_down_otherwise_is_the_same() -> None:
+    before = task(text=narrative('<p title="a">caf\u00e9</p><!-- by A --><br/>'))
+    other = task(text=narrative("<p title='a'>caf&#233;</p><br></br>"))
+
+    assert changed_elements(before, other) == ()
+    assert changed_elements(before, task(text=narrative("<p title='b'>caf&#233;</p><br/>"))) == ("text",)
+
+
+def test_implicit_rules_that_were_stored_once_may_be_left_out() -> None:
+    check_elements(Change(task(implicitRules="urn:r"), task(status="accepted")), frozenset({"owner"}), directory)
 
 
 def test_creates_and_other_types_pass() -> None:
