@@ -9,12 +9,12 @@ from urllib.parse import unquote, urlsplit
 
 from fhir_server.definitions.operations import OPERATIONS
 from fhir_server.fhir.dates import time_range
-from fhir_server.fhir.errors import FhirError, MalformedRequest
+from fhir_server.fhir.errors import FhirError, InvalidResource, MalformedRequest
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.addressing import resolve
 from fhir_server.interactions.parameters import check_known, parameters_in
 from fhir_server.interactions.patching import unpacked
-from fhir_server.interactions.words import Interaction, Services
+from fhir_server.interactions.words import Interaction, Misread, Services
 from fhir_server.search.parse import OF_FORM
 
 NESTED = frozenset({"transaction", "batch"})
@@ -37,6 +37,9 @@ class Entry:
 def read_entry(entry: Any, position: int, services: Services, *, lenient: bool = False) -> Entry:
     """The entry at `position`. Raises a FhirError that names its place."""
     place = f"Bundle.entry[{position}]"
+    if isinstance(entry, Misread):
+        around = [issue for issue in entry.issues if not (issue.path or "").startswith(f"{place}.resource")]
+        raise (MalformedRequest if around else InvalidResource)(issues=list(entry.issues))
     try:
         _check_structure(entry, services)
         return _read(entry, place, services, lenient)

@@ -16,7 +16,7 @@ from fhir_server.validation.validator import Validator
 
 @dataclass(frozen=True)
 class Misread:
-    """A body that is well-formed and no resource of R4, as only XML can be: what is wrong with it."""
+    """A body, or an entry of a batch, that is well-formed and none of R4, as only XML can be: what is wrong with it."""
 
     issues: tuple[Issue, ...]
 

@@ -123,6 +123,50 @@ def test_bundles_are_sent_and_answered_in_xml(hosp: Party) -> None:
     assert [entry["resource"]["resourceType"] for entry in found["entry"]] == ["Condition", "Patient"]
 
 
+MISREAD = {
+    "in the resource": ("<entry>{}<resource><Patient><colour value='red'/></Patient></resource>{}</entry>", "422"),
+    "text in it": ("<entry>{}<resource><Patient>red</Patient></resource>{}</entry>", "422"),
+    "no resource in it": ("<entry>{}<resource></resource>{}</entry>", "422"),
+    "of no type": ("<entry>{}<resource><Colour/></resource>{}</entry>", "422"),
+    "around it": ("<entry>{}<resource><Patient/></resource>{}<colour value='red'/></entry>", "400"),
+    "an attribute": ("<entry colour='red'>{}<resource><Patient/></resource>{}</entry>", "400"),
+    "too many": ("<entry>{}<resource><Patient>" + "<x/>" * 60 + "</Patient></resource>{}</entry>", "422"),
+}
+
+
+@pytest.mark.parametrize("wrong", MISREAD)
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_what_r4_does_not_have_refuses_its_entry_of_a_batch_and_all_of_a_transaction(
+    hosp: Party, place: str, kind: str, wrong: str
+) -> None:
+    misread, status = MISREAD[wrong]
+    id = place[8:]
+    right = f"<entry><resource><Patient><id value='{id}'/><active value='false'/></Patient></resource><request>"
+    right += f"<method value='PUT'/><url value='{place}'/></request></entry>"
+    post = "<request><method value='POST'/><url value='Patient'/></request>"
+    read = f"<entry><request><method value='GET'/><url value='{place}'/></request></entry>"
+    body = f"<Bundle {XMLNS}><type value='{kind}'/>{misread.format('', post)}{right}{read}</Bundle>"
+
+    reply = hosp.ask("POST", "", body.encode(), Content_Type=XML)
+
+    if kind == "transaction":
+        assert reply.status == 422, reply.body
+        assert "active" not in hosp.read(place)
+        return
+    assert reply.status == 200, reply.body
+    assert [entry["response"]["status"][:3] for entry in reply.body["entry"]] == [status, "200", "200"]
+    issues = reply.body["entry"][0]["response"]["outcome"]["issue"]
+    assert 0 < len(issues) <= 50
+    assert all(issue["expression"][0].startswith("Bundle.entry[0]") for issue in issues), issues
+    assert hosp.read(place)["active"] is False
+
+
+def test_what_r4_does_not_have_in_a_batch_outside_of_its_entries_refuses_it(hosp: Party) -> None:
+    body = f"<Bundle {XMLNS}><type value='batch'/><colour value='red'/></Bundle>"
+
+    assert hosp.ask("POST", "", body.encode(), Content_Type=XML).paths == {"Bundle"}
+
+
 @pytest.mark.parametrize("asked", ["", "/_history", "/_history/1"])
 def test_histories_and_versions_come_in_xml(hosp: Party, place: str, asked: str) -> None:
     assert in_xml(hosp.get(place + asked, Accept=XML)) == hosp.get(place + asked).body

@@ -9,6 +9,7 @@ from typing import Any
 from fhir_server.fhir.errors import InvalidResource
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
+from fhir_server.interactions.words import Misread
 from fhir_server.rest.xml import FHIR
 from fhir_server.rest.xml.document import DEEPEST, SEPARATOR, NotXml, new_parser, parse
 from fhir_server.rest.xml.fields import PRIMITIVES_OWN, Field, Kind, fields_of, is_resource
@@ -26,6 +27,7 @@ def decode(body: bytes) -> Resource:
     Raises NotXml when the bytes are not well-formed UTF-8, hold a document type, entities or processing instructions,
     are nested too deep, have too many attributes, or their root is not in FHIR's namespace; InvalidResource, with every
     place, for elements, attributes and text that R4 does not define, and elements that are out of order or too many.
+    In a batch an entry that holds such a thing becomes a Misread, and the others stand.
     """
     reader = _Reader(body)
     parse(reader.parser, body)
@@ -58,6 +60,7 @@ class _Reader:
         self._root: Resource = {}
         self._open: list[_Frame] = []
         self._issues: list[Issue] = []
+        self._misread: dict[int, list[Issue]] = {}
         self._skipping = 0
         self._narrative: Narrative | None = None
         self._without_values: list[tuple[Resource, str]] = []
@@ -75,6 +78,8 @@ class _Reader:
             # JSON leaves out an array in which nothing has a value.
             if all(value is None for value in content.get(name, ())):
                 content.pop(name, None)
+        for position, issues in self._misread.items():
+            self._root["entry"][position] = Misread(tuple(issues))
         return self._root
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -211,9 +216,17 @@ class _Reader:
         self._skipping = 1
 
     def _refuse(self, text: str, path: str | None = None, code: str = "structure") -> None:
-        self._issues.append(Issue(code, text, path or self._path()))
+        position = self._entry_of_a_batch()
+        issues = self._issues if position is None else self._misread.setdefault(position, [])
+        if len(issues) < MOST_ISSUES:
+            issues.append(Issue(code, text, path or self._path()))
         if len(self._issues) >= MOST_ISSUES:
             raise InvalidResource(issues=self._issues)
+
+    def _entry_of_a_batch(self) -> int | None:
+        """The position of the entry that the reader is in, where each entry stands for itself."""
+        is_batch = self._root.get("resourceType") == "Bundle" and self._root.get("type") == "batch"
+        return self._open[1].index if is_batch and len(self._open) > 1 and self._open[1].step == "entry" else None
 
     def _path(self, *closed: _Frame) -> str:
         """Where the reader is: `Patient.name[1].given[0]`."""
