@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/references.html
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fhir_server.fhir.json import Resource
@@ -54,14 +54,16 @@ def reference_check(structure: Check, resource_types: frozenset[str], targets: f
 
 
 def local_findings(resource: Resource, local: Locals) -> Iterator[Finding]:
-    """What is wrong with references into `contained` (ref-1), and contained resources that nothing uses (dom-3)."""
+    """What is wrong with references into `contained` (ref-1), with the ids there, and contained resources that nothing
+    uses (dom-3); without an id nothing can."""
     contained = resource.get("contained", ())
     types = {"#" + c["id"]: c["resourceType"] for c in contained if "id" in c} | {"#": resource["resourceType"]}
     broken = {literal: found for literal, targets in local if (found := _local_target(types.get(literal), targets))}
     for path, literal in references_in(resource) if broken else ():
         yield from below("." + path, broken.get(literal, NONE))
+    yield from _repeated_ids(contained)
     unused = set(types) - {"#"} - {literal for literal, _ in local}
-    if unused:
+    if unused or any("id" not in each for each in contained):
         yield from _unused_findings(resource, unused)
 
 
@@ -75,10 +77,23 @@ def _unused_findings(resource: Resource, unused: set[str]) -> Iterator[Finding]:
     """dom-3, beyond References: canonicals and uris may name a contained resource, so any string `#id` counts."""
     named = {text for text in _strings(resource) if text.startswith("#")}
     for position, contained in enumerate(resource["contained"]):
-        anchor = "#" + contained.get("id", "")
-        if anchor in unused and anchor not in named and "#" not in _strings(contained):
-            text = "A contained resource must be referenced from the resource around it, or refer to it."
+        anchor = "#" + contained["id"] if "id" in contained else None
+        is_named = anchor is not None and (anchor not in unused or anchor in named)
+        if not is_named and "#" not in _strings(contained):
+            text = "A contained resource must be referenced from the resource around it, by its id, or refer to it."
             yield from below(f".contained[{position}]", finding("invariant", text, "dom-3"))
+
+
+def _repeated_ids(contained: Sequence[Resource]) -> Iterator[Finding]:
+    """A reference to one of two of the same id would say neither."""
+    seen: set[str] = set()
+    for position, each in enumerate(contained):
+        if "id" not in each:
+            continue
+        if each["id"] in seen:
+            text = "Another contained resource has this id; ids are unique within a resource."
+            yield from below(f".contained[{position}].id", finding("value", text, "contained-id"))
+        seen.add(each["id"])
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -116,6 +116,26 @@ def test_contained_resource_is_used_by_reference_or_canonical() -> None:
     assert places({**plan, "instantiatesCanonical": ["#g"]}) == []
 
 
+def test_contained_resource_without_an_id_is_used_by_nothing_unless_it_refers_to_its_container() -> None:
+    nameless = {name: value for name, value in GOAL.items() if name != "id"}
+    about = {"resourceType": "Provenance", "target": [{"reference": "#"}], "recorded": "2026-03-01T09:00:00Z"}
+    about["agent"] = [{"who": {"display": "An"}}]
+
+    for contained, position in (([nameless], 0), ([GOAL, nameless], 1)):
+        used = {**PLAN, **SUBJECT, "contained": contained, "goal": [{"reference": "#g"}] if position else []}
+        issues = VALIDATOR.check({name: value for name, value in used.items() if value})
+        assert [(issue.path, issue.rule) for issue in issues] == [(f"CarePlan.contained[{position}]", "dom-3")]
+    assert places({**PLAN, **SUBJECT, "contained": [about]}) == []
+
+
+def test_contained_resources_have_ids_of_their_own() -> None:
+    twice = {**PLAN, **SUBJECT, "contained": [GOAL, {**GOAL, "lifecycleStatus": "planned"}]}
+
+    issues = VALIDATOR.check({**twice, "goal": [{"reference": "#g"}]})
+
+    assert [(issue.path, issue.rule) for issue in issues] == [("CarePlan.contained[1].id", "contained-id")]
+
+
 def test_contained_resource_is_checked_as_a_resource() -> None:
     plan = {**PLAN, **SUBJECT, "contained": [{"resourceType": "Goal", "id": "g"}], "goal": [{"reference": "#g"}]}
 
