@@ -13,6 +13,7 @@ from fhir_server.definitions.expressions import (
     Found,
     Irreducible,
     alternatives,
+    check_places,
     of_type,
     reduce,
     walk,
@@ -23,13 +24,20 @@ from fhir_server.definitions.structures import RESOURCE_TYPES
 
 def places(expression: str, type_name: str, extensions: Extensions | None) -> list[Found]:
     """The places of a type where the components of a composite stand together. Raises Irreducible."""
-    return [place for part in of_type(expression, type_name) for place in reduce(part, type_name, extensions)]
+    found: list[Found] = []
+    for part in of_type(expression, type_name):
+        found += reduce(part, type_name, extensions)
+        check_places(found)
+    return found
 
 
 def reached(expression: str, place: Found, extensions: Extensions | None) -> list[Found]:
     """Where the expression of a component leads from its place, by steps that begin there. Raises Irreducible."""
     start = replace(place, steps=(), single=True, required=True, only=None)
-    found = [one for part in alternatives(expression) for one in walk([start], _without_cast(part), extensions)]
+    found: list[Found] = []
+    for part in alternatives(expression):
+        found += walk([start], _without_cast(part), extensions)
+        check_places(found)
     if not all(one.steps for one in found):
         raise Irreducible(f"{expression!r} names no element of its place")
     return found
@@ -57,6 +65,7 @@ def composite_row(parameter: Mapping[str, Any], type_name: str, kinds: Sequence[
     found = places(parameter["expression"], type_name, None)
     if not found:
         raise Irreducible("it names no place of the type")
+    values: list[Found] = []
     return {
         "type": "composite",
         "paths": [],
@@ -64,7 +73,7 @@ def composite_row(parameter: Mapping[str, Any], type_name: str, kinds: Sequence[
             {
                 "at": spell(place) if place.steps else "",
                 "components": [
-                    _own_component(position, described["expression"], kind, place)
+                    _own_component(position, described["expression"], kind, place, values)
                     for position, (described, kind) in enumerate(zip(parameter["component"], kinds, strict=True), 1)
                 ],
             }
@@ -73,10 +82,15 @@ def composite_row(parameter: Mapping[str, Any], type_name: str, kinds: Sequence[
     }
 
 
-def _own_component(position: int, expression: str, kind: str, place: Found) -> dict[str, Any]:
-    """Called by its last element and its place among the others, so that no two are called alike."""
+def _own_component(position: int, expression: str, kind: str, place: Found, values: list[Found]) -> dict[str, Any]:
+    """Called by its last element and its place among the others, so that no two are called alike.
+
+    `values` are those of all components so far, to which its own are added.
+    """
     found = [one for one in reached(expression, place, None) if one.datatype in searched_by(kind)]
     row = component(expression, kind, found)
+    values += found
+    check_places(values)
     return {**row, **closed_codes(found), "code": f"{found[0].steps[-1].partition('[')[0]}-{position}"}
 
 

@@ -6,7 +6,7 @@ R4's own are reduced once, by `tools/reduce_search_parameters.py`; those that an
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -44,6 +44,8 @@ _EQUALS = re.compile(r"(\w+)='([^']*)'")
 _RESOLVES = re.compile(r"resolve\(\) is (\w+)")
 _EXTENDED = re.compile(r"hasExtension\('([^']*)'\)|extension\('([^']*)'\)\.exists\(\)")
 EXISTENCE_TYPE = "existence"
+MOST_PLACES = 200
+"""How many places the values of one parameter may stand at; an element of any type is fifty, one inside it 2,500."""
 
 
 Extensions: TypeAlias = Mapping[str, tuple[str, ...]]
@@ -115,9 +117,17 @@ def _onward(found: list[Found], name: str, argument: str | None, extensions: Ext
             reached += _step(before, name, argument, extensions)
         except Irreducible as refusal:
             refusals.append(refusal)
+        check_places(reached)
     if refusals and (len(refusals) == len(found) or extensions is not None):
         raise refusals[0]
     return reached
+
+
+def check_places(found: Sequence[Found]) -> None:
+    """Raise Irreducible when the places are more than a parameter may have."""
+    if len(found) > MOST_PLACES:
+        told = f"it leads to more than {MOST_PLACES} places; where an element has several types, say which"
+        raise Irreducible(f"{told}, as in value.as(Quantity)")
 
 
 def _steps(part: str) -> list[tuple[str, str | None]]:

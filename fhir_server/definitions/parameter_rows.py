@@ -11,6 +11,7 @@ from fhir_server.definitions.expressions import (
     Extensions,
     Found,
     Irreducible,
+    check_places,
     of_type,
     reduce,
 )
@@ -53,7 +54,10 @@ def row(parameter: dict[str, Any], type_name: str, extensions: Extensions | None
     if "expression" not in parameter:
         raise Irreducible("it has no expression")
     parts = of_type(parameter["expression"], type_name)
-    found = [one for part in parts for one in reduce(part, ABSTRACT.get(type_name, type_name), extensions)]
+    found: list[Found] = []
+    for part in parts:
+        found += reduce(part, ABSTRACT.get(type_name, type_name), extensions)
+        check_places(found)
     fitting = [one for one in found if one.datatype in _datatypes(kind)]
     if not fitting:
         raise Irreducible(f"no {kind} stands at {', '.join(sorted({one.datatype for one in found})) or type_name}")

@@ -129,9 +129,10 @@ def _compiled(definition: Resource, kinds: Kinds | None = None) -> Iterator[Issu
     if not expression or len(expression) > _LONGEST:
         yield _issue(f"It needs an expression of at most {_LONGEST} characters.", "expression")
         return
-    for position, type_name in enumerate(definition["base"]):
+    for type_name in dict.fromkeys(definition["base"]):
         if type_name not in TYPES or TYPES[type_name].kind == SERVER_ONLY:
-            yield _issue(f"{type_name} is no type that own parameters can search here.", f"base[{position}]")
+            place = f"base[{definition['base'].index(type_name)}]"
+            yield _issue(f"{type_name} is no type that own parameters can search here.", place)
         elif code in shipped_parameters_of(type_name):
             yield _issue(f"{type_name} has a search parameter {code!r} already; take another code.", "code")
         elif kind == "composite":

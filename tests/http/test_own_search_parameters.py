@@ -428,6 +428,26 @@ REFUSED = [
         "no place",
     ),
     ({"type": "special"}, "SearchParameter.type", "not special"),
+    ({"expression": "Group" + ".extension.value" * 3}, "SearchParameter.expression", "more than 200 places"),
+    ({"expression": "|".join(["Group.extension.value"] * 40)}, "SearchParameter.expression", "value.as(Quantity)"),
+    (
+        {
+            "type": "composite",
+            "expression": "|".join(["Group.extension"] * 40),
+            "component": [{"definition": f"{R4}/Group-code", "expression": "extension.value"}],
+        },
+        "SearchParameter.expression",
+        "more than 200 places",
+    ),
+    (
+        {
+            "type": "composite",
+            "expression": "|".join(["Group"] * 140),
+            "component": [{"definition": f"{R4}/Group-code", "expression": "code"}] * 2,
+        },
+        "SearchParameter.expression",
+        "more than 200 places",
+    ),
 ]
 
 
@@ -444,6 +464,17 @@ def test_what_cannot_be_searched_by_is_refused_with_the_place_and_the_reason(
     assert path in refused.paths
     assert told in refused.issues[0]["diagnostics"]
     assert apart.operator.post({**resource, "status": "draft"}).status == 201, "what is not active is only kept"
+
+
+def test_a_type_that_is_named_again_and_again_is_looked_at_once(apart: World, hosp: Party) -> None:
+    told = definition("Group.name", base="Group AuditEvent " * 20)
+
+    refused = apart.operator.post(told)
+    stored = apart.operator.post({**told, "base": ["Group"] * 20})
+
+    assert (refused.status, [issue["expression"] for issue in refused.issues]) == (422, [["SearchParameter.base[1]"]])
+    assert stored.status == 201
+    assert listed(apart, "Group").get(told["code"]) is None, "until it is indexed"
 
 
 def test_a_code_is_defined_once(apart: World, hosp: Party) -> None:
