@@ -125,20 +125,25 @@ class _Reader:
         return (self._bracketed(),) if said == "(" else self._clauses(said)
 
     def _negated(self) -> Condition:
+        self._deeper()
         found = self._one(self._left.pop()) if self._left and self._left[-1] not in _ENDS else ()
+        self._nested -= 1
         if not found:
             self._refuse("a word, or words in brackets, should stand after NOT")
         return AllOf(tuple(found))
 
     def _bracketed(self) -> Condition:
-        self._nested += 1
-        if self._nested > MOST_NESTED:
-            self._refuse(f"brackets stand at most {MOST_NESTED} deep")
+        self._deeper()
         found = self._alternatives()
         if not self._left or self._left.pop() != ")":
             self._refuse("a bracket is not closed")
         self._nested -= 1
         return found
+
+    def _deeper(self) -> None:
+        self._nested += 1
+        if self._nested > MOST_NESTED:
+            self._refuse(f"brackets and NOT stand at most {MOST_NESTED} deep")
 
     def _clauses(self, said: str) -> Sequence[Condition]:
         words = list(words_in(said.strip('"')))

@@ -191,6 +191,7 @@ def test_all_words_are_there_each_by_its_beginning(name: str, text: str, met: bo
         *("(a", "a)", "()", "(a or)", "NOT", "a NOT", "NOT or a", "NOT ...", "a NOT )"),
         *('""', '"', 'a "', '"a b', '"..."', '"a " b"', f'"{"x " * 33}"'),
         "(" * 17 + "a" + ")" * 17,
+        *("NOT " * 17 + "a", "NOT (" * 9 + "a" + ")" * 9, "NOT " * 5000 + "a"),
     ],
 )
 def test_what_words_cannot_say_is_refused(text: str) -> None:
