@@ -3,7 +3,7 @@
 Every step finds by itself what is left, so that a purge that was cut off goes on where it ended.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -81,8 +81,8 @@ class Purges(Protocol):
     def referring(self, references: Iterable[str], type_names: Sequence[str]) -> Iterator[Stored]:
         """Current versions of these types that refer to one of `Type/id` references."""
 
-    def linking(self, urls: Iterable[str]) -> Iterator[Stored]:
-        """The DocumentReferences whose content lies at one of the urls."""
+    def linking(self, binaries: Container[str], type_names: Sequence[str]) -> Iterator[Stored]:
+        """Current versions of these types that name one of the Binaries, by their ids; for this they are read whole."""
 
     def note(self, person: str, references: Iterable[str]) -> None:
         """Remember what belongs to the person, before it goes."""

@@ -427,6 +427,56 @@ def test_a_binary_that_others_link_to_stays(lives: Lives) -> None:
     assert set(life.references) - {binary} <= found.references
 
 
+def test_a_binary_that_something_else_than_a_document_links_to_stays(lives: Lives) -> None:
+    life = lives.lived()
+    [binary] = [reference for reference in life.references if reference.startswith("Binary/")]
+    other = made(life.hosp, minimal("Patient"))
+    payload = [{"contentAttachment": {"url": binary}}]
+    made(life.hosp, minimal("Communication", subject={"reference": other}, payload=payload))
+
+    lives.purge(life.case.patient)
+
+    assert life.hosp.get(binary).status == 200
+
+
+def test_nobody_takes_away_or_keeps_the_binary_of_another_by_naming_it(lives: Lives) -> None:
+    life = lives.lived()
+    [binary] = [reference for reference in life.references if reference.startswith("Binary/")]
+    stranger = lives.world.party()
+    strangers = made(stranger, {"resourceType": "Binary", "contentType": "text/plain", "data": "TGVh"})
+    named = [{"attachment": {"url": strangers}}, {"attachment": {"url": binary}}]
+    made(life.home, minimal("DocumentReference", subject={"reference": life.case.patient}, content=named))
+    other = made(stranger, minimal("Patient"))
+    made(stranger, minimal("DocumentReference", subject={"reference": other}, content=named))
+
+    lives.purge(life.case.patient, cut_outside=True)
+
+    assert stranger.get(strangers).status == 200
+    assert life.hosp.get(binary).status == 404
+
+
+def test_what_names_the_charts_of_two_is_outside(lives: Lives) -> None:
+    hosp = lives.world.hospital()
+    person, other = made(hosp, minimal("Patient")), made(hosp, minimal("Patient"))
+    here, there = (made(hosp, minimal("Condition", subject={"reference": each})) for each in (person, other))
+    to_here, to_there = {"reference": here}, {"reference": there}
+    agent = [{"who": _to(hosp)}]
+    both = made(hosp, minimal("Provenance", target=[to_here, to_there], agent=agent))
+    source = [{"role": "source", "what": to_here}]
+    theirs = made(hosp, minimal("Provenance", target=[to_there], entity=source, agent=agent))
+    ours = made(hosp, minimal("Provenance", target=[to_here, {"reference": hosp.reference}], agent=agent))
+
+    with pytest.raises(StillReferred) as refused:
+        lives.purge(person)
+    done = lives.purge(person, cut_outside=True)
+
+    assert all(each in str(refused.value) for each in (both, theirs))
+    assert set(done.cut) == {both, theirs}
+    assert hosp.read(both)["target"] == [MASKED, to_there]
+    assert hosp.read(theirs)["target"] == [to_there]
+    assert hosp.get(ours).status == 404
+
+
 @pytest.fixture
 def command(lives: Lives) -> Callable[..., Result]:
     """`fhir-server purge`, typed by an operator who answers `typed` when asked."""

@@ -3,7 +3,8 @@
 Nothing here is asked often, so a collection without the index is read whole, some hundred documents at a time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TypeVar
@@ -29,6 +30,7 @@ ENDED = " ended"
 SECONDS = 300.0
 
 _BATCH = 500
+_BINARY = re.compile(rb"Binary/([A-Za-z0-9.-]{1,64})")
 
 Item = TypeVar("Item")
 
@@ -52,10 +54,12 @@ class PurgeReading:
             for type_name in type_names:
                 yield from self._current(type_name, {"t": {"$in": terms}})
 
-    def linking(self, urls: Iterable[str]) -> Iterator[Stored]:
-        """The DocumentReferences whose content lies at one of the urls."""
-        for some in batches(urls):
-            yield from self._current("DocumentReference", {"t": {"$in": [f"location={url}" for url in some]}})
+    def linking(self, binaries: Container[str], type_names: Sequence[str]) -> Iterator[Stored]:
+        """Current versions of these types that name one of the Binaries, by their ids; for this they are read whole."""
+        for type_name in type_names:
+            for document in self._in_order(type_name, {"_id": {"$gt": ""}}):
+                if any(name.decode() in binaries for name in _BINARY.findall(document["body"])):
+                    yield stored_from(type_name, document["_id"], document)
 
     def noted(self, person: str) -> frozenset[str]:
         """Everything that was remembered."""
