@@ -145,10 +145,14 @@ def _binaries_of_its_own(linked: set[_Link], found: set[str], services: Services
     return {name for name, _ in candidates - elsewhere}
 
 
+def identifiers(patient: Resource) -> set[str]:
+    """The identifiers that a Patient states, by which searches may have asked for it."""
+    return {each["value"] for each in patient.get("identifier", []) if each.get("value")}
+
+
 def _words(known: Stored | None, services: Services) -> tuple[str, ...]:
     if known is None:
         return ()
     versions = services.store.history(known.type, known.id, None, _MOST_VERSIONS)
-    resources: list[Resource] = [version.resource() for version in versions if not version.deleted]
-    values = {each.get("value") for resource in resources for each in resource.get("identifier", [])}
-    return tuple(sorted(value for value in values if value))
+    stated = [identifiers(version.resource()) for version in versions if not version.deleted]
+    return tuple(sorted(set[str]().union(*stated)))

@@ -19,7 +19,7 @@ from fhir_server.fhir.change import as_version
 from fhir_server.fhir.errors import FhirError, Forbidden, StillReferred, Unavailable
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.fhir.reference import parse_reference
-from fhir_server.interactions.belongings import WORKFLOW, Belongings, belongings
+from fhir_server.interactions.belongings import WORKFLOW, Belongings, belongings, identifiers
 from fhir_server.interactions.cutting import cut
 from fhir_server.interactions.perform import record_refusal
 from fhir_server.interactions.words import Interaction, Services
@@ -115,9 +115,10 @@ class _Purging:
         person = self.known.person
         if self.known.closed is None:
             moment = self.services.clock()
-            self.purges.note(person, belongings(person, self.services, self.known).references)
-            self.purges.close(self.known, WORKFLOW, moment)
-            self.known = replace(self.known, closed=moment)
+            found = belongings(person, self.services, self.known)
+            self.purges.note(person, found.references)
+            known = replace(self.known, plans=found.plans, words=(*self.known.words, *found.words))
+            self.known = self.purges.close(known, WORKFLOW, moment, identifiers)
         self._forget(first=True)
         self._wait()
         noted = self._forget(first=False)

@@ -6,11 +6,14 @@ Every step finds by itself what is left, so that a purge that was cut off goes o
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Stamp
 from fhir_server.store.values import Stored
+
+Words: TypeAlias = Callable[[Resource], Iterable[str]]
+"""The identifiers that a Patient states."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,9 @@ class Purges(Protocol):
     def noted(self, person: str) -> frozenset[str]:
         """Everything that was remembered."""
 
-    def close(self, purge: Purge, type_names: Sequence[str], moment: datetime) -> None:
-        """Take away the person, its workflow and its circles, as one commit at the plans' guards; note what it was."""
+    def close(self, purge: Purge, type_names: Sequence[str], moment: datetime, words: Words) -> Purge:
+        """Take away the person, its workflow and its circles, as one commit at the guards of the person and the plans;
+        note what it was, with the plans and the `words` that came since the purge began."""
 
     def remove(self, references: Sequence[str]) -> None:
         """Take away resources, all their versions, and what the outbox would tell of them."""

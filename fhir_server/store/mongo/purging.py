@@ -7,6 +7,7 @@ Nothing here is asked often, so a collection without the index is read whole.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from pymongo.read_concern import ReadConcern
 
 from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import VersionConflict
-from fhir_server.fhir.json import Resource
+from fhir_server.fhir.json import Resource, decode
 from fhir_server.search.grant import Stamp
 from fhir_server.store.mongo.audit_events import audit_document
 from fhir_server.store.mongo.connection import DURABLE, Connection, asking, refusal
@@ -31,7 +32,7 @@ from fhir_server.store.mongo.documents import (
 from fhir_server.store.mongo.ledger import ENTRIES, LEDGER, beginning, moves_of, turn_id
 from fhir_server.store.mongo.purge_reading import ENDED, PURGED, PURGES, SECONDS, PurgeReading, batches, noted_of
 from fhir_server.store.mongo.waiting import rescue
-from fhir_server.store.purges import Purge
+from fhir_server.store.purges import Purge, Words
 from fhir_server.store.values import Stored
 
 _COMMIT_SECONDS = 60.0
@@ -92,15 +93,19 @@ class MongoPurges(PurgeReading):
             with asking(SECONDS):
                 self._note(person, some)
 
-    def close(self, purge: Purge, type_names: Sequence[str], moment: datetime) -> None:
-        """Take away the person, its workflow and its circles, as one commit at the plans' guards; note what it was."""
-        plans = list(purge.plans)
-        mine = {"$or": [{"patient": purge.person}, {"plans": {"$in": plans}}]}
+    def close(self, purge: Purge, type_names: Sequence[str], moment: datetime, words: Words) -> Purge:
+        """Take away the person, its workflow and its circles, as one commit at the guards of the person and the plans;
+        note what it was, with the plans and the `words` that came since the purge began."""
 
-        def write(session: ClientSession) -> None:
-            for key in (purge.person, *plans):
-                taken = {"$inc": {"turn": 1}}
-                self._collection(LEDGER).update_one({"_id": turn_id(key)}, taken, upsert=True, session=session)
+        def write(session: ClientSession) -> Purge:
+            self._take_turns([purge.person], session)
+            circles = self._collection(CIRCLES).find({"patient": purge.person}, {"_id": 1}, session=session)
+            plans = sorted({*purge.plans, *(each["_id"] for each in circles)})
+            self._take_turns(plans, session)
+            type_name, _, id = purge.person.partition("/")
+            person = self._collection(type_name).find_one({"_id": id, "del": False}, {"body": 1}, session=session)
+            said = sorted({*purge.words, *(words(decode(bytes(person["body"]))) if person else ())})
+            mine = {"$or": [{"patient": purge.person}, {"plans": {"$in": plans}}]}
             gone = [
                 f"{type_name}/{document['_id']}"
                 for type_name in type_names
@@ -110,10 +115,11 @@ class MongoPurges(PurgeReading):
             self._remove(gone, session)
             self._collection(CIRCLES).delete_many({"patient": purge.person}, session=session)
             self._forget_plans(plans, session)
-            closed = {"$set": {"closed": moment}}
+            closed = {"$set": {"closed": moment, "plans": plans, "words": said}}
             self._collection(PURGES).update_one({"_id": purge.person}, closed, session=session)
+            return replace(purge, closed=moment, plans=tuple(plans), words=tuple(said))
 
-        self._transact(write)
+        return self._transact(write)
 
     def remove(self, references: Sequence[str]) -> None:
         """Take away resources, all their versions, and what the outbox would tell of them."""
@@ -167,6 +173,11 @@ class MongoPurges(PurgeReading):
             return ended
 
         return self._transact(write)
+
+    def _take_turns(self, keys: Iterable[str], session: ClientSession) -> None:
+        for key in keys:
+            taken = {"$inc": {"turn": 1}}
+            self._collection(LEDGER).update_one({"_id": turn_id(key)}, taken, upsert=True, session=session)
 
     def _note(self, person: str, references: Iterable[str], session: ClientSession | None = None) -> None:
         notes = [
