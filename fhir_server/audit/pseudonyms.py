@@ -19,7 +19,8 @@ LEFT_OUT = "(purged)"
 
 _REFERENCE = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}")
 _PARTS = re.compile(r"[^A-Za-z0-9.-]+")
-_VALUES = re.compile(r"[=&|,$]+")
+_VALUE = r"(?<=[\s=|,$\"'(\[])(?:{})(?=[\s&|,$\"')\]]|\Z)"
+"""One of these texts where a value stands in a question, or a part of one."""
 
 
 class Pseudonyms:
@@ -33,7 +34,8 @@ class Pseudonyms:
         self._key = key
         self._references = frozenset(references)
         self._ids = {reference.partition("/")[2] for reference in self._references}
-        self._words = frozenset(words)
+        said = "|".join(re.escape(_plain(word)) for word in sorted(words, key=len, reverse=True))
+        self._said = re.compile(_VALUE.replace("{}", said or "(?!)"), re.IGNORECASE)
 
     def of(self, reference: str) -> str:
         """`Type/purged-...` for `Type/id`."""
@@ -77,11 +79,12 @@ class Pseudonyms:
         """An entity whose question may tell who the person is, with the names of the parameters alone."""
         if "query" not in entity:
             return entity
-        query = base64.b64decode(entity["query"]).decode()
-        tells = not self._ids.isdisjoint(_PARTS.split(query)) or not self._words.isdisjoint(_VALUES.split(query))
+        query = _plain(base64.b64decode(entity["query"]).decode())
+        without = self._said.sub(LEFT_OUT, query)
+        tells = not self._ids.isdisjoint(_PARTS.split(query)) or without != query
         if not (about or tells or self._searched):
             return entity
-        place, mark, asked = query.rpartition("?")
+        place, mark, asked = without.rpartition("?")
         kept = "&".join(self._pair(pair) for pair in asked.split("&"))
         return {**entity, "query": base64.b64encode(f"{self._without(place)}{mark}{kept}".encode()).decode()}
 
@@ -90,6 +93,11 @@ class Pseudonyms:
         if self.names(value):
             return f"{name}={self.of(value)}"
         return f"{name}={LEFT_OUT}" if equals else str(self._without(pair))
+
+
+def _plain(text: str) -> str:
+    """A text as it stands in a question, without the marks of what is escaped there, once or twice."""
+    return text.replace("\\", "")
 
 
 def named(event: Resource, stamp: Stamp) -> frozenset[str]:

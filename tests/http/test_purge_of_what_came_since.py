@@ -1,10 +1,12 @@
-"""What somebody writes or asks between the beginning of a purge and the moment that closes it goes as well."""
+"""What somebody writes between the beginning of a purge and the moment that closes it goes, and what anybody asked."""
 
 import base64
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from pymongo import MongoClient
@@ -101,3 +103,30 @@ def test_an_identifier_that_was_stated_since_is_left_out_of_what_was_asked(lives
 
     assert [asked for asked in asked_in(lives) if value in asked] == []
     assert lives.traces(life) == []
+
+
+ASKED = (
+    'Patient?_filter=identifier eq "{}"',
+    "Patient?_filter=(identifier eq {})",
+    "Patient?identifier={}",
+    'DocumentReference?_content="number {}"',
+    "Task?patient.identifier={}&_count=3",
+    f"Task?patient:identifier={CODE}|{{}}",
+)
+
+
+@pytest.mark.parametrize("value", ["Num-{}-a", "a,b|{}$c"])
+def test_an_identifier_is_left_out_however_it_was_asked_for(lives: Lives, value: str) -> None:
+    life, stranger = lives.lived(), lives.world.party()
+    unique = uuid.uuid4().hex.upper()
+    identified(life, value.format(unique))
+    for asked in ASKED:
+        escape = "\\\\" if '"' in asked else "\\"  # the text in quotes is JSON
+        written = re.sub(r"[,|$]", lambda mark, before=escape: before + mark[0], value.format(unique.lower()))
+        place = quote(asked.format(written), safe="/?=&")
+        assert stranger.get(place).status == 200, place
+    assert sum(unique in each.upper() for each in asked_in(lives)) == len(ASKED)
+
+    lives.purge(life.case.patient)
+
+    assert [each for each in asked_in(lives) if unique in each.upper()] == []
