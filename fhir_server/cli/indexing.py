@@ -47,4 +47,8 @@ def _show(indexing: Reindexing) -> None:
             begins = f" (begins in {progress.begins_in:.0f} s)" if progress.begins_in else ""
             task = tasks[progress.type]
             bars.update(task, description=progress.type + begins, completed=progress.done, total=progress.total or None)
+    if indexing.too_large:
+        named = ", ".join(sorted(indexing.too_large))
+        told = f"too large to be stored with what searches need of it, so that its type waits: {named}"
+        raise click.ClickException(f"{told}. Let its author divide it, or retire the parameter")
     click.echo("all is indexed")

@@ -12,7 +12,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from pymongo.database import Database
 
 from fhir_server.cli import main
@@ -225,3 +225,43 @@ def test_the_worker_keeps_up(apart: World, database: Database[dict[str, Any]], i
 
     assert not worker.is_alive()
     assert count(apart, hosp) == 1
+
+
+def reindexed(world: World) -> Result:
+    """What the command says."""
+    settings = world.parts.settings
+    environment = {"SAMEN_MONGODB_URL": settings.mongodb_url, "SAMEN_DATABASE": settings.database}
+    return CliRunner(env=environment).invoke(main, ["reindex", "--at-once"])
+
+
+def test_what_is_too_large_to_be_indexed_keeps_its_own_type_waiting_alone_and_is_named(
+    apart: World, database: Database[dict[str, Any]], indexing: Reindexing
+) -> None:
+    hosp = apart.hospital()
+    words = [{"url": "urn:example:word", "valueString": uuid.uuid4().hex * 30} for _ in range(10_500)]
+    large = hosp.post(minimal("Group", name="Many", extension=words))
+    assert large.status == 201
+    assert hosp.post(minimal("Group", name="Many")).status == 201
+    assert hosp.post(minimal("List", title="Many")).status == 201
+    define(apart)
+    extended = minimal("SearchParameter", status="active", code="worded", base=["Group"], type="string")
+    path = "Group.extension.value.as(string)"
+    assert apart.operator.post({**extended, "expression": path}).status == 201
+    listed = minimal("SearchParameter", status="active", code="titled", base=["List"], type="string")
+    assert apart.operator.post({**listed, "expression": "List.title"}).status == 201
+
+    for _ in indexing.run():
+        pass
+
+    apart.parts.store.own.forget()
+    assert indexing.too_large == {f"Group/{large.body['id']}"}
+    assert len(hosp.get("List?titled=many").entries) == 1
+    assert hosp.get("Group?called=many").status == 503
+    told = reindexed(apart)
+    assert (told.exit_code, large.body["id"] in told.output) == (1, True), told.output
+    apart.parts.store.own.forget()
+    assert hosp.get("Group?called=many").status == 503
+    smaller = {**large.body, "extension": words[:3]}
+    assert hosp.put(smaller).status == 200
+    assert reindexed(apart).exit_code == 0
+    assert count(apart, hosp) == 2

@@ -20,6 +20,7 @@ from pymongo.errors import DuplicateKeyError
 
 from fhir_server.definitions.search_parameters import using
 from fhir_server.definitions.structures import RESOURCE_TYPES
+from fhir_server.fhir.errors import TooLarge
 from fhir_server.fhir.faults import raised_at
 from fhir_server.store.mongo import own_parameters
 from fhir_server.store.mongo.connection import Connection, asking
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 BATCH = 100
 PAUSE = 0.01
 LEASE = timedelta(seconds=10)
+AGAIN = 600.0
+"""Seconds after which a type is gone through again of which something was too large to be indexed."""
 SECONDS = 60.0
 
 # Their own words are gathered by themselves.
@@ -63,6 +66,9 @@ class Reindexing:
         self._settled = settled
         self._name = uuid.uuid4().hex
         self._seen: dict[tuple[str, str], float] = {}
+        self._again: dict[str, float] = {}
+        self.too_large: set[str] = set()
+        """`Type/id` of what cannot be stored with its new values: until somebody divides it, its type waits."""
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         """Do what there is to do, and tell of it after each batch; waits for passes that others have begun.
@@ -71,7 +77,11 @@ class Reindexing:
         """
         while not stop():
             known = self._known()
-            waiting = self._waiting(known)
+            waiting = {
+                name: turn
+                for name, turn in self._waiting(known).items()
+                if self._again.get(name, 0.0) <= time.monotonic()
+            }
             if not waiting:
                 return
             for type_name in waiting:  # all are seen now, so that they wait together and not one after another
@@ -109,6 +119,7 @@ class Reindexing:
     ) -> Iterator[Progress]:
         """As much of a type's pass as can be done while its parameters are these and nobody else is at it."""
         mark, defined = mark_of(type_name, known), own(known, {}, {})
+        self.too_large = {each for each in self.too_large if not each.startswith(f"{type_name}/")}
         yield from self._settle(type_name, mark, stop)
         place = self._take(type_name, mark, turn)
         if place is None:
@@ -121,7 +132,7 @@ class Reindexing:
             with using(defined), asking(SECONDS):
                 last, done = self._batch(type_name, mark, place["after"])
             if last is None:
-                self._finish(type_name, mark, turn)
+                self._end(type_name, mark, turn)
                 return
             place = {**place, "after": last, "done": place["done"] + done}
             if not self._keep(place):
@@ -171,8 +182,33 @@ class Reindexing:
         found = list(collection.find(asked, sort=[("_id", 1)], limit=BATCH))
         if not found:
             return None, 0
-        collection.bulk_write([_indexed(type_name, each, self._full_text) for each in found], ordered=False)
+        changes = [_indexed(type_name, each, self._full_text) for each in found]
+        try:
+            with asking(SECONDS):
+                collection.bulk_write(changes, ordered=False)
+        except TooLarge:
+            for document, change in zip(found, changes, strict=True):
+                self._index_one(type_name, document["_id"], change)
         return found[-1]["_id"], len(found)
+
+    def _index_one(self, type_name: str, id: str, change: UpdateOne) -> None:
+        try:
+            with asking(SECONDS):
+                self._connection.collection(type_name).bulk_write([change])
+        except TooLarge:
+            self.too_large.add(f"{type_name}/{id}")
+            log.warning("%s/%s is too large to be indexed; its type waits until somebody divides it", type_name, id)
+
+    def _end(self, type_name: str, mark: str, turn: int) -> None:
+        """Finish the pass, unless something could not be indexed, by us or by whom we went on for."""
+        with asking(SECONDS):
+            unmarked = {"del": False, "own": {"$ne": mark}}
+            if self._connection.collection(type_name).find_one(unmarked, {"_id": 1}) is None:
+                self._finish(type_name, mark, turn)
+                return
+            self._places.delete_one({"_id": type_name, "mark": mark, "owner": self._name})
+        if any(each.startswith(f"{type_name}/") for each in self.too_large):
+            self._again[type_name] = time.monotonic() + AGAIN
 
     def _finish(self, type_name: str, mark: str, turn: int) -> None:
         """Let searches use the parameters of the type; when another version wrote meanwhile, the next pass does."""
