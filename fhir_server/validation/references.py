@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/references.html
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from fhir_server.fhir.json import Resource
@@ -51,6 +51,21 @@ def reference_check(structure: Check, resource_types: frozenset[str], targets: f
         return below(".type", _type_findings(stated.removeprefix(_CORE), pointed, resource_types, targets))
 
     return check
+
+
+_CONTAINED_MAY_NOT: tuple[tuple[str, str, Callable[[Resource], bool], str], ...] = (
+    ("dom-2", ".contained", lambda c: "contained" in c, "A contained resource must not contain resources itself."),
+    ("dom-4", ".meta.versionId", lambda c: "versionId" in c.get("meta", ()), "A contained resource has no version."),
+    ("dom-4", ".meta.lastUpdated", lambda c: "lastUpdated" in c.get("meta", ()), "A contained resource has no date."),
+    ("dom-5", ".meta.security", lambda c: "security" in c.get("meta", ()), "Security labels belong to the container."),
+)
+
+
+def contained_findings(contained: Resource) -> list[Finding]:
+    """What a contained resource says that it may not, being contained (dom-2, dom-4, dom-5)."""
+    return [
+        Finding(path, "invariant", text, key) for key, path, breaks, text in _CONTAINED_MAY_NOT if breaks(contained)
+    ]
 
 
 def local_findings(resource: Resource, local: Locals) -> Iterator[Finding]:

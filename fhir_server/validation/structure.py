@@ -16,14 +16,7 @@ from fhir_server.validation.implicit_rules import RULED, states_implicit_rules
 from fhir_server.validation.invariants import Invariant
 from fhir_server.validation.passed import COME_AGAIN, Passed
 from fhir_server.validation.primitives import primitive_checks
-from fhir_server.validation.references import local_findings, reference_check
-
-CONTAINED_MAY_NOT: tuple[tuple[str, str, Callable[[Resource], bool], str], ...] = (
-    ("dom-2", ".contained", lambda c: "contained" in c, "A contained resource must not contain resources itself."),
-    ("dom-4", ".meta.versionId", lambda c: "versionId" in c.get("meta", ()), "A contained resource has no version."),
-    ("dom-4", ".meta.lastUpdated", lambda c: "lastUpdated" in c.get("meta", ()), "A contained resource has no date."),
-    ("dom-5", ".meta.security", lambda c: "security" in c.get("meta", ()), "Security labels belong to the container."),
-)
+from fhir_server.validation.references import contained_findings, local_findings, reference_check
 
 _EMPTY = finding("structure", "An element must have a value or children.", "ele-1")
 
@@ -60,15 +53,11 @@ class Compiler:
         if not self._structures.is_resource(stated):
             return below(".resourceType", finding("value", f"{quoted(stated)} must be a resource type of R4."))
         found = self._object(stated)(value, local)
-        if states_implicit_rules(value):
-            return [*found, *RULED]
-        return found
+        return [*found, *RULED] if states_implicit_rules(value) else found
 
     def _contained(self, value: Any, local: Locals) -> Findings:
         found = list(self._any_resource(value, local))
-        if found:
-            return found
-        return [Finding(path, "invariant", text, key) for key, path, breaks, text in CONTAINED_MAY_NOT if breaks(value)]
+        return found or contained_findings(value)
 
     def _object(self, path: str) -> Check:
         """The check of an object at a path."""
