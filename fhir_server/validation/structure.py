@@ -5,11 +5,10 @@ is wrong inside, the invariants of that place. https://hl7.org/fhir/R4/json.html
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fhir_server.definitions.structures import RESOURCE, Element, Structures
-from fhir_server.fhir.json import Resource
 from fhir_server.validation.bindings import code_check, concept_check
 from fhir_server.validation.findings import NONE, Check, Finding, Findings, Locals, below, finding, quoted, wrong_type
 from fhir_server.validation.implicit_rules import RULED, states_implicit_rules
