@@ -385,6 +385,16 @@ def test_a_resource_over_twelve_megabytes_is_not_stored(hosp: Party) -> None:
     assert hosp.get("Binary?_summary=count").body["total"] == 0
 
 
+def test_a_resource_of_more_values_than_an_index_takes_is_too_large(hosp: Party) -> None:
+    group = hosp.post(minimal("Group")).body
+    many = [{"system": "urn:example:many", "value": uuid.uuid4().hex} for _ in range(52_000)]
+
+    made = hosp.post(minimal("Group", identifier=many))
+    changed = hosp.put({**group, "identifier": many})
+
+    assert [(reply.status, reply.issues[0]["code"]) for reply in (made, changed)] == [(413, "too-long")] * 2
+
+
 def test_a_large_resource_below_the_limit_is_kept_to_the_byte(hosp: Party) -> None:
     letters = "QUJD" * 2_500_000
 

@@ -38,7 +38,8 @@ ACKNOWLEDGED = WriteConcern(w=1)
 UNKNOWN = "The database stopped answering while it was storing this. Read it again before you repeat the change."
 
 DUPLICATE_KEY = 11000
-_OBJECT_TOO_LARGE = 10334
+_TOO_LARGE = frozenset({10334, 388})
+"""A document over 16 MB, and one of which an index would keep more than 100,000 values."""
 _SELECTION_MS = 5_000
 _SOCKET_MS = 15_000
 
@@ -185,7 +186,7 @@ def may_start_again(error: Exception) -> bool:
 def refusal(error: Exception) -> FhirError:
     """What an error of the driver means to a request; the driver's words stay out of it, they can hold stored data."""
     codes = _codes(error)
-    if isinstance(error, DocumentTooLarge) or _OBJECT_TOO_LARGE in codes:
+    if isinstance(error, DocumentTooLarge) or codes & _TOO_LARGE:
         return TooLarge("The resource is too large to be stored with what searches need of it. Divide it.")
     if isinstance(error, DuplicateKeyError) or DUPLICATE_KEY in codes:
         return VersionConflict("Somebody else stored this resource first. Read it again, then repeat the change.")
