@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fhir_server.audit.events import Occurrence, audit_event
 from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.matching import said
-from fhir_server.interactions.words import Services
+from fhir_server.interactions.naming import names_nobody_else
+from fhir_server.interactions.words import Interaction, Services
 from fhir_server.interactions.working_set import WorkingSet
 from fhir_server.search.grant import Stamp
 from fhir_server.store.values import Stored
@@ -43,6 +44,7 @@ def tell(
     """Record one AuditEvent for each ask; the first in a plan also names what followed there.
 
     What lies in plans of several custodians is told to each of them by itself, so that none reads of another's plans.
+    A condition that may name somebody else is kept for whoever keeps the database, in a record of the whole.
     `reasons` say by reference why each was allowed.
     """
     asked = {each.stored.reference for each in written}
@@ -50,13 +52,19 @@ def tell(
     for each in written:
         stamp = each.stored.stamp
         reason = each.ask.reason or reasons.get(each.stored.reference, each.outcome)
+        question = said(each.ask.type, each.ask.condition) if each.ask.condition else None
+        reference = f"{each.stored.reference}/_history/{each.stored.version}"
+        if question and stamp.plans and not _names_nobody_else(each, services):
+            whole = Occurrence(each.ask.interaction, [reference], stamp.patient, query=question, reason=reason)
+            _record(whole, Stamp(), working, services)
+            question = None
         for plans in _by_keeper(stamp.plans, working):
             told = [stored.reference for stored in followed if not set(plans).isdisjoint(stored.stamp.plans)]
             occurrence = Occurrence(
                 each.ask.interaction,
-                [f"{each.stored.reference}/_history/{each.stored.version}", *told],
+                [reference, *told],
                 stamp.patient,
-                query=said(each.ask.type, each.ask.condition) if each.ask.condition else None,
+                query=question,
                 reason=_told_of(plans, reason, stamp.plans),
             )
             _record(occurrence, Stamp(patient=stamp.patient, plans=plans), working, services)
@@ -68,6 +76,12 @@ def tell_of_nothing(asks: Iterable[Ask], working: WorkingSet, services: Services
     for ask in asks:
         asked = Occurrence("delete", query=said(ask.type, ask.condition or ()), reason="nothing matched")
         _record(asked, Stamp(), working, services)
+
+
+def _names_nobody_else(written: Written, services: Services) -> bool:
+    asked = Interaction(written.ask.interaction, written.ask.type)
+    stored = written.stored
+    return names_nobody_else(asked, written.ask.condition or (), [stored], [stored.stamp], services.base_url)
 
 
 def _by_keeper(plans: tuple[str, ...], working: WorkingSet) -> list[tuple[str, ...]]:
