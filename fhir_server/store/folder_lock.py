@@ -22,6 +22,11 @@ class FolderLock:
         """True while this object holds the lock."""
         return self._descriptor is not None
 
+    @property
+    def in_place(self) -> bool:
+        """Whether this object holds the lock and others find it there: a file that was taken away binds nobody."""
+        return self._descriptor is not None and lies_at(self._descriptor, self.path)
+
     def acquire(self) -> bool:
         """Take the lock if it is free; says whether it is held now. Never waits."""
         if self._descriptor is not None:
@@ -40,6 +45,14 @@ class FolderLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def lies_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _lock(descriptor: int) -> None:

@@ -3,6 +3,9 @@
 Each process writes segments of its own into the folder that it shares with others, under a name on which it holds a
 lock for as long as it lives. Whoever gets the lock of a name finds what a dead process left; `carrying.py` does.
 
+A file that nobody finds by its name is carried on by nobody. So a record counts as kept when its segment, and the lock
+that guards it, lie in the folder after it was written; where somebody took the folder away, another is made.
+
 A segment has room before records are written to it: zeros, which lie on the disk. A file that each record made longer
 would have its own entry written each time as well, and that takes a disk as long as the record.
 """
@@ -14,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from fhir_server.store.folder_lock import FolderLock
+from fhir_server.store.folder_lock import FolderLock, lies_at
 from fhir_server.store.segment import HEADER, framed, mark_of
 from fhir_server.store.together import Together
 
@@ -87,6 +90,7 @@ class Journal:
         with self._segment:
             try:
                 self._write(b"".join(frames))
+                self._check_place()
             except BaseException:
                 self._leave_segment()
                 raise
@@ -114,6 +118,8 @@ class Journal:
         if self._descriptor is not None and self._written < self._segment_bytes:
             return self._descriptor
         self._leave_segment()
+        if not self._lock.in_place:
+            self._begin_anew()
         self._check_room()
         self._number += 1
         self._written = self._room = 0
@@ -124,6 +130,18 @@ class Journal:
         os.fsync(self._descriptor)
         _sync_folder(self.folder)
         return self._descriptor
+
+    def _check_place(self) -> None:
+        """Raise JournalError when what was just written may be found by nobody, or be taken for a dead process's."""
+        found = self._descriptor is not None and self.current is not None and lies_at(self._descriptor, self.current)
+        if not (found and self._lock.in_place):
+            raise JournalError("somebody took its files away; what was not carried on yet may be lost")
+
+    def _begin_anew(self) -> None:
+        """Take another name; under the one before, anybody may take what comes for a dead process's."""
+        make_folder(self.folder)
+        before, self._lock = self._lock, _own_lock(self.folder)
+        before.release()
 
     def _check_room(self) -> None:
         waiting = sum(_size(path) for path in self.folder.glob(f"{self.owner}-*{SEGMENT}"))

@@ -351,3 +351,27 @@ def flip(path: Path, at: int) -> None:
         [byte] = file.read(1)
         file.seek(at)
         file.write(bytes([byte ^ 0xFF]))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files that are open can be taken away on POSIX alone")
+@pytest.mark.parametrize("how", ["moved", "another one in its place", "its lock removed", "its segment removed"])
+def test_nothing_counts_as_kept_in_files_that_were_taken_away(
+    folder: Path, journal: Journal, carrier: Carrier, sent: Sent, how: str
+) -> None:
+    journal.append(b"before")
+    carrier.carry_own(journal)
+    if how.startswith("its"):
+        [taken] = files(folder, ".lock" if "lock" in how else ".audit")
+        taken.unlink()
+    else:
+        folder.rename(folder.with_name("elsewhere"))
+    if how == "another one in its place":
+        folder.mkdir()
+
+    with pytest.raises(JournalError, match="somebody took its files away"):
+        journal.append(b"refused")
+
+    journal.append(b"after")
+    assert not Carrier(folder, Sent())._carry_if_orphaned(journal.owner, ()), "others know that its process lives"
+    carrier.carry_all(journal)
+    assert {b"before", b"after"} <= set(sent.records)
