@@ -89,7 +89,8 @@ def worker(*, check: bool) -> None:
         return
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] %(message)s", stream=sys.stdout)
     with _ending_on_sigterm(), mongodb(settings, patience=SECONDS_TO_START) as url:
-        pkgutil.resolve_name(WORKER)(replace(settings, mongodb_url=url))
+        run = pkgutil.resolve_name(WORKER)
+        _when_the_database_answers(lambda: run(replace(settings, mongodb_url=url)), "works")
 
 
 def _check_journal(settings: Settings) -> None:
@@ -164,7 +165,7 @@ def application() -> Any:
     logging._srcfile = None  # as the documentation of `logging` has it
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     _share_memory()
-    built = _when_the_database_answers(pkgutil.resolve_name(FACTORY))
+    built = _when_the_database_answers(pkgutil.resolve_name(FACTORY), "serves")
     # What the definitions became stays for good: garbage is not looked for in it again and again.
     gc.collect()
     gc.freeze()
@@ -181,11 +182,12 @@ def _share_memory() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
-def _when_the_database_answers(build: Callable[[], Any]) -> Any:
-    """What `build` makes, as soon as there is a database.
+def _when_the_database_answers(build: Callable[[], Any], does: str) -> Any:
+    """What `build` makes, as soon as there is a database; `does` says what this process does then.
 
     A process that ended instead would be taken for one that crashes at each start, and the whole server would give up:
-    also one that answers, while the database is away, and only has one of its processes to replace.
+    also one that answers, while the database is away, and only has one of its processes to replace. A worker that ended
+    would be missed when its subscribers are.
     """
     told = False
     while True:
@@ -193,7 +195,7 @@ def _when_the_database_answers(build: Callable[[], Any]) -> Any:
             return build()
         except Unavailable:
             if not told:
-                log.error("this process serves as soon as the database answers; SAMEN_MONGODB_URL says where it is")
+                log.error("this process %s as soon as the database answers; SAMEN_MONGODB_URL says where it is", does)
             told = True
         time.sleep(1.0)
 

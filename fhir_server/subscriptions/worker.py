@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 from fhir_server.fhir.dates import now
+from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.faults import raised_at
 from fhir_server.store.contract import Store
 from fhir_server.store.mongo.deliveries import MOST_FORGOTTEN, Deliveries, Waiting
@@ -198,6 +199,18 @@ def main(
         post=rest_hook(http_endpoints=http_endpoints),
         http_endpoints=http_endpoints,
     )
-    queue.outbox.prepare()
-    queue.heartbeats.prepare()
+    _prepare(queue, stop)
     Worker(queue.outbox, queue.deliveries, delivery, heartbeats=queue.heartbeats, kept=kept).run(stop)
+
+
+def _prepare(queue: Queue, stop: threading.Event) -> None:
+    """Prepare the queue as soon as its database answers, unless `stop` is set before."""
+    while not stop.is_set():
+        try:
+            queue.outbox.prepare()
+            queue.heartbeats.prepare()
+        except Unavailable as error:
+            logger.error("The worker begins as soon as the database answers; it met %s", raised_at(error))
+            stop.wait(LONGEST_REST)
+        else:
+            return

@@ -8,17 +8,21 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 from notifying import HOME, House, eventually
 from receiver import Receiver
 
 from fhir_server.cli import main
 from fhir_server.settings import Settings
+from fhir_server.store.embedded import EmbeddedMongo
 from fhir_server.store.mongo.deliveries import Deliveries
 from fhir_server.store.mongo.heartbeats import Heartbeats
 from fhir_server.store.mongo.outbox import Outbox, Subscribes, durable
 from fhir_server.subscriptions.worker import Worker
+from tests.faults.test_embedded import on_a_kept_port
 
 KEPT = timedelta(days=30)
 
@@ -72,6 +76,30 @@ def test_the_worker_of_the_command_gives_signs_and_forgets(samen: House) -> None
         process.terminate()
 
     assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_worker_that_starts_before_its_database_waits_for_it(tmp_path: Path, comes: bool) -> None:
+    with on_a_kept_port(tmp_path / "mongodb") as mongo:
+        url = mongo.url
+    settings = {"SAMEN_MONGODB_URL": url, "SAMEN_AUDIT_FOLDER": str(tmp_path / "audit")}
+    log = tmp_path / "worker.log"
+    with log.open("wb") as words:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fhir_server", "worker"], env=os.environ | settings, stdout=words, stderr=words
+        )
+    try:
+        eventually(lambda: process.poll() is not None or "works as soon as the database answers" in log.read_text())
+        if comes:
+            with EmbeddedMongo(tmp_path / "mongodb"):
+                eventually(lambda: CliRunner().invoke(main, ["worker", "--check"], env=settings).exit_code == 0)
+                process.terminate()
+                process.wait(60)
+    finally:
+        process.terminate()
+
+    assert process.wait(60) == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
 
 
 def test_a_worker_that_fell_silent_or_works_elsewhere_is_not_well_here(samen: House) -> None:
