@@ -114,6 +114,13 @@ def test_nginx_sends_to_each_server_and_writes_no_query_into_its_log() -> None:
     assert not re.search(r"\$(request|request_uri|args|query_string|http_\w+)\b", log[1])
 
 
+def test_nginx_passes_on_no_header_that_the_servers_would_take_for_another() -> None:
+    """WSGI has one name for X_Forwarded_For and X-Forwarded-For."""
+    nginx = (REPOSITORY / "deploy" / "nginx.conf").read_text()
+    assert re.findall(r"underscores_in_headers (\w+);", nginx) == ["off"]
+    assert "ignore_invalid_headers" not in nginx, "it is on unless it is told otherwise"
+
+
 def test_nginx_replaces_every_header_that_the_servers_believe() -> None:
     """Without it a caller's own X-Forwarded-Host or -For would be taken for nginx's word."""
     nginx = (REPOSITORY / "deploy" / "nginx.conf").read_text()
