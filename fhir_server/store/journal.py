@@ -4,7 +4,7 @@ Each process writes segments of its own into the folder that it shares with othe
 lock for as long as it lives. Whoever gets the lock of a name finds what a dead process left; `carrying.py` does.
 
 A file that nobody finds by its name is carried on by nobody. So a record counts as kept when its segment, and the lock
-that guards it, lie in the folder, which is looked after ten times a second; where they were taken away, others are made.
+that guards it, lie in the folder, which is looked at ten times a second; where they were taken away, others are made.
 
 A segment has room before records are written to it: zeros, which lie on the disk. A file that each record made longer
 would have its own entry written each time as well, and that takes a disk as long as the record.
