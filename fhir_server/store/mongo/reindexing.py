@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -236,7 +236,7 @@ class Reindexing:
         return self._connection.collection(REINDEXING)
 
 
-def _indexed(type_name: str, document: Document, full_text: frozenset[str]) -> UpdateOne:
+def _indexed(type_name: str, document: Document, full_text: Container[str] = ()) -> UpdateOne:
     """The change of a document to its search values of now, unless somebody changes it first."""
     values = found_by(stored_from(type_name, document["_id"], document), full_text)
     gone = {name: "" for name in _FIELDS if name in document and name not in values}
