@@ -28,8 +28,8 @@ from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.contained import mark_empty
 from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.indexes import ensure_indexes
+from fhir_server.store.mongo.indexing import _indexed
 from fhir_server.store.mongo.queries import query_filter
-from fhir_server.store.mongo.reindexing import _indexed
 from fhir_server.store.mongo.several import search_several
 from fhir_server.store.values import Page, Stored
 from tests.store.search_questions import BASE_URL, often

@@ -24,7 +24,7 @@ from fhir_server.store.mongo.documents import NAMED, current_document
 from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.going_through import linked
 from fhir_server.store.mongo.indexes import ensure_indexes
-from fhir_server.store.mongo.reindexing import _indexed
+from fhir_server.store.mongo.indexing import _indexed
 from fhir_server.store.mongo.told_pages import ToldPages
 from fhir_server.store.values import Stored
 from tests.store.search_questions import BASE_URL, often

@@ -16,6 +16,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fhir_server.definitions.search_parameters import parameters_of
+from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.search.containers import Inner, inner_of
@@ -67,6 +68,12 @@ def is_contained(database: Database[_Document], type_name: str, contained: str, 
     _check_gathered(database, type_name, session)
     found = database[type_name].find_one({"t": contains(contained)}, {"_id": 1}, session=session)
     return found is not None
+
+
+def is_contained_anywhere(database: Database[_Document], type_name: str) -> bool:
+    """Whether some resource of any type contains one of this type."""
+    asked = {"t": contains(type_name)}
+    return any(database[each].find_one(asked, {"_id": 1}) is not None for each in sorted(RESOURCE_TYPES))
 
 
 def check_contained(database: Database[_Document], query: Query, session: ClientSession | None = None) -> None:

@@ -16,6 +16,7 @@ from pymongo.errors import DuplicateKeyError
 
 from fhir_server.search.fingerprints import FORM, rows_of
 from fhir_server.store.mongo.connection import Connection
+from fhir_server.store.mongo.contained import is_contained_anywhere
 from fhir_server.store.mongo.documents import Document
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def indexed_in(connection: Connection, known: Indexed = NOTHING_KNOWN) -> Indexe
 
 
 def agree(connection: Connection, type_names: Sequence[str]) -> Indexed:
-    """Say what this version writes from now on; an empty collection has nothing that was written otherwise."""
+    """Say what this version writes from now on; what is stored nowhere was not written otherwise."""
 
     def said(types: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
         return {name: change for name in type_names if (change := _agreed(connection, name, types.get(name)))}
@@ -102,12 +103,19 @@ def _agreed(connection: Connection, type_name: str, known: Mapping[str, Any] | N
     ours = _ours(type_name)
     if known is not None and (known["form"], dict(known["rows"])) == (ours["form"], ours["rows"]):
         return None
-    if connection.collection(type_name).find_one({}, {"_id": 1}) is None:
+    if _has_none(connection, type_name, contained=known is not None):
         return ours
     common = dict(known["rows"].items() & ours["rows"].items()) if known and known["form"] == FORM else {}
     if known is not None and common == dict(known["rows"]):
         return None
     return {"form": FORM if common else _MIXED, "rows": common}
+
+
+def _has_none(connection: Connection, type_name: str, *, contained: bool) -> bool:
+    """Whether nothing is stored of a type; with `contained` not in other resources either."""
+    if connection.collection(type_name).find_one({}, {"_id": 1}) is not None:
+        return False
+    return not contained or not is_contained_anywhere(connection.database, type_name)
 
 
 def _ours(type_name: str) -> Mapping[str, Any]:

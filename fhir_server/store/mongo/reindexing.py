@@ -1,46 +1,42 @@
 """What is stored is indexed by the search parameters that were defined since, or that a later version ships.
 
 A pass goes through the resources of a type by their ids and leaves out those that carry the mark of its parameters
-already. How far it came is kept after each batch, so a pass that was cut off goes on there. A resource that somebody
-changes meanwhile is left alone: its writer indexes it. A pass begins when every writer knows the parameters.
+already; at its end it goes through those that contain one of the type. How far it came is kept after each batch, so a
+pass that was cut off goes on there. A resource that somebody changes meanwhile is left alone: its writer indexes it. A
+pass begins when every writer knows the parameters.
 """
 
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from pymongo import ReturnDocument, UpdateOne
+from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
-from fhir_server.definitions.search_parameters import using
+from fhir_server.definitions.search_parameters import Own, using
 from fhir_server.definitions.structures import RESOURCE_TYPES
-from fhir_server.fhir.errors import TooLarge
 from fhir_server.fhir.faults import raised_at
 from fhir_server.store.mongo import own_parameters
 from fhir_server.store.mongo.connection import Connection, asking
-from fhir_server.store.mongo.documents import SEARCH_VALUES, Document, found_by, stored_from
+from fhir_server.store.mongo.documents import Document
 from fhir_server.store.mongo.indexed_by import agree, finish
+from fhir_server.store.mongo.indexing import SECONDS, index_behind, index_containing
 from fhir_server.store.mongo.own_parameters import AGE, REINDEXING, SETTLED, mark_of, own
-from fhir_server.store.mongo.wording import WORDING
 from fhir_server.store.values import OwnParameter
 
 log = logging.getLogger(__name__)
 
-BATCH = 100
 PAUSE = 0.01
 LEASE = timedelta(seconds=10)
 AGAIN = 600.0
 """Seconds after which a type is gone through again of which something was too large to be indexed."""
-SECONDS = 60.0
-
-# Their own words are gathered by themselves.
-_FIELDS = tuple(name for name in SEARCH_VALUES if name not in {WORDING, "w"})
 
 
 @dataclass(frozen=True)
@@ -67,8 +63,13 @@ class Reindexing:
         self._name = uuid.uuid4().hex
         self._seen: dict[tuple[str, str], float] = {}
         self._again: dict[str, float] = {}
-        self.too_large: set[str] = set()
-        """`Type/id` of what cannot be stored with its new values: until somebody divides it, its type waits."""
+        self._left_out: defaultdict[str, set[str]] = defaultdict(set)
+
+    @property
+    def too_large(self) -> set[str]:
+        """`Type/id` of what cannot be stored with its new values: until somebody divides it, the type waits for which
+        it was gone through."""
+        return set[str]().union(*self._left_out.values())
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         """Do what there is to do, and tell of it after each batch; waits for passes that others have begun.
@@ -119,7 +120,7 @@ class Reindexing:
     ) -> Iterator[Progress]:
         """As much of a type's pass as can be done while its parameters are these and nobody else is at it."""
         mark, defined = mark_of(type_name, known), own(known, {}, {})
-        self.too_large = {each for each in self.too_large if not each.startswith(f"{type_name}/")}
+        self._left_out[type_name].clear()
         yield from self._settle(type_name, mark, stop)
         place = self._take(type_name, mark, turn)
         if place is None:
@@ -129,12 +130,14 @@ class Reindexing:
             yield Progress(type_name, place["done"], place["total"])
             if mark_of(type_name, self._known()) != mark:
                 return
-            with using(defined), asking(SECONDS):
-                last, done = self._batch(type_name, mark, place["after"])
-            if last is None:
-                self._end(type_name, mark, turn)
+            with using(defined):
+                batch = index_behind(self._connection, type_name, mark, place["after"], self._full_text)
+            self._left_out[type_name] |= batch.too_large
+            if batch.last is None:
+                if self._containers(place, defined, stop):
+                    self._end(type_name, mark, turn)
                 return
-            place = {**place, "after": last, "done": place["done"] + done}
+            place = {**place, "after": batch.last, "done": place["done"] + batch.done}
             if not self._keep(place):
                 return
             time.sleep(PAUSE)
@@ -175,40 +178,32 @@ class Reindexing:
             change = {"after": place["after"], "done": place["done"], "until": datetime.now(UTC) + LEASE}
             return bool(self._places.update_one(ours, {"$set": change}).matched_count)
 
-    def _batch(self, type_name: str, mark: str, after: str) -> tuple[str | None, int]:
-        """Index a few of those behind the id; the last id, and how many they were; None when there are no more."""
-        collection = self._connection.collection(type_name)
-        asked = {"_id": {"$gt": after}, "del": False, "own": {"$ne": mark}}
-        found = list(collection.find(asked, sort=[("_id", 1)], limit=BATCH))
-        if not found:
-            return None, 0
-        changes = [_indexed(type_name, each, self._full_text) for each in found]
-        try:
-            with asking(SECONDS):
-                collection.bulk_write(changes, ordered=False)
-        except TooLarge:
-            for document, change in zip(found, changes, strict=True):
-                self._index_one(type_name, document["_id"], change)
-        return found[-1]["_id"], len(found)
-
-    def _index_one(self, type_name: str, id: str, change: UpdateOne) -> None:
-        try:
-            with asking(SECONDS):
-                self._connection.collection(type_name).bulk_write([change])
-        except TooLarge:
-            self.too_large.add(f"{type_name}/{id}")
-            log.warning("%s/%s is too large to be indexed; its type waits until somebody divides it", type_name, id)
-
     def _end(self, type_name: str, mark: str, turn: int) -> None:
         """Finish the pass, unless something could not be indexed, by us or by whom we went on for."""
         with asking(SECONDS):
             unmarked = {"del": False, "own": {"$ne": mark}}
-            if self._connection.collection(type_name).find_one(unmarked, {"_id": 1}) is None:
+            left = self._connection.collection(type_name).find_one(unmarked, {"_id": 1})
+            if left is None and not self._left_out[type_name]:
                 self._finish(type_name, mark, turn)
                 return
             self._places.delete_one({"_id": type_name, "mark": mark, "owner": self._name})
-        if any(each.startswith(f"{type_name}/") for each in self.too_large):
+        if self._left_out[type_name]:
             self._again[type_name] = time.monotonic() + AGAIN
+
+    def _containers(self, place: Document, defined: Own, stop: Callable[[], bool]) -> bool:
+        """Index what contains a resource of the type; whether that came to its end and the pass is still ours."""
+        for container in sorted(RESOURCE_TYPES):
+            after: str | None = ""
+            while after is not None:
+                if stop():
+                    return False
+                with using(defined):
+                    batch = index_containing(self._connection, container, place["_id"], after, self._full_text)
+                self._left_out[place["_id"]] |= batch.too_large
+                after = batch.last
+                if after is not None and not self._keep(place):
+                    return False
+        return True
 
     def _finish(self, type_name: str, mark: str, turn: int) -> None:
         """Let searches use the parameters of the type; when another version wrote meanwhile, the next pass does."""
@@ -234,11 +229,3 @@ class Reindexing:
     @property
     def _places(self) -> Collection[Document]:
         return self._connection.collection(REINDEXING)
-
-
-def _indexed(type_name: str, document: Document, full_text: Container[str] = ()) -> UpdateOne:
-    """The change of a document to its search values of now, unless somebody changes it first."""
-    values = found_by(stored_from(type_name, document["_id"], document), full_text)
-    gone = {name: "" for name in _FIELDS if name in document and name not in values}
-    change = {"$set": values, **({"$unset": gone} if gone else {})}
-    return UpdateOne({"_id": document["_id"], "v": document["v"], "del": False}, change)
