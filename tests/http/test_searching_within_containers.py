@@ -171,3 +171,26 @@ def test_words_are_found_within_a_container_step_by_step(hosp: Party, patient: s
 
     assert urls(hosp.get(f"Procedure?{asked}")) == [f"{inside}#p"]
     assert urls(hosp.get(f"Observation?part-of:Procedure.part-of:Procedure._content={unique}")) == [inside]
+
+
+def test_who_joins_the_plan_finds_within_its_containers_and_who_is_only_asked_does_not(
+    world: World, hosp: Party, unique: str
+) -> None:
+    home = world.party()
+    case = world.case(hosp, home)
+    linked = made(hosp, "Observation", case.patient, device={"reference": "#pump"}, contained=pump(unique))
+    said = [told(unique, subject={"reference": case.patient})]
+    noted = made(hosp, "Observation", case.patient, partOf=[{"reference": "#p"}], contained=said)
+    questions = {
+        f"Device?_contained=true&organization.partof.name=house%20{unique}": linked,
+        f"Observation?device.organization.name=ward%20{unique}": linked,
+        f"Procedure?_contained=true&_content={unique}": noted,
+        f"Observation?part-of:Procedure._content={unique}": noted,
+    }
+
+    before = [urls(home.get(each)) for each in questions]
+    accepted = [home.move(case.task, status).status for status in ("received", "accepted")]
+
+    assert before == [[]] * len(questions)
+    assert accepted == [200, 200]
+    assert [urls(home.get(each)) for each in questions] == [[each] for each in questions.values()]
