@@ -395,6 +395,37 @@ def test_a_resource_of_more_values_than_an_index_takes_is_too_large(hosp: Party)
     assert [(reply.status, reply.issues[0]["code"]) for reply in (made, changed)] == [(413, "too-long")] * 2
 
 
+def test_a_resource_of_more_than_the_database_bears_at_once_is_too_large(hosp: Party) -> None:
+    group = hosp.post(minimal("Group")).body
+    many = [{"system": "urn:example:many", "value": uuid.uuid4().hex * 4} for _ in range(20_000)]
+
+    made = hosp.post(minimal("Group", identifier=many))
+    changed = hosp.put({**group, "identifier": many})
+    together = hosp.transact(
+        {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [
+                {"resource": minimal("Group", identifier=many), "request": {"method": "POST", "url": "Group"}},
+                {"resource": minimal("List", title="beside"), "request": {"method": "POST", "url": "List"}},
+            ],
+        }
+    )
+
+    assert [(reply.status, reply.issues[0]["code"]) for reply in (made, changed, together)] == [(413, "too-long")] * 3
+    assert hosp.read(f"Group/{group['id']}")["meta"]["versionId"] == "1"
+
+
+def test_a_group_of_ten_thousand_is_stored_and_found_by_each_member(world: World, hosp: Party) -> None:
+    members = [{"entity": {"reference": f"Device/{uuid.uuid4()}"}} for _ in range(10_000)]
+
+    made = world.operator.post(minimal("Group", member=members))
+
+    assert made.status == 201, made.body
+    asked = f"Group?member={members[7_777]['entity']['reference']}"
+    assert [each["id"] for each in world.operator.get(asked).entries] == [made.body["id"]]
+
+
 def test_a_large_resource_below_the_limit_is_kept_to_the_byte(hosp: Party) -> None:
     letters = "QUJD" * 2_500_000
 

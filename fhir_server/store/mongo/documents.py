@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from bson import Binary
 
 from fhir_server.definitions.search_parameters import own_mark_of
+from fhir_server.fhir.errors import TooLarge
 from fhir_server.fhir.reference import parse_reference, targets_in
 from fhir_server.search.audit_values import audit_values
 from fhir_server.search.extract import search_values
@@ -33,6 +34,11 @@ EVENTS = "events"
 COUNTERS = "counters"
 AUDIT_EVENTS = "AuditEvent"
 
+
+MOST_OF_TERMS = 4 * 1024 * 1024
+"""Characters of the terms that one write may bring: MongoDB keeps all keys of a write in its cache until it is done,
+and with more than a cache of 256 MB bears it works at it for ten seconds, then gives up."""
+_FEW_TERMS = 2000
 
 NAMED = "named"
 """What the AuditEvent of a page names that has no term of its own, as `audit_pages.py` says."""
@@ -66,6 +72,18 @@ STORED_FIELDS = dict.fromkeys(
 SHOWN_FIELDS = {name: 1 for name in STORED_FIELDS if name not in {"readers", "glimpses"}}
 # What is shown of a match, and what the record of showing it needs: a time takes longer to read than all the rest.
 MATCH_FIELDS = dict.fromkeys(("body", "patient", "plans", "audience"), 1)
+
+
+def document_to_keep(stored: Stored, *, full_text: Container[str] = ()) -> Document:
+    """The document of a version that somebody writes. Raises TooLarge for more terms than one write may bring."""
+    document = current_document(stored, full_text=full_text)
+    terms = document.get("t", ())
+    if len(terms) > _FEW_TERMS and sum(map(len, terms)) > MOST_OF_TERMS:
+        raise TooLarge(
+            f"{stored.reference} has too many codes, identifiers and references to be found by: {len(terms)} forms of "
+            f"them, of more than {MOST_OF_TERMS} characters together. Divide it."
+        )
+    return document
 
 
 def current_document(stored: Stored, *, full_text: Container[str] = ()) -> Document:

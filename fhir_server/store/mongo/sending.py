@@ -15,7 +15,7 @@ from fhir_server.store.mongo.documents import (
     CIRCLES,
     SEARCH_VALUES,
     Document,
-    current_document,
+    document_to_keep,
     stamp_fields,
 )
 from fhir_server.store.values import Circle, Key, Stored
@@ -47,7 +47,7 @@ def versions(
     later: dict[str, list[Write]] = defaultdict(list)
     for save in saves:
         type_name = save.stored.type
-        document = current_document(save.stored, full_text=full_text)
+        document = document_to_keep(save.stored, full_text=full_text)
         if save.expected:
             later[type_name].append(_following(document, save.expected, seen.get((type_name, save.stored.id))))
         else:

@@ -17,7 +17,7 @@ from fhir_server.store.mongo import own_parameters
 from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.deletions import deletion_document, forget
-from fhir_server.store.mongo.documents import current_document
+from fhir_server.store.mongo.documents import document_to_keep
 from fhir_server.store.mongo.ledger import LEDGER, entry_id, move_id, past_version
 from fhir_server.store.mongo.new_documents import NewDocuments
 from fhir_server.store.mongo.own_parameters import DEFINITIONS
@@ -172,7 +172,7 @@ class MongoTransaction(ReadingWithin):
         [save] = self._saves.values()
         told = self._told.fields()
         with asking(self._seconds), self.proving():
-            document = current_document(save.stored, full_text=self._full_text)
+            document = document_to_keep(save.stored, full_text=self._full_text)
             try:
                 self._new_documents.insert(save.stored.type, {**document, **told}, until)
             except DuplicateKeyError as error:
