@@ -1,7 +1,7 @@
 """Words in the database: found by their index, never from a part of the documents; gathered of older ones."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -28,28 +28,6 @@ EVERYONE = [Grant("open", everyone=True)]
 TYPES = ["CarePlan", "Communication", "Task"]
 KEPT = frozenset({"CarePlan", "Communication"})
 VersionOf = Callable[..., Stored]
-
-
-@pytest.fixture(scope="module")
-def name(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    yield name
-    mongo_client.drop_database(name)
-
-
-@pytest.fixture(scope="module")
-def keeping(mongo_url: str, name: str) -> Iterator[MongoStore]:
-    """A store that keeps words."""
-    with MongoStore(mongo_url, name, secret=b"s", full_text=KEPT) as store:
-        store.prepare(TYPES)
-        yield store
-
-
-@pytest.fixture(scope="module")
-def forgetting(mongo_url: str, name: str, keeping: MongoStore) -> Iterator[MongoStore]:
-    """A store on the same database that keeps none."""
-    with MongoStore(mongo_url, name, secret=b"s") as store:
-        yield store
 
 
 def asked(type_name: str, parameter: str, text: str) -> Query:

@@ -1,14 +1,13 @@
 """Contained resources: found in whatever contains them, alike by database and memory, in older documents too."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
-from pymongo import MongoClient
 from pymongo.database import Database
 
 from fhir_server.fhir.errors import MalformedRequest, Unavailable
@@ -25,20 +24,7 @@ from tests.store.search_questions import BASE_URL, MOMENT, QUESTIONS, documents,
 
 EVERYONE = [Grant("open", everyone=True)]
 TYPES = ["Task", "Observation", "List"]
-
-
-@pytest.fixture(scope="module")
-def name(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    yield name
-    mongo_client.drop_database(name)
-
-
-@pytest.fixture(scope="module")
-def keeping(mongo_url: str, name: str) -> Iterator[MongoStore]:
-    with MongoStore(mongo_url, name, secret=b"s") as store:
-        store.prepare(TYPES)
-        yield store
+KEPT: frozenset[str] = frozenset()
 
 
 def asked(type_name: str, pairs: list[tuple[str, str]], how: str = "true") -> Query:

@@ -1,7 +1,6 @@
 """Words of what is contained: alike in database and memory, kept for the types of the setting, gathered of others."""
 
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,28 +27,6 @@ from tests.store.test_search_contained import container_query, within
 EVERYONE = [Grant("open", everyone=True)]
 TYPES = ["CarePlan", "Task"]
 KEPT = frozenset({"CarePlan"})
-
-
-@pytest.fixture(scope="module")
-def name(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    yield name
-    mongo_client.drop_database(name)
-
-
-@pytest.fixture(scope="module")
-def keeping(mongo_url: str, name: str) -> Iterator[MongoStore]:
-    """A store that keeps the words of care plans."""
-    with MongoStore(mongo_url, name, secret=b"s", full_text=KEPT) as store:
-        store.prepare(TYPES)
-        yield store
-
-
-@pytest.fixture(scope="module")
-def forgetting(mongo_url: str, name: str, keeping: MongoStore) -> Iterator[MongoStore]:
-    """A store on the same database that keeps none."""
-    with MongoStore(mongo_url, name, secret=b"s") as store:
-        yield store
 
 
 def asked(*pairs: tuple[str, str]) -> Query:

@@ -1,0 +1,33 @@
+"""Stores for a module of their own: of its TYPES, with the words of those in its KEPT."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from fhir_server.store.mongo.store import MongoStore
+
+
+@pytest.fixture(scope="module")
+def name(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[str]:
+    """A database of the module's own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    mongo_client.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def keeping(mongo_url: str, name: str, request: pytest.FixtureRequest) -> Iterator[MongoStore]:
+    """A store that keeps the words of these types, if there are any."""
+    with MongoStore(mongo_url, name, secret=b"s", full_text=request.module.KEPT) as store:
+        store.prepare(request.module.TYPES)
+        yield store
+
+
+@pytest.fixture(scope="module")
+def forgetting(mongo_url: str, name: str, keeping: MongoStore) -> Iterator[MongoStore]:
+    """A store on the same database that keeps none."""
+    with MongoStore(mongo_url, name, secret=b"s") as store:
+        yield store
