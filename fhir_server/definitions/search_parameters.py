@@ -102,12 +102,14 @@ class SearchParameter:
 class Own:
     """The operator's parameters by type, and of each type that has some a mark, which no other set of them has.
 
-    `lagging` are those that travel with the code and that not all resources of a type are indexed by.
+    `lagging` are those that travel with the code and that not all resources of a type are indexed by; `containers` are
+    the types of which not all keep what they contain in the form of now.
     """
 
     parameters: Mapping[str, tuple[SearchParameter, ...]] = field(default_factory=dict)
     marks: Mapping[str, str] = field(default_factory=dict)
     lagging: Mapping[str, Mapping[str, SearchParameter]] = field(default_factory=dict)
+    containers: frozenset[str] = frozenset()
 
 
 _NONE = Own()
@@ -138,6 +140,11 @@ def only_shipped() -> bool:
     """Whether no parameter plays a part now but those that travel with the code, and all is indexed by these."""
     known = _OWN.get() or _NONE
     return not known.parameters and not known.lagging
+
+
+def contents_lag(type_name: str) -> bool:
+    """Whether some resources of a type keep what they contain in an earlier form."""
+    return type_name in (_OWN.get() or _NONE).containers
 
 
 def parameters_of(type_name: str) -> Mapping[str, SearchParameter]:

@@ -14,19 +14,25 @@ from fhir_server.search.extract import OF_THE_STORE
 from fhir_server.search.types.age import AGE, BORN, DIED
 from fhir_server.search.types.token import is_mime_type
 
-FORM = 8
-"""How values are kept. Whoever changes what `extract.py`, `containers.py` and `types/` make of the same parameters
-counts it up."""
+FORM = 7
+"""How values are kept. Whoever changes what `extract.py` and `types/` make of the same parameters counts it up."""
+
+CONTAINED = "_contained"
+"""Among the rows of a type, what its resources keep of those that they contain; no search parameter has this name."""
+_CONTAINS_NOTHING = "AuditEvent"  # this server alone writes these, and there are many
+_CONTAINED_FORM = "ways and words of each"
+"""How that is kept. Whoever changes what `containers.py` makes of it says it in other words."""
 
 
 @cache
 def rows_of(type_name: str) -> Mapping[str, str]:
-    """A mark of each search parameter of a type that travels with the code."""
+    """A mark of each search parameter of a type that travels with the code, and of what is CONTAINED."""
     shipped = shipped_parameters_of(type_name)
     rows = {code: _row(each) for code, each in shipped.items() if code not in OF_THE_STORE}
     if AGE in rows:  # found by the values of others, so it waits for them
         rows[AGE] = _digest(rows[each] for each in (AGE, BORN, DIED))
-    return MappingProxyType(rows)
+    contained = {} if type_name == _CONTAINS_NOTHING else {CONTAINED: _digest([_CONTAINED_FORM])}
+    return MappingProxyType({**rows, **contained})
 
 
 def mark_of(type_name: str, own: Iterable[str]) -> str:

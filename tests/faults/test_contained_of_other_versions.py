@@ -7,7 +7,7 @@ import pytest
 from pymongo.database import Database
 
 from fhir_server.fhir.json import Resource
-from fhir_server.search.fingerprints import FORM, rows_of
+from fhir_server.search.fingerprints import CONTAINED, FORM, rows_of
 from fhir_server.store.mongo.contained import contained_values
 from fhir_server.store.mongo.reindexing import Reindexing
 from tests.faults.test_other_versions import run, start, stored_before
@@ -100,3 +100,29 @@ def test_a_container_that_is_too_large_for_what_it_contains_keeps_that_type_wait
     other = database["Observation"].find_one({"_id": small})
     assert other is not None
     assert "status" in other["c"][0]["has"], "the others were indexed"
+
+
+def test_what_is_not_contained_is_searched_while_what_is_contained_gets_its_form(
+    apart: World, database: Database[dict[str, Any]], indexing: Reindexing
+) -> None:
+    hosp = apart.hospital()
+    patient = f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+    maker = {"resourceType": "Organization", "id": "maker", "name": "Maker"}
+    device = {"resourceType": "Device", "id": "d", "status": "active", "owner": {"reference": "#maker"}}
+    before = hosp.post({**observation(patient), "contained": [device, maker], "device": {"reference": "#d"}}).body["id"]
+    database["Observation"].update_one({"_id": before}, {"$unset": {"c.$[].c": ""}})
+    stored_before(database, "Observation", CONTAINED)
+    start(apart)
+
+    inside = ("Device?_contained=true&organization.name=maker", "Observation?device.status=active")
+    assert [hosp.get(asked).status for asked in inside] == [503, 503]
+    assert ids(hosp.get(f"Observation?patient={patient}")) == [before]
+    assert hosp.get("Device?status=active").status == 200
+    run(indexing, apart)
+
+    assert [ids(hosp.get(asked)) for asked in inside] == [[before], [before]]
+
+
+def test_the_audit_is_not_gone_through_for_what_it_never_contains() -> None:
+    assert CONTAINED not in rows_of("AuditEvent")
+    assert CONTAINED in rows_of("Observation")

@@ -15,13 +15,12 @@ from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from fhir_server.definitions.search_parameters import parameters_of
+from fhir_server.definitions.search_parameters import contents_lag
 from fhir_server.definitions.structures import RESOURCE_TYPES
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.search.containers import Inner, inner_of
 from fhir_server.search.extract import search_values
-from fhir_server.search.fingerprints import rows_of
 from fhir_server.search.query import AllOf, AnyOf, Condition, Contained, Not, Query
 from fhir_server.store.mongo.wording import WORDING, kept_wording
 
@@ -83,14 +82,8 @@ def check_contained(database: Database[_Document], query: Query, session: Client
 
 
 def _check_gathered(database: Database[_Document], type_name: str, session: ClientSession | None) -> None:
-    if _is_indexed_anew(type_name) or database[GATHERED].find_one({"_id": type_name}, session=session) is None:
+    if contents_lag(type_name) or database[GATHERED].find_one({"_id": type_name}, session=session) is None:
         raise Unavailable(f"What the stored {type_name} resources contain is still being gathered. Ask again later.")
-
-
-def _is_indexed_anew(type_name: str) -> bool:
-    """Whether documents of the type are kept in another form, as then all of its parameters are being indexed."""
-    known = parameters_of(type_name)
-    return all(known[code].progress is not None for code in rows_of(type_name))
 
 
 def mark_empty(database: Database[_Document], type_names: Iterable[str]) -> None:

@@ -87,10 +87,12 @@ def own(
             at = None if type_name in each.indexed else _percent(progress.get(type_name), marks[type_name])
             found[type_name].append(parameter_from(each.code, row, definition=each.url, progress=at))
     behind = {
-        type_name: _behind(type_name, codes, _percent(progress.get(type_name), mark_of(type_name, parameters)))
+        type_name: _behind(type_name, of_type, _percent(progress.get(type_name), mark_of(type_name, parameters)))
         for type_name, codes in lagging.items()
+        if (of_type := [code for code in codes if code != fingerprints.CONTAINED])
     }
-    return Own({type_name: tuple(all_of) for type_name, all_of in found.items()}, marks, behind)
+    containers = frozenset(type_name for type_name, codes in lagging.items() if fingerprints.CONTAINED in codes)
+    return Own({type_name: tuple(all_of) for type_name, all_of in found.items()}, marks, behind, containers)
 
 
 def mark_of(type_name: str, parameters: Sequence[OwnParameter]) -> str:
