@@ -5,7 +5,6 @@ import os
 import shutil
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -22,6 +21,7 @@ from fhir_server.search.grant import Stamp
 from fhir_server.store.embedded import EmbeddedMongo, NoEmbeddedMongo
 from fhir_server.store.folder_lock import FolderLock
 from fhir_server.store.values import Stored
+from tests.databases import passing_database
 
 if TYPE_CHECKING:
     from fhir_server.store.mongo.store import MongoStore
@@ -99,9 +99,8 @@ def mongo_client(mongo_url: str) -> Iterator[MongoClient[dict[str, Any]]]:
 @pytest.fixture(scope="session")
 def database_name(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[str]:
     """A database of this worker's own; dropped at the end."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    yield name
-    mongo_client.drop_database(name)
+    with passing_database(mongo_client) as name:
+        yield name
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,13 @@
 https://hl7.org/fhir/R4/bundle.html
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from urllib.parse import quote_plus
 
 from fhir_server.fhir.dates import instant
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.fhir.outcome import Issue, operation_outcome
+from fhir_server.fhir.short_texts import kept_of_short
 from fhir_server.interactions.conditions import etag
 from fhir_server.store.values import Page, Shown, Stored
 
@@ -127,10 +127,5 @@ def _address(base_url: str, place: str, parameters: Sequence[tuple[str, str]]) -
     return f"{base_url}/{place}".rstrip("/") + (f"?{asked}" if asked else "")
 
 
-def _quoted(text: str) -> str:
-    return _once(text) if len(text) < _LONGEST else quote_plus(text)
-
-
 # The same few words, and the people who are asked about all day.
-_once = lru_cache(maxsize=2048)(quote_plus)
-_LONGEST = 100
+_quoted: Callable[[str], str] = kept_of_short(quote_plus, longest=99, most=2048)

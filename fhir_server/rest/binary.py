@@ -17,6 +17,7 @@ from fhir_server.fhir.json import Resource, decode
 from fhir_server.interactions.addressing import Place
 from fhir_server.interactions.parameters import SUBSETTING
 from fhir_server.rest.formats import FORMATS, media_range
+from fhir_server.rest.headers import media_type
 
 CONTEXT = "X-Security-Context"
 
@@ -34,7 +35,8 @@ def is_content(request: Request, place: Place) -> bool:
     """Whether the body is what a Binary is to hold, rather than the resource itself."""
     if place.type != "Binary" or place.interaction not in _WRITES:
         return False
-    return _MEDIA_TYPE.fullmatch(request.mimetype) is not None and request.mimetype not in _FHIR | _FORMS
+    stated, _ = media_type(request)
+    return _MEDIA_TYPE.fullmatch(stated) is not None and stated not in _FHIR | _FORMS
 
 
 def binary_of(request: Request, place: Place, content: bytes) -> Resource:

@@ -6,7 +6,6 @@ https://hl7.org/fhir/R4/http.html#mime-type
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -14,6 +13,8 @@ import msgspec
 from fhir_server.fhir.errors import MalformedRequest, NotAcceptable
 from fhir_server.fhir.json import NotJson, decode_sent
 from fhir_server.fhir.json import decode as decode_json
+from fhir_server.fhir.short_texts import kept_of_short
+from fhir_server.rest.headers import LONGEST_KEPT, MOST_KEPT
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,6 @@ _RANGES = {"application/*": 1, "*/*": 0}
 _RANGES_OF_JSON = {"text/html": 2, **_RANGES}
 """Browsers say text/html and are shown JSON."""
 _EXACT = 3
-_LONGEST_KEPT = 200
 _VERSION = re.compile(r";\s*fhirversion\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 _R4 = frozenset({"4.0", "4.0.1"})
 _QUALITY = re.compile(r";\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.IGNORECASE | re.ASCII)
@@ -120,7 +120,7 @@ def format_accepted(accept: str) -> Format:
 
     Raises NotAcceptable when it admits none.
     """
-    return _kept_liking(accept) if len(accept) <= _LONGEST_KEPT else _liked(accept)
+    return _format_liked(accept)
 
 
 def _liked(accept: str) -> Format:
@@ -132,8 +132,7 @@ def _liked(accept: str) -> Format:
     return max(ranked, key=lambda ranking: ranking[:3])[3]
 
 
-_kept_liking = lru_cache(maxsize=256)(_liked)
-"""Callers send the same header again and again."""
+_format_liked = kept_of_short(_liked, longest=LONGEST_KEPT, most=MOST_KEPT)
 
 
 def media_range(part: str) -> tuple[str, float]:

@@ -4,12 +4,15 @@ Callers send the same Accept and Content-Type again and again, so what was read 
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 from flask import Request
 from werkzeug.http import parse_options_header
 
-_LONGEST_KEPT = 200
+from fhir_server.fhir.short_texts import kept_of_short
+
+LONGEST_KEPT, MOST_KEPT = 200, 256
+"""Of what callers state alike, what is kept: of texts so long, and of so many."""
+
 _VARIABLE = {
     name: f"HTTP_{name.upper().replace('-', '_')}"
     for name in (
@@ -34,8 +37,7 @@ def header(request: Request, name: str) -> str | None:
 
 def media_type(request: Request) -> tuple[str, Mapping[str, str]]:
     """The media type of the body in small letters, "" when none is stated, and its parameters."""
-    stated = request.environ.get("CONTENT_TYPE", "")
-    return _kept(stated) if len(stated) <= _LONGEST_KEPT else _read(stated)
+    return _media_type(request.environ.get("CONTENT_TYPE", ""))
 
 
 def _read(stated: str) -> tuple[str, Mapping[str, str]]:
@@ -43,4 +45,4 @@ def _read(stated: str) -> tuple[str, Mapping[str, str]]:
     return name.lower(), parameters
 
 
-_kept = lru_cache(maxsize=256)(_read)
+_media_type = kept_of_short(_read, longest=LONGEST_KEPT, most=MOST_KEPT)

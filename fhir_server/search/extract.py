@@ -159,13 +159,13 @@ def _keys(found: Iterable[Found]) -> dict[str, Key]:
     keys: dict[str, Key] = {}
     for each in found:
         if each.key is not None:
-            held = keys.get(each.code, each.key)
-            keys[each.code] = (
-                each.key
-                if held is each.key
-                else {"lo": min(held["lo"], each.key["lo"]), "hi": max(held["hi"], each.key["hi"])}
-            )
+            held = keys.get(each.code)
+            keys[each.code] = _wider(held, each.key) if held else each.key
     return keys
+
+
+def _wider(one: Key, other: Key) -> Key:
+    return {"lo": min(one["lo"], other["lo"]), "hi": max(one["hi"], other["hi"])}
 
 
 def _nodes(resource: Resource, at: str) -> Iterator[Resource]:

@@ -89,7 +89,7 @@ def test_a_container_that_is_too_large_for_what_it_contains_keeps_that_type_wait
     def of_a_large_one(resource: Resource, full_text: Container[str]) -> list[dict[str, Any]]:
         return [*kept(resource, full_text), *([{"is": "x" * 17_000_000}] if resource["id"] == large else [])]
 
-    monkeypatch.setattr("fhir_server.store.mongo.indexing.contained_values", of_a_large_one)
+    monkeypatch.setattr("fhir_server.store.mongo.contained.contained_values", of_a_large_one)
     stored_before(database, "Device", "status")
     start(apart)
 

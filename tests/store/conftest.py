@@ -1,6 +1,5 @@
 """Stores for a module of their own: of its TYPES, with the words of those in its KEPT."""
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,14 +7,14 @@ import pytest
 from pymongo import MongoClient
 
 from fhir_server.store.mongo.store import MongoStore
+from tests.databases import passing_database
 
 
 @pytest.fixture(scope="module")
 def name(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[str]:
     """A database of the module's own."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    yield name
-    mongo_client.drop_database(name)
+    with passing_database(mongo_client) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")

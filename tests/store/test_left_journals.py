@@ -12,6 +12,7 @@ from fhir_server.search.grant import Stamp
 from fhir_server.store.journal import Journal
 from fhir_server.store.mongo.audit_events import record_of
 from fhir_server.store.mongo.store import MongoStore
+from tests.databases import passing_database
 from tests.patience import until
 
 SECRET = b"of this test"
@@ -19,9 +20,8 @@ SECRET = b"of this test"
 
 @pytest.fixture
 def name(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    yield name
-    mongo_client.drop_database(name)
+    with passing_database(mongo_client) as name:
+        yield name
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,15 +15,15 @@ from fhir_server.search.grant import Stamp
 from fhir_server.store.mongo.preparing import OfAnEarlierBuild
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.values import Stored
+from tests.databases import passing_database
 
 TYPES = ["Task", "Patient"]
 
 
 @pytest.fixture
 def name(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    yield name
-    mongo_client.drop_database(name)
+    with passing_database(mongo_client) as name:
+        yield name
 
 
 def test_every_collection_is_there_before_the_first_write(
@@ -82,7 +81,9 @@ def test_a_closed_store_opens_again_when_it_is_asked(mongo_url: str, name: str) 
 FORKING = """
 import os, sys
 from fhir_server.store.values import Stored
+from tests.databases import passing_database
 from fhir_server.store.mongo.store import MongoStore
+from tests.databases import passing_database
 
 store = MongoStore(sys.argv[1], sys.argv[2], secret=b"s")
 clients = [store._connection.client]

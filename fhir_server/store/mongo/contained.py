@@ -52,6 +52,13 @@ def _said(inner: Inner, full_text: Container[str]) -> _Document:
     return {WORDING: kept_wording(inner.wording)} if inner.resource["resourceType"] in full_text else {}
 
 
+def with_contained(document: _Document, full_text: Container[str]) -> UpdateOne:
+    """The change of a document (`body` and `v`) to the search values that what it contains has now, unless somebody
+    changes it first."""
+    values = contained_values(decode(bytes(document["body"])), full_text)
+    return UpdateOne({"_id": document["_id"], "v": document["v"]}, {"$set": {"c": values}})
+
+
 def contains(type_name: str) -> str:
     """The term of a resource that contains one of the type; no search parameter has this name."""
     return f"_contains={type_name}"

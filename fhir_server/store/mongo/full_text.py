@@ -18,7 +18,7 @@ from fhir_server.search.join_answers import conditions_of
 from fhir_server.search.query import AllOf, AnyOf, Clause, Condition, Contained, Not, Query
 from fhir_server.search.texts import wording_of
 from fhir_server.search.words import PHRASE, WORDS
-from fhir_server.store.mongo.contained import contained_values, contains
+from fhir_server.store.mongo.contained import contains, with_contained
 from fhir_server.store.mongo.documents import Document
 from fhir_server.store.mongo.wording import BY_WORD, NO_WORDING, WORDING, kept_wording
 
@@ -67,11 +67,7 @@ def gather_words_inside(database: Database[Document], type_names: Iterable[str],
     for type_name in type_names if full_text else ():
         collection = database[type_name]
         while found := list(collection.find(without, {"body": 1, "v": 1}, limit=_AT_ONCE)):
-            changes = [{"$set": {"c": contained_values(decode(bytes(each["body"])), full_text)}} for each in found]
-            collection.bulk_write(
-                [UpdateOne({"_id": at["_id"], "v": at["v"]}, each) for at, each in zip(found, changes, strict=True)],
-                ordered=False,
-            )
+            collection.bulk_write([with_contained(each, full_text) for each in found], ordered=False)
             gathered += len(found)
     return gathered
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pymongo import UpdateOne
 
 from fhir_server.fhir.errors import TooLarge
-from fhir_server.fhir.json import decode
 from fhir_server.store.mongo.connection import Connection, asking
-from fhir_server.store.mongo.contained import contained_values, contains
+from fhir_server.store.mongo.contained import contains, with_contained
 from fhir_server.store.mongo.documents import SEARCH_VALUES, Document, found_by, stored_from
 from fhir_server.store.mongo.wording import WORDING
 
@@ -55,7 +54,7 @@ def index_containing(
     return _written(
         connection,
         container,
-        {each["_id"]: _with_contained(each, full_text) for each in _some(connection, container, asked)},
+        {each["_id"]: with_contained(each, full_text) for each in _some(connection, container, asked)},
     )
 
 
@@ -89,9 +88,3 @@ def _indexed(type_name: str, document: Document, full_text: Container[str] = ())
     gone = {name: "" for name in _FIELDS if name in document and name not in values}
     change = {"$set": values, **({"$unset": gone} if gone else {})}
     return UpdateOne({"_id": document["_id"], "v": document["v"], "del": False}, change)
-
-
-def _with_contained(document: Document, full_text: Container[str]) -> UpdateOne:
-    """The change of a document to the search values that what it contains has now, unless somebody changes it first."""
-    values = contained_values(decode(bytes(document["body"])), full_text)
-    return UpdateOne({"_id": document["_id"], "v": document["v"]}, {"$set": {"c": values}})
