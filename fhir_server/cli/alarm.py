@@ -1,9 +1,13 @@
 """What the server waits for: a signal, or the end of one of its processes."""
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+
+_LONGEST = 0.5  # seconds; a signal that comes just as a wait begins is seen when it ends
 
 
 class Alarm(threading.Event):
@@ -36,8 +40,15 @@ class Alarm(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set, at most `timeout` seconds; whether it is."""
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._told_within(min(_LONGEST, until - time.monotonic())):
+            if time.monotonic() >= until:
+                return False
+        return True
+
+    def _told_within(self, seconds: float) -> bool:
         try:
-            self._told.get(timeout=timeout)
+            self._told.get(timeout=max(0.0, seconds))
         except Empty:
             return False
         self.set()

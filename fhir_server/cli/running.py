@@ -10,11 +10,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from granian import Granian
@@ -24,6 +24,7 @@ from granian.server.common import AbstractServer
 
 from fhir_server.cli.alarm import Alarm
 from fhir_server.cli.database import mongodb, settings_of_environment
+from fhir_server.cli.ending import end_on_sigterm, ending_on_sigterm, keep_for_children
 from fhir_server.cli.listening import claimed
 from fhir_server.fhir.dates import instant, now
 from fhir_server.fhir.errors import Unavailable
@@ -66,8 +67,9 @@ def serve(**options: Any) -> None:
     os.environ.update({variable(name): str(value) for name, value in options.items() if value is not None})
     settings = settings_of_environment()
     _check_journal(settings)
-    with _ending_on_sigterm(), claimed(settings.host, settings.port), mongodb(settings) as url:
+    with ending_on_sigterm(), claimed(settings.host, settings.port), mongodb(settings) as url:
         os.environ[variable("mongodb_url")] = url
+        keep_for_children()
         server(settings).serve()
 
 
@@ -88,7 +90,7 @@ def worker(*, check: bool) -> None:
         _check_worker(settings)
         return
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] %(message)s", stream=sys.stdout)
-    with _ending_on_sigterm(), mongodb(settings, patience=SECONDS_TO_START) as url:
+    with ending_on_sigterm(), mongodb(settings, patience=SECONDS_TO_START) as url:
         run = pkgutil.resolve_name(WORKER)
         _when_the_database_answers(lambda: run(replace(settings, mongodb_url=url)), "works")
 
@@ -155,8 +157,7 @@ def application() -> Any:
 
     Otherwise the processes of a killed server would keep its port and the folder of its database.
     """
-    # Until Granian takes over, a process that is told to end ends; the handler it was born with does nothing here.
-    signal.signal(signal.SIGTERM, _end)
+    end_on_sigterm()  # until Granian takes over
     server = multiprocessing.parent_process()  # who that was, also when it died before this line
     threading.Thread(
         target=_end_with, args=(server.pid if server else os.getppid(),), name="parent", daemon=True
@@ -204,17 +205,3 @@ def _end_with(parent: int | None) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-@contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
-    """SIGTERM ends the process through its `finally` clauses, so that an embedded MongoDB is shut down cleanly."""
-    before = signal.signal(signal.SIGTERM, _end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _end(*_: object) -> NoReturn:
-    raise SystemExit(0)

@@ -116,7 +116,6 @@ def test_the_server_ends_cleanly_when_it_is_told_to(served: Served) -> None:
 def test_the_server_ends_at_once_while_it_is_starting(served: Served) -> None:
     process = served.launch()
     served.wait_until(lambda: "Spawning worker-2" in served.words())
-    time.sleep(0.2)
     told = time.monotonic()
     process.terminate()
     assert process.wait(SECONDS) == 0, served.words()
@@ -130,6 +129,76 @@ def test_the_server_ends_however_often_it_is_told_to(served: Served) -> None:
     # One that comes when all is shut down already ends what is left: the interpreter.
     assert process.wait(SECONDS) in {0, -signal.SIGTERM}, served.words()
     assert served.is_gone()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT)])
+def test_a_process_that_is_told_to_end_while_it_finalizes_an_object_ends_in_order(number: int, code: int) -> None:
+    story = f"""
+import os, time
+from fhir_server.cli.ending import ending_on_sigterm
+
+class Session:
+    def __del__(self):
+        os.kill(os.getpid(), {number:d})
+        print("dropped")
+
+with ending_on_sigterm():
+    try:
+        Session()
+        time.sleep({SECONDS})
+    finally:
+        print("in order")
+print("went on")
+"""
+    ended = subprocess.run([sys.executable, "-c", story], capture_output=True, timeout=SECONDS, text=True)
+
+    assert (ended.returncode, ended.stdout) == (code, "in order\n"), ended.stderr
+    assert "Exception ignored" not in ended.stderr
+
+
+def test_a_finalizer_that_fails_by_itself_is_told_of_as_ever() -> None:
+    story = """
+from fhir_server.cli.ending import ending_on_sigterm
+
+class Session:
+    def __del__(self):
+        raise ValueError("its own fault")
+
+with ending_on_sigterm():
+    Session()
+print("went on")
+"""
+    ended = subprocess.run([sys.executable, "-c", story], capture_output=True, timeout=SECONDS, text=True)
+
+    assert ended.stdout == "went on\n"
+    assert "ValueError: its own fault" in ended.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_process_that_is_told_to_end_at_its_birth_ends_as_soon_as_it_can() -> None:
+    story = """
+import multiprocessing, signal, time
+from fhir_server.cli.ending import end_on_sigterm, ending_on_sigterm, keep_for_children
+
+def be_born():
+    time.sleep(0.1)
+    end_on_sigterm()
+    print("serves", flush=True)
+
+if __name__ == "__main__":
+    with ending_on_sigterm():
+        keep_for_children()
+        signal.signal(signal.SIGTERM, lambda *_: print("told", flush=True))
+        born = multiprocessing.get_context("fork").Process(target=be_born)
+        born.start()
+        born.terminate()
+        born.join()
+        print(born.exitcode, flush=True)
+        signal.raise_signal(signal.SIGTERM)
+"""
+    told = subprocess.run([sys.executable, "-c", story], stdout=subprocess.PIPE, timeout=SECONDS).stdout
+
+    assert told == b"0\ntold\n", "the child ends before it serves, and its parent hears signals as before"
 
 
 def test_a_signal_may_interrupt_itself_and_every_wait() -> None:
