@@ -22,7 +22,7 @@ from fhir_server.search.grant import Reader, Stamp
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.contained import mark_empty
 from fhir_server.store.mongo.documents import Document, current_document
-from fhir_server.store.mongo.indexed_by import agree
+from fhir_server.store.mongo.indexing.indexed_by import agree
 from fhir_server.store.values import Stored
 
 NATIONAL = "Organization/bench-national"

@@ -34,9 +34,9 @@ from fhir_server.rest.web import Web
 from fhir_server.settings import Settings
 from fhir_server.shipped import programme_packs
 from fhir_server.store.mongo.connection import Connection
-from fhir_server.store.mongo.queue import queue_in
+from fhir_server.store.mongo.delivery.queue import queue_in
+from fhir_server.store.mongo.indexing.reindexing import Reindexing
 from fhir_server.store.mongo.registry import Registry
-from fhir_server.store.mongo.reindexing import Reindexing
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.purges import Forgetting
 from fhir_server.subscriptions import worker

@@ -7,8 +7,8 @@ from rich.progress import Progress as Bars
 
 from fhir_server.cli.database import mongodb, settings_of_environment
 from fhir_server.store.mongo.connection import Connection
-from fhir_server.store.mongo.own_parameters import SETTLED
-from fhir_server.store.mongo.reindexing import Reindexing
+from fhir_server.store.mongo.indexing.own_parameters import SETTLED
+from fhir_server.store.mongo.indexing.reindexing import Reindexing
 
 
 @click.command(short_help="Index what is stored by new search parameters.")

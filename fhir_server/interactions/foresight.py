@@ -12,7 +12,7 @@ _MOST = 100
 # A role says for which organisation somebody acts.
 _DECIDES = frozenset({"PractitionerRole", *(name for name, rule in TYPES.items() if rule.kind == COORDINATION)})
 _WORKFLOW = tuple(name for name, rule in TYPES.items() if rule.kind == COORDINATION)
-# What is only referred to, and taken away by nobody who would not wait: see store/mongo/lately_seen.py.
+# What is only referred to, and taken away by nobody who would not wait: see store/mongo/writing/lately_seen.py.
 _LASTING = frozenset({"Patient", *(name for name, rule in TYPES.items() if rule.kind != CHART)} - DELETED_BY_CLIENTS)
 # Of these, what decides nothing in the workflow; a role or a service does: it says who acts, and so who is in a team.
 _LASTING_FOR_WORKFLOW = frozenset(

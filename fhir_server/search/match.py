@@ -1,4 +1,4 @@
-"""The question of a Query asked of one resource in memory, as `store/mongo/queries.py` asks the database."""
+"""The question of a Query asked of one resource in memory, as `store/mongo/search/queries.py` asks the database."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property

@@ -15,7 +15,7 @@ from fhir_server.fhir.dates import now
 from fhir_server.fhir.faults import raised_at
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.store.contract import Store
-from fhir_server.store.mongo.deliveries import Claim, Deliveries
+from fhir_server.store.mongo.delivery.deliveries import Claim, Deliveries
 from fhir_server.store.values import Stored
 from fhir_server.subscriptions.channel import Channel, channel_of, has_ended
 from fhir_server.subscriptions.payload import EVENT, HANDSHAKE, HEARTBEAT, Event, notification

@@ -13,10 +13,10 @@ from fhir_server.fhir.dates import now
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.faults import raised_at
 from fhir_server.store.contract import Store
-from fhir_server.store.mongo.deliveries import MOST_FORGOTTEN, Deliveries, Waiting
-from fhir_server.store.mongo.heartbeats import Heartbeats
-from fhir_server.store.mongo.outbox import BATCH, Outbox
-from fhir_server.store.mongo.queue import Queue
+from fhir_server.store.mongo.delivery.deliveries import MOST_FORGOTTEN, Deliveries, Waiting
+from fhir_server.store.mongo.delivery.heartbeats import Heartbeats
+from fhir_server.store.mongo.delivery.outbox import BATCH, Outbox
+from fhir_server.store.mongo.delivery.queue import Queue
 from fhir_server.subscriptions.delivery import Delivery, MayRead
 from fhir_server.subscriptions.rest_hook import rest_hook
 from fhir_server.subscriptions.topics import subscribes

@@ -10,7 +10,7 @@ from pymongo.database import Database
 from receiver import Receiver, listening
 
 from fhir_server.store.mongo.connection import Connection
-from fhir_server.store.mongo.reindexing import Reindexing
+from fhir_server.store.mongo.indexing.reindexing import Reindexing
 from tests.world import World, world_apart
 
 

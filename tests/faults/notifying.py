@@ -14,8 +14,8 @@ from pymongo.database import Database
 from fhir_server.fhir.dates import now
 from fhir_server.fhir.json import encode
 from fhir_server.search.grant import Stamp
-from fhir_server.store.mongo.deliveries import Deliveries
-from fhir_server.store.mongo.outbox import BATCH, Outbox, Subscribes
+from fhir_server.store.mongo.delivery.deliveries import Deliveries
+from fhir_server.store.mongo.delivery.outbox import BATCH, Outbox, Subscribes
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.values import Stored
 from fhir_server.subscriptions.delivery import Delivery, MayRead

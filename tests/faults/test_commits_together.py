@@ -13,12 +13,12 @@ from pymongo.errors import PyMongoError
 from fhir_server.fhir.errors import Unavailable, VersionConflict
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Transaction
-from fhir_server.store.mongo import committing
-from fhir_server.store.mongo.committing import Committing
 from fhir_server.store.mongo.connection import Connection, may_start_again
-from fhir_server.store.mongo.sending import Save
 from fhir_server.store.mongo.store import MongoStore
-from fhir_server.store.mongo.unit import StartAgain, Taken, Unit
+from fhir_server.store.mongo.writing import committing
+from fhir_server.store.mongo.writing.committing import Committing
+from fhir_server.store.mongo.writing.sending import Save
+from fhir_server.store.mongo.writing.unit import StartAgain, Taken, Unit
 from fhir_server.store.values import Circle, Foreseen, Stored
 from tests.conftest import TYPES
 from tests.patience import until

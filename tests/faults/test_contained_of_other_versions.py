@@ -9,7 +9,7 @@ from pymongo.database import Database
 from fhir_server.fhir.json import Resource
 from fhir_server.search.fingerprints import CONTAINED, FORM, rows_of
 from fhir_server.store.mongo.contained import contained_values
-from fhir_server.store.mongo.reindexing import Reindexing
+from fhir_server.store.mongo.indexing.reindexing import Reindexing
 from tests.faults.test_other_versions import run, start, stored_before
 from tests.http.test_searching import ids, observation
 from tests.minimal import minimal

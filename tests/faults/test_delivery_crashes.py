@@ -25,7 +25,7 @@ PROCESS = """
     import os, signal, sys
     from pymongo import MongoClient
     from fhir_server.store.mongo.store import MongoStore
-    from fhir_server.store.mongo.queue import queue_in
+    from fhir_server.store.mongo.delivery.queue import queue_in
     from fhir_server.subscriptions import worker
 
     url, name, die = sys.argv[1:]

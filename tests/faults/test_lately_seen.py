@@ -10,7 +10,7 @@ from pymongo.database import Database
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.second_looks import SecondLooks
 from fhir_server.search.grant import Reader
-from fhir_server.store.mongo.lately_seen import SECONDS, LatelySeen
+from fhir_server.store.mongo.writing.lately_seen import SECONDS, LatelySeen
 from tests.access.circle import TO_THE_END, made, task, walk
 from tests.minimal import minimal
 from tests.world import Case, Party, World, world_apart

@@ -9,7 +9,7 @@ from pymongo.database import Database
 
 from fhir_server.cli import main
 from fhir_server.search.fingerprints import FORM, rows_of
-from fhir_server.store.mongo.reindexing import Progress, Reindexing
+from fhir_server.store.mongo.indexing.reindexing import Progress, Reindexing
 from tests.http.test_searching import ids, observation
 from tests.minimal import minimal
 from tests.world import Party, World

@@ -19,13 +19,13 @@ from fhir_server.cli import main
 from fhir_server.fhir.dates import instant, now
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.search.grant import Stamp
-from fhir_server.store.mongo.committing import ENDING_SECONDS
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.documents import current_document
-from fhir_server.store.mongo.indexing import BATCH
-from fhir_server.store.mongo.own_parameters import AGE, SETTLED
-from fhir_server.store.mongo.reindexing import Reindexing
+from fhir_server.store.mongo.indexing.own_parameters import AGE, SETTLED
+from fhir_server.store.mongo.indexing.reindexing import Reindexing
+from fhir_server.store.mongo.indexing.renewing import BATCH
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.mongo.writing.committing import ENDING_SECONDS
 from fhir_server.store.values import Stored
 from tests.minimal import minimal
 from tests.world import Party, World
@@ -36,8 +36,8 @@ MANY = 30 * BATCH
 DYING = """
     import os, signal
     from fhir_server.cli import main
-    from fhir_server.store.mongo.indexing import BATCH
-    from fhir_server.store.mongo.reindexing import Reindexing
+    from fhir_server.store.mongo.indexing.renewing import BATCH
+    from fhir_server.store.mongo.indexing.reindexing import Reindexing
 
     keep = Reindexing._keep
 

@@ -17,8 +17,8 @@ from fhir_server.fhir.errors import Unavailable
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Transaction
 from fhir_server.store.embedded import EmbeddedMongo
-from fhir_server.store.mongo import committing
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.mongo.writing import committing
 from fhir_server.store.values import Stored
 
 Failing = Callable[..., AbstractContextManager[None]]

@@ -18,9 +18,9 @@ from receiver import Receiver
 from fhir_server.cli import main
 from fhir_server.settings import Settings
 from fhir_server.store.embedded import EmbeddedMongo
-from fhir_server.store.mongo.deliveries import Deliveries
-from fhir_server.store.mongo.heartbeats import Heartbeats
-from fhir_server.store.mongo.outbox import Outbox, Subscribes, durable
+from fhir_server.store.mongo.delivery.deliveries import Deliveries
+from fhir_server.store.mongo.delivery.heartbeats import Heartbeats
+from fhir_server.store.mongo.delivery.outbox import Outbox, Subscribes, durable
 from fhir_server.subscriptions.worker import Worker
 from tests.faults.test_embedded import on_a_kept_port
 

@@ -13,7 +13,7 @@ from fhir_server.fhir.actor import OPERATE
 from fhir_server.fhir.dates import instant
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.search.grant import Reader, Stamp
-from fhir_server.store.mongo.circle_documents import circle_document
+from fhir_server.store.mongo.circles.documents import circle_document
 from fhir_server.store.mongo.documents import current_document
 from fhir_server.store.values import Circle, Stored
 from tests.world import EVERYTHING, Party, World, world_apart

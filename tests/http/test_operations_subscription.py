@@ -8,7 +8,7 @@ from pymongo import MongoClient
 
 from fhir_server.fhir.dates import now
 from fhir_server.fhir.json import Resource
-from fhir_server.store.mongo.outbox import Outbox
+from fhir_server.store.mongo.delivery.outbox import Outbox
 from fhir_server.subscriptions.topics import subscribes
 from fhir_server.validation.validator import Validator
 from tests.http.resources import ALSO

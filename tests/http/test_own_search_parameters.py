@@ -12,8 +12,8 @@ from pymongo import MongoClient
 
 from fhir_server.fhir.json import Resource
 from fhir_server.store.mongo.connection import Connection
-from fhir_server.store.mongo.own_parameters import AGE
-from fhir_server.store.mongo.reindexing import Reindexing
+from fhir_server.store.mongo.indexing.own_parameters import AGE
+from fhir_server.store.mongo.indexing.reindexing import Reindexing
 from tests.curl_lines import asked_by
 from tests.http.test_searching import ids
 from tests.minimal import minimal

@@ -26,8 +26,8 @@ from fhir_server.fhir.json import Resource, decode
 from fhir_server.interactions.belongings import belongings
 from fhir_server.interactions.purging import Purged, Surroundings, purge
 from fhir_server.interactions.words import Services
+from fhir_server.store.mongo.delivery.queue import queue_in
 from fhir_server.store.mongo.documents import NAMED
-from fhir_server.store.mongo.queue import queue_in
 from tests.access.circle import asked, made, walk
 from tests.faults.test_interleavings import stopped
 from tests.minimal import minimal

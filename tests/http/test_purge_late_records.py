@@ -17,8 +17,8 @@ from fhir_server.audit.pseudonyms import LEFT_OUT, named, without
 from fhir_server.fhir import dates
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.store.journal import Journal
-from fhir_server.store.mongo.arrivals import Arrivals
-from fhir_server.store.mongo.audit_events import record_of
+from fhir_server.store.mongo.audit.arrivals import Arrivals
+from fhir_server.store.mongo.audit.events import record_of
 from fhir_server.store.mongo.documents import stamp_from
 from fhir_server.store.purges import Forgetting
 from tests.http.test_purge import DyingStore, Interrupted, Life, Lives, lives_in

@@ -8,7 +8,7 @@ import pytest
 
 from fhir_server.fhir import dates
 from fhir_server.fhir.json import Resource
-from fhir_server.store.mongo.indexes import keyed
+from fhir_server.store.mongo.indexing.indexes import keyed
 from tests.http.finding import finds, stored
 from tests.http.test_searching import ids, observation
 from tests.minimal import minimal

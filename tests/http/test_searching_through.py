@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from fhir_server.store.mongo import including
+from fhir_server.store.mongo.search import including
 from tests.http.test_searching import ids, observation, pages
 from tests.minimal import minimal
 from tests.world import Case, Party, World

@@ -18,7 +18,7 @@ from fhir_server.search.join_answers import joined, joins_in
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query, Target, Token
-from fhir_server.store.mongo.queries import query_filter
+from fhir_server.store.mongo.search.queries import query_filter
 from tests.store.search_questions import (
     BASE_URL,
     CODES,

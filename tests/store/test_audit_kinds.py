@@ -21,16 +21,18 @@ from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
-from fhir_server.store.mongo import audit_kinds, searching
-from fhir_server.store.mongo.audit_events import audit_document, insert, record_of
-from fhir_server.store.mongo.audit_kinds import AUDIT_KINDS, asked_filter, known_kinds
+from fhir_server.store.mongo.audit import kinds as audit_kinds
+from fhir_server.store.mongo.audit.events import audit_document, insert, record_of
+from fhir_server.store.mongo.audit.kinds import AUDIT_KINDS, known_kinds
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.contained import mark_empty
-from fhir_server.store.mongo.explaining import explained
-from fhir_server.store.mongo.indexes import ensure_indexes
-from fhir_server.store.mongo.indexing import _indexed
-from fhir_server.store.mongo.queries import query_filter
-from fhir_server.store.mongo.several import search_several
+from fhir_server.store.mongo.indexing.indexes import ensure_indexes
+from fhir_server.store.mongo.indexing.renewing import _indexed
+from fhir_server.store.mongo.search import searching
+from fhir_server.store.mongo.search.asked import asked_filter
+from fhir_server.store.mongo.search.explaining import explained
+from fhir_server.store.mongo.search.queries import query_filter
+from fhir_server.store.mongo.search.several import search_several
 from fhir_server.store.values import Page, Stored
 from tests.store.search_questions import BASE_URL, often
 from tests.store.test_search_contained import contained_query
@@ -194,7 +196,7 @@ def test_a_kind_is_there_before_its_first_event(empty: Connection, monkeypatch: 
             raise Dies
         return kept
 
-    monkeypatch.setattr("fhir_server.store.mongo.audit_events.kept_kinds", kept_then_dead)
+    monkeypatch.setattr("fhir_server.store.mongo.audit.events.kept_kinds", kept_then_dead)
     with pytest.raises(Dies):
         keep(empty, [told_of])
 

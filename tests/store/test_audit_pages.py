@@ -16,16 +16,18 @@ from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
-from fhir_server.store.mongo import searching, told_pages
-from fhir_server.store.mongo.audit_events import audit_document, insert, record_with
-from fhir_server.store.mongo.audit_kinds import AUDIT_KINDS, asked_filter
+from fhir_server.store.mongo.audit import told_pages
+from fhir_server.store.mongo.audit.events import audit_document, insert, record_with
+from fhir_server.store.mongo.audit.kinds import AUDIT_KINDS
+from fhir_server.store.mongo.audit.told_pages import ToldPages
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.documents import NAMED, current_document
-from fhir_server.store.mongo.explaining import explained
-from fhir_server.store.mongo.going_through import linked
-from fhir_server.store.mongo.indexes import ensure_indexes
-from fhir_server.store.mongo.indexing import _indexed
-from fhir_server.store.mongo.told_pages import ToldPages
+from fhir_server.store.mongo.indexing.indexes import ensure_indexes
+from fhir_server.store.mongo.indexing.renewing import _indexed
+from fhir_server.store.mongo.search import searching
+from fhir_server.store.mongo.search.asked import asked_filter
+from fhir_server.store.mongo.search.explaining import explained
+from fhir_server.store.mongo.search.going_through import linked
 from fhir_server.store.values import Stored
 from tests.store.search_questions import BASE_URL, often
 from tests.store.test_audit_kinds import clean

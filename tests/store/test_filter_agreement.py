@@ -13,7 +13,7 @@ from pymongo.database import Database
 
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
-from fhir_server.store.mongo.queries import query_filter
+from fhir_server.store.mongo.search.queries import query_filter
 from tests.store.search_questions import (
     BASE_URL,
     DATES,

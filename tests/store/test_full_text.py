@@ -18,8 +18,8 @@ from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
 from fhir_server.store.mongo.documents import current_document
-from fhir_server.store.mongo.full_text import gather_words
-from fhir_server.store.mongo.queries import query_filter
+from fhir_server.store.mongo.indexing.full_text import gather_words
+from fhir_server.store.mongo.search.queries import query_filter
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.values import Stored
 from tests.store.search_questions import MOMENT, often

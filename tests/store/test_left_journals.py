@@ -10,7 +10,7 @@ from pymongo import MongoClient
 
 from fhir_server.search.grant import Stamp
 from fhir_server.store.journal import Journal
-from fhir_server.store.mongo.audit_events import record_of
+from fhir_server.store.mongo.audit.events import record_of
 from fhir_server.store.mongo.store import MongoStore
 from tests.databases import passing_database
 from tests.patience import until

@@ -11,7 +11,7 @@ from fhir_server.fhir.dates import now
 from fhir_server.fhir.errors import TooCostly
 from fhir_server.search.grant import Grant, Reader
 from fhir_server.store.mongo.logic import both
-from fhir_server.store.mongo.queries import grant_filter
+from fhir_server.store.mongo.search.queries import grant_filter
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.values import Stored
 

@@ -15,8 +15,8 @@ from pymongo.errors import WriteError
 from fhir_server.fhir.errors import TooLarge, Unavailable, VersionConflict
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Transaction
-from fhir_server.store.mongo.committing import Unknown
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.mongo.writing.committing import Unknown
 from fhir_server.store.values import Stored
 from tests.patience import until
 

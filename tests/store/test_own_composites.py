@@ -16,8 +16,8 @@ from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Grant
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
-from fhir_server.store.mongo.queries import query_filter
-from fhir_server.store.mongo.searching import search
+from fhir_server.store.mongo.search.queries import query_filter
+from fhir_server.store.mongo.search.searching import search
 from tests.store.search_questions import BASE_URL, MOMENT, QUESTIONS, often
 from tests.store.test_search_sorting import document, measurements
 

@@ -13,10 +13,10 @@ from pymongo.database import Database
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.search.grant import Reader
 from fhir_server.store.contract import Transaction
-from fhir_server.store.mongo.ahead import Ahead, read_ahead
 from fhir_server.store.mongo.connection import MoreToCome
-from fhir_server.store.mongo.parts import Part, Parts
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.mongo.writing.ahead import Ahead, read_ahead
+from fhir_server.store.mongo.writing.parts import Part, Parts
 from fhir_server.store.values import Circle, Foreseen, Stored
 from tests.patience import until
 

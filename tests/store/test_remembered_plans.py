@@ -9,10 +9,10 @@ import pytest
 from fhir_server.fhir.errors import Forbidden
 from fhir_server.search.grant import Reader, Stamp
 from fhir_server.store.contract import Transaction
-from fhir_server.store.mongo.ahead import Ahead
 from fhir_server.store.mongo.connection import Connection
-from fhir_server.store.mongo.remembered import Changes, Remembered
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.mongo.writing.ahead import Ahead
+from fhir_server.store.mongo.writing.remembered import Changes, Remembered
 from fhir_server.store.values import Circle, Foreseen, Stored
 
 Versions = Callable[..., Stored]

@@ -19,7 +19,7 @@ from fhir_server.search.grant import Grant, Reader, Stamp, admits
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Clause, Query, Text
-from fhir_server.store.mongo.queries import grant_filter, query_filter
+from fhir_server.store.mongo.search.queries import grant_filter, query_filter
 from tests.store.search_questions import (
     BASE_URL,
     CODES,

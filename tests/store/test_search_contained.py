@@ -17,7 +17,7 @@ from fhir_server.search.join_answers import conditions_of, joined
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.query import AllOf, Condition, Query
-from fhir_server.store.mongo.queries import query_filter
+from fhir_server.store.mongo.search.queries import query_filter
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.values import Stored
 from tests.store.search_questions import BASE_URL, MOMENT, QUESTIONS, documents, often, tasks

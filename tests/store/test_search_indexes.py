@@ -16,10 +16,10 @@ from fhir_server.fhir.json import encode
 from fhir_server.search.grant import Grant, Reader, Stamp
 from fhir_server.search.parse import parse
 from fhir_server.store.mongo.documents import current_document
-from fhir_server.store.mongo.indexes import ensure_indexes, indexes_of
+from fhir_server.store.mongo.indexing.indexes import ensure_indexes, indexes_of
 from fhir_server.store.mongo.logic import both
-from fhir_server.store.mongo.queries import grant_filter, query_filter
-from fhir_server.store.mongo.sorting import after, order_of
+from fhir_server.store.mongo.search.queries import grant_filter, query_filter
+from fhir_server.store.mongo.search.sorting import after, order_of
 from fhir_server.store.values import Stored
 
 MOMENT = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -17,11 +17,11 @@ from fhir_server.fhir.json import encode
 from fhir_server.search.grant import Grant, Reader, Stamp
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
-from fhir_server.store.mongo import paging
 from fhir_server.store.mongo.documents import current_document
-from fhir_server.store.mongo.going_through import linked
-from fhir_server.store.mongo.indexes import ensure_indexes
-from fhir_server.store.mongo.searching import search
+from fhir_server.store.mongo.indexing.indexes import ensure_indexes
+from fhir_server.store.mongo.search import paging
+from fhir_server.store.mongo.search.going_through import linked
+from fhir_server.store.mongo.search.searching import search
 from fhir_server.store.values import Page, Stored
 
 SECRET = b"a secret of these tests"

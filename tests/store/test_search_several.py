@@ -13,9 +13,9 @@ from fhir_server.fhir.errors import MalformedRequest, TooCostly
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.several import parse_several
-from fhir_server.store.mongo import paging, several
 from fhir_server.store.mongo.documents import current_document
-from fhir_server.store.mongo.several import search_several
+from fhir_server.store.mongo.search import paging, several
+from fhir_server.store.mongo.search.several import search_several
 from fhir_server.store.values import Page, Stored
 
 SECRET = b"a secret of these tests"

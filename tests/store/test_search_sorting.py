@@ -28,8 +28,8 @@ from fhir_server.search.query import Near
 from fhir_server.search.types import near
 from fhir_server.search.types.codes import tokens_of
 from fhir_server.store.mongo.documents import current_document
-from fhir_server.store.mongo.indexes import ensure_indexes
-from fhir_server.store.mongo.searching import search
+from fhir_server.store.mongo.indexing.indexes import ensure_indexes
+from fhir_server.store.mongo.search.searching import search
 from fhir_server.store.values import Page, Stored
 from tests.store.search_questions import BASE_URL, MOMENT, QUESTIONS, often
 

@@ -17,7 +17,7 @@ from fhir_server.search.carried import is_the_match, matches_inside
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
 from fhir_server.store.mongo.contained import mark_empty
-from fhir_server.store.mongo.several import search_several
+from fhir_server.store.mongo.search.several import search_several
 from fhir_server.store.values import Page, Stored
 from tests.store.search_questions import BASE_URL, MOMENT, often
 from tests.store.test_search_contained import contained_query

@@ -15,7 +15,7 @@ from fhir_server.search.grant import Grant, Reader
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Reading
-from fhir_server.store.mongo.seen_circles import MOST_OF_ONE, SeenCircles
+from fhir_server.store.mongo.circles.seen import MOST_OF_ONE, SeenCircles
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
 from fhir_server.store.values import Circle, Match, Page

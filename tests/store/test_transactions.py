@@ -12,8 +12,8 @@ from pymongo.database import Database
 from fhir_server.fhir.errors import Forbidden, VersionConflict
 from fhir_server.search.grant import Reader, Stamp
 from fhir_server.store.contract import Transaction
-from fhir_server.store.mongo.committing import ENDING_SECONDS
 from fhir_server.store.mongo.store import MongoStore
+from fhir_server.store.mongo.writing.committing import ENDING_SECONDS
 from fhir_server.store.values import Circle, Stored
 
 Versions = Callable[..., Stored]

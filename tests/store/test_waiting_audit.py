@@ -13,7 +13,7 @@ from fhir_server.fhir.errors import Unavailable, VersionConflict
 from fhir_server.fhir.json import decode
 from fhir_server.search.grant import Stamp
 from fhir_server.store.contract import Transaction
-from fhir_server.store.mongo.indexes import FINGERPRINTS
+from fhir_server.store.mongo.indexing.indexes import FINGERPRINTS
 from fhir_server.store.mongo.store import MongoStore
 from fhir_server.store.values import Stored
 

@@ -4,10 +4,10 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
 
+from fhir_server.store.mongo.circles.seen import SeenCircles
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.documents import Document
 from fhir_server.store.mongo.questions import Questions
-from fhir_server.store.mongo.seen_circles import SeenCircles
 
 
 class Answering:

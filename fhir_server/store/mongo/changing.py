@@ -26,7 +26,7 @@ from fhir_server.store.mongo.documents import (
 )
 from fhir_server.store.mongo.ledger import LEDGER
 from fhir_server.store.mongo.logic import NOTHING, Filter, both
-from fhir_server.store.mongo.queries import grant_filter
+from fhir_server.store.mongo.search.queries import grant_filter
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, given_up
 from fhir_server.store.values import Changed, Span, Stored
 

@@ -41,7 +41,7 @@ and with more than a cache of 256 MB bears it works at it for ten seconds, then 
 _FEW_TERMS = 2000
 
 NAMED = "named"
-"""What the AuditEvent of a page names that has no term of its own, as `audit_pages.py` says."""
+"""What the AuditEvent of a page names that has no term of its own, as `audit/pages.py` says."""
 
 # What only searches need: it stays in the database, and an update takes away those that a version has no more. `w` is
 # what an earlier build kept for WORDING.

@@ -12,12 +12,12 @@ from fhir_server.fhir.errors import Unavailable
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.contained import gather_contained, mark_empty
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, CIRCLES, Document
-from fhir_server.store.mongo.full_text import gather_words, gather_words_inside
-from fhir_server.store.mongo.indexed_by import agree, tell
-from fhir_server.store.mongo.indexes import ensure_indexes
+from fhir_server.store.mongo.indexing.full_text import gather_words, gather_words_inside
+from fhir_server.store.mongo.indexing.indexed_by import agree, tell
+from fhir_server.store.mongo.indexing.indexes import ensure_indexes
+from fhir_server.store.mongo.indexing.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
 from fhir_server.store.mongo.labelling import LabelOf, label_all, label_found
 from fhir_server.store.mongo.ledger import INDEXES, LEDGER
-from fhir_server.store.mongo.own_parameters import DEFINITIONS, REINDEXING, OwnParameters
 from fhir_server.store.mongo.purge_reading import PURGED, PURGES
 
 log = logging.getLogger(__name__)

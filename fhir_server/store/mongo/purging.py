@@ -20,9 +20,9 @@ from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import VersionConflict
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.search.grant import Stamp
-from fhir_server.store.mongo.audit_events import audit_document
+from fhir_server.store.mongo.audit.events import audit_document
+from fhir_server.store.mongo.audit.waiting import rescue
 from fhir_server.store.mongo.connection import DURABLE, Connection, asking, refusal
-from fhir_server.store.mongo.deletions import DELETIONS
 from fhir_server.store.mongo.documents import (
     AUDIT_EVENTS,
     CIRCLES,
@@ -31,7 +31,7 @@ from fhir_server.store.mongo.documents import (
 )
 from fhir_server.store.mongo.ledger import ENTRIES, LEDGER, beginning, moves_of, turn_id
 from fhir_server.store.mongo.purge_reading import ENDED, PURGED, PURGES, SECONDS, PurgeReading, batches, noted_of
-from fhir_server.store.mongo.waiting import rescue
+from fhir_server.store.mongo.writing.deletions import DELETIONS
 from fhir_server.store.purges import Purge, Words
 from fhir_server.store.values import Stored
 

@@ -11,8 +11,8 @@ from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.search.grant import GrantsFor
 from fhir_server.store.mongo import changing
-from fhir_server.store.mongo.circle_documents import circle_from
-from fhir_server.store.mongo.circle_reading import CircleReading
+from fhir_server.store.mongo.circles.documents import circle_from
+from fhir_server.store.mongo.circles.reading import CircleReading
 from fhir_server.store.mongo.connection import asking, union
 from fhir_server.store.mongo.documents import (
     COUNTERS,
@@ -23,7 +23,7 @@ from fhir_server.store.mongo.documents import (
     stored_from,
 )
 from fhir_server.store.mongo.ledger import LEDGER, moves_of, version_id
-from fhir_server.store.mongo.search_reading import SearchReading
+from fhir_server.store.mongo.search.reading import SearchReading
 from fhir_server.store.values import Changed, Circle, NumberedEvent, Span, Stored
 
 

@@ -16,31 +16,31 @@ from fhir_server.search.grant import Grant, Stamp
 from fhir_server.search.query import Query
 from fhir_server.store.contract import Result, Transaction
 from fhir_server.store.mongo import preparing
-from fhir_server.store.mongo.ahead import Ahead
-from fhir_server.store.mongo.arrivals import Arrivals
-from fhir_server.store.mongo.committing import ENDING_SECONDS, Committing
+from fhir_server.store.mongo.audit.arrivals import Arrivals
+from fhir_server.store.mongo.audit.readings import kept_reading
+from fhir_server.store.mongo.audit.told_pages import ToldPages
+from fhir_server.store.mongo.audit.waiting import Waiting
+from fhir_server.store.mongo.circles.seen import SeenCircles
 from fhir_server.store.mongo.connection import Connection, asking
-from fhir_server.store.mongo.deletions import deletions_in
 from fhir_server.store.mongo.documents import AUDIT_EVENTS
-from fhir_server.store.mongo.explaining import explained
-from fhir_server.store.mongo.indexes import FINGERPRINTS
+from fhir_server.store.mongo.indexing.indexes import FINGERPRINTS
+from fhir_server.store.mongo.indexing.own_parameters import OwnParameters
 from fhir_server.store.mongo.labelling import LabelOf
-from fhir_server.store.mongo.lately_seen import SECONDS as RECALLED_SECONDS
 from fhir_server.store.mongo.ledger import LEDGER
-from fhir_server.store.mongo.new_documents import NewDocuments
-from fhir_server.store.mongo.own_parameters import OwnParameters
-from fhir_server.store.mongo.own_session import OwnSession
 from fhir_server.store.mongo.purging import MongoPurges
 from fhir_server.store.mongo.questions import Questions
 from fhir_server.store.mongo.reading import MongoReading
-from fhir_server.store.mongo.reading_audit import kept_reading
-from fhir_server.store.mongo.remembered import Remembered
-from fhir_server.store.mongo.seen_circles import SeenCircles
+from fhir_server.store.mongo.search.explaining import explained
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS
-from fhir_server.store.mongo.told_pages import ToldPages
-from fhir_server.store.mongo.transacting import Transacting
-from fhir_server.store.mongo.transaction import MongoTransaction
-from fhir_server.store.mongo.waiting import Waiting
+from fhir_server.store.mongo.writing.ahead import Ahead
+from fhir_server.store.mongo.writing.committing import ENDING_SECONDS, Committing
+from fhir_server.store.mongo.writing.deletions import deletions_in
+from fhir_server.store.mongo.writing.lately_seen import SECONDS as RECALLED_SECONDS
+from fhir_server.store.mongo.writing.new_documents import NewDocuments
+from fhir_server.store.mongo.writing.own_session import OwnSession
+from fhir_server.store.mongo.writing.remembered import Remembered
+from fhir_server.store.mongo.writing.transacting import Transacting
+from fhir_server.store.mongo.writing.transaction import MongoTransaction
 from fhir_server.store.purges import Forgetting
 from fhir_server.store.values import Deletion, Explained, Foreseen
 

@@ -12,9 +12,9 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.json import Resource
 from fhir_server.search.grant import Reader, Stamp
-from fhir_server.store.mongo.audit_events import event_document, record_of, recorded_at
-from fhir_server.store.mongo.audit_forms import formed
-from fhir_server.store.mongo.audit_kinds import ALIKE
+from fhir_server.store.mongo.audit.events import event_document, record_of, recorded_at
+from fhir_server.store.mongo.audit.forms import formed
+from fhir_server.store.mongo.audit.kinds import ALIKE
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 MOMENTS = [NOON, datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)]

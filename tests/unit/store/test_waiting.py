@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from fhir_server.store.mongo.audit.waiting import Waiting
 from fhir_server.store.mongo.connection import Connection
-from fhir_server.store.mongo.waiting import Waiting
 
 PATIENCE = 60.0
 

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_server.store.mongo.outbox import in_order
+from fhir_server.store.mongo.delivery.outbox import in_order
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

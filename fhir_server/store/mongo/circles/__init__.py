@@ -1,0 +1,1 @@
+"""Circles: as they lie in the database, and as they are asked for."""

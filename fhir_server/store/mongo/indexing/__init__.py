@@ -1,0 +1,1 @@
+"""What is stored is found by: indexes, the search parameters of now, and words."""

@@ -1,0 +1,1 @@
+"""Searches: their filter, their order, their pages, and what comes with these."""

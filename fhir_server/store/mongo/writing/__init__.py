@@ -1,0 +1,1 @@
+"""Writes: a transaction from what it reads ahead to what it sends."""
