@@ -26,7 +26,7 @@ from fhir_server.fhir.ids import new_id
 from fhir_server.fhir.json import decode
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.interactions.second_looks import SecondLooks
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.words import Services
 from fhir_server.operations.table import PERFORMERS
 from fhir_server.rest.routes import fhir_application

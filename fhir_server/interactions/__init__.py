@@ -1,1 +1,1 @@
-"""The hall: one file per FHIR interaction, all entered through `perform`; writes go through the gate in `commit`."""
+"""The hall: one file per FHIR interaction, all entered through `perform`; writes go through `commit`, the gate."""

@@ -13,7 +13,7 @@ from fhir_server.access.types import CHART, COORDINATION, TYPES
 from fhir_server.fhir.errors import NotFound
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import Reference, parse_reference, references_in
-from fhir_server.interactions.references import local
+from fhir_server.interactions.gate.references import local
 from fhir_server.interactions.words import Services
 from fhir_server.store.purges import Purge
 from fhir_server.store.values import Stored

@@ -23,7 +23,7 @@ from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.addressing import ADDRESSES
 from fhir_server.interactions.conditions import matches_etag
-from fhir_server.interactions.patching import PATCH_FORMATS
+from fhir_server.interactions.patching.patches import PATCH_FORMATS
 from fhir_server.interactions.statements import normative, terminology
 from fhir_server.interactions.subsets import summary_of
 from fhir_server.interactions.words import Answer, Interaction, Services

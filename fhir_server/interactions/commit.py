@@ -15,7 +15,6 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, Forbidden, InvalidResource, InvalidWorkflow, NotFound
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
-from fhir_server.interactions.asks import Ask, check_structure
 from fhir_server.interactions.conditions import (
     check_absent,
     check_if_match,
@@ -23,15 +22,16 @@ from fhir_server.interactions.conditions import (
     says_version,
     version_required,
 )
-from fhir_server.interactions.coordination import Coordination
-from fhir_server.interactions.foresight import foresee
-from fhir_server.interactions.keeping import keep
-from fhir_server.interactions.references import new_targets, reference_issues, turns_at_targets
-from fhir_server.interactions.referrers import check_referrers
-from fhir_server.interactions.settling import resolve
+from fhir_server.interactions.gate.asks import Ask, check_structure
+from fhir_server.interactions.gate.coordination import Coordination
+from fhir_server.interactions.gate.foresight import foresee
+from fhir_server.interactions.gate.keeping import keep
+from fhir_server.interactions.gate.references import new_targets, reference_issues, turns_at_targets
+from fhir_server.interactions.gate.referrers import check_referrers
+from fhir_server.interactions.gate.settling import resolve
+from fhir_server.interactions.gate.working_set import Pending, WorkingSet
+from fhir_server.interactions.gate.written import Written, became, tell, tell_of_nothing
 from fhir_server.interactions.words import Services
-from fhir_server.interactions.working_set import Pending, WorkingSet
-from fhir_server.interactions.written import Written, became, tell, tell_of_nothing
 from fhir_server.store.contract import Transaction
 from fhir_server.store.values import Stored
 

@@ -5,8 +5,8 @@ https://hl7.org/fhir/R4/http.html#create
 
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import NotFound
-from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.commit import commit
+from fhir_server.interactions.gate.asks import Ask
 from fhir_server.interactions.words import Answer, Interaction, Services
 
 

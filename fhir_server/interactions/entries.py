@@ -13,7 +13,7 @@ from fhir_server.fhir.errors import FhirError, InvalidResource, MalformedRequest
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.addressing import resolve
 from fhir_server.interactions.parameters import check_known, parameters_in
-from fhir_server.interactions.patching import unpacked
+from fhir_server.interactions.patching.patches import unpacked
 from fhir_server.interactions.words import Interaction, Misread, Services
 from fhir_server.search.parse import OF_FORM
 

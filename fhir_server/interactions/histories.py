@@ -15,7 +15,7 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.interactions.bundles import history_page
 from fhir_server.interactions.history import at_of, check_parameters, count_of, since_of
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Grant
 from fhir_server.store.signed import signed, unsigned

@@ -11,7 +11,7 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import MalformedRequest, NotFound
 from fhir_server.interactions.bundles import history_page
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.store.values import Stored
 

@@ -11,9 +11,9 @@ from fhir_server.audit.events import Occurrence, audit_event
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import Forbidden, MalformedRequest
 from fhir_server.fhir.json import Resource
-from fhir_server.interactions.asks import Ask, check_structure
 from fhir_server.interactions.commit import Gate
 from fhir_server.interactions.entries import read_entry
+from fhir_server.interactions.gate.asks import Ask, check_structure
 from fhir_server.interactions.transaction import asks_of, entries_of
 from fhir_server.interactions.words import Services
 from fhir_server.search.grant import Grant, Stamp

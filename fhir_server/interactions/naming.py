@@ -10,7 +10,7 @@ from functools import cached_property
 
 from fhir_server.access.types import DEFINITION, DIRECTORY, TYPES
 from fhir_server.fhir.reference import parse_reference
-from fhir_server.interactions.references import local
+from fhir_server.interactions.gate.references import local
 from fhir_server.interactions.words import Interaction
 from fhir_server.search.grant import Stamp
 from fhir_server.store.values import Shown

@@ -5,10 +5,10 @@ https://hl7.org/fhir/R4/http.html#patch
 
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import NotFound
-from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.commit import commit
-from fhir_server.interactions.matching import condition_of
-from fhir_server.interactions.patching import read_patch
+from fhir_server.interactions.gate.asks import Ask
+from fhir_server.interactions.gate.matching import condition_of
+from fhir_server.interactions.patching.patches import read_patch
 from fhir_server.interactions.words import Answer, Interaction, Services
 
 

@@ -6,8 +6,8 @@ https://hl7.org/fhir/R4/http.html#read
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import NotFound
 from fhir_server.interactions.conditions import not_modified
-from fhir_server.interactions.glimpses import glimpsed
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.glimpses import glimpsed
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.subsets import part_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.store.values import Stored

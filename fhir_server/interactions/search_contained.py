@@ -13,10 +13,10 @@ from fhir_server.access.scopes import allows, check_scope
 from fhir_server.access.types import SERVER_ONLY, TYPES
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.json import encode
-from fhir_server.interactions.bringing import grants_to_bring
-from fhir_server.interactions.glimpses import cut_included
-from fhir_server.interactions.joining import Known, answered, grants_of
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.bringing import grants_to_bring
+from fhir_server.interactions.seeing.glimpses import cut_included
+from fhir_server.interactions.seeing.joining import Known, answered, grants_of
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.words import Services
 from fhir_server.search.carried import is_the_match, matches_inside
 from fhir_server.search.contained import (

@@ -11,13 +11,13 @@ from fhir_server.definitions.compartments import patient_compartment
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import Forbidden, MalformedRequest
-from fhir_server.interactions.bringing import grants_to_bring
 from fhir_server.interactions.bundles import searchset
-from fhir_server.interactions.glimpses import cut_included
-from fhir_server.interactions.joining import Known, answered, grants_of
 from fhir_server.interactions.parameters import stated
 from fhir_server.interactions.search_contained import search_contained
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.bringing import grants_to_bring
+from fhir_server.interactions.seeing.glimpses import cut_included
+from fhir_server.interactions.seeing.joining import Known, answered, grants_of
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.subsets import subset_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.query import Query

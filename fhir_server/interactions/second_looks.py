@@ -16,9 +16,9 @@ from fhir_server.fhir.actor import IMPORT, OPERATE, Actor
 from fhir_server.fhir.errors import FhirError, Unavailable
 from fhir_server.fhir.faults import raised_at
 from fhir_server.fhir.reference import parse_reference
-from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.commit import Gate
-from fhir_server.interactions.referrers import REFERRING
+from fhir_server.interactions.gate.asks import Ask
+from fhir_server.interactions.gate.referrers import REFERRING
 from fhir_server.interactions.words import Services
 from fhir_server.store.contract import Transaction
 from fhir_server.store.values import Deletion

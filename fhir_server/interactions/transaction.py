@@ -15,13 +15,13 @@ from fhir_server.fhir.errors import FhirError, MalformedRequest, MethodNotAllowe
 from fhir_server.fhir.faults import logged
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.fhir.outcome import Issue, operation_outcome
-from fhir_server.interactions.asks import Ask, check_structure
 from fhir_server.interactions.bundles import response_bundle
 from fhir_server.interactions.commit import Gate
 from fhir_server.interactions.conditions import etag
 from fhir_server.interactions.entries import Entry, read_entry
-from fhir_server.interactions.matching import condition_of
-from fhir_server.interactions.patching import read_patch
+from fhir_server.interactions.gate.asks import Ask, check_structure
+from fhir_server.interactions.gate.matching import condition_of
+from fhir_server.interactions.patching.patches import read_patch
 from fhir_server.interactions.returning import as_shown, returned_in_entry
 from fhir_server.interactions.statuses import FAILED, STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.update import check_id

@@ -6,9 +6,9 @@ https://hl7.org/fhir/R4/http.html#update
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import MalformedRequest, NotFound
 from fhir_server.fhir.json import Resource
-from fhir_server.interactions.asks import Ask
 from fhir_server.interactions.commit import commit
-from fhir_server.interactions.matching import condition_of
+from fhir_server.interactions.gate.asks import Ask
+from fhir_server.interactions.gate.matching import condition_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 
 

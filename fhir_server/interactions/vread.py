@@ -8,7 +8,7 @@ import re
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import Gone, NotFound
 from fhir_server.interactions.conditions import not_modified
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.subsets import part_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 

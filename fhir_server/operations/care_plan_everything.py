@@ -7,7 +7,7 @@ from fhir_server.access.grants import is_circle_kind
 from fhir_server.access.types import COORDINATION, TYPES
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import NotFound
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.operations.gathering import Fetched, answer_of, everything, wish_of
 

@@ -11,10 +11,10 @@ from fhir_server.fhir.actor import OPERATE, Actor
 from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import Forbidden, MalformedRequest
 from fhir_server.fhir.json import Resource, encode
-from fhir_server.interactions.joining import answered, grants_of
 from fhir_server.interactions.parameters import stated
 from fhir_server.interactions.search_contained import seen_containers
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.joining import answered, grants_of
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Grant
 from fhir_server.search.parse import parse

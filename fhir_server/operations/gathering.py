@@ -15,7 +15,7 @@ from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.reference import parse_reference, references_in
 from fhir_server.interactions.bundles import searchset
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.operations.care_dates import CareTime
 from fhir_server.operations.inputs import one, texts, whole_number

@@ -14,7 +14,7 @@ from fhir_server.access.types import TYPES
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import TooCostly
 from fhir_server.fhir.json import Resource, encode
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.parse import parse
 from fhir_server.store.values import Stored

@@ -13,11 +13,11 @@ from typing import Any
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import MalformedRequest, NotFound
 from fhir_server.fhir.json import Resource, encode
-from fhir_server.interactions.asks import Ask, check_structure
 from fhir_server.interactions.commit import Gate
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.gate.asks import Ask, check_structure
+from fhir_server.interactions.gate.written import Written
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
-from fhir_server.interactions.written import Written
 from fhir_server.operations.inputs import parameters_of, texts
 from fhir_server.operations.meta_in_use import meta_in_use
 from fhir_server.store.contract import Transaction

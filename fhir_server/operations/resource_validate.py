@@ -14,9 +14,9 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, MalformedRequest, Unavailable
 from fhir_server.fhir.json import encode
 from fhir_server.fhir.outcome import Issue, operation_outcome
-from fhir_server.interactions.asks import Ask, structural_issues
 from fhir_server.interactions.commit import Gate
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.gate.asks import Ask, structural_issues
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.update import check_id
 from fhir_server.interactions.words import Answer, Interaction, Misread, Services
 from fhir_server.store.contract import Transaction

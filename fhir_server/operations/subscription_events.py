@@ -9,7 +9,7 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import MalformedRequest, TooCostly
 from fhir_server.fhir.json import encode
 from fhir_server.fhir.reference import parse_reference
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.operations.inputs import one, texts, whole_number
 from fhir_server.operations.subscription_status import own_subscription

@@ -6,7 +6,7 @@ https://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition-backport-subs
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import NotFound
 from fhir_server.fhir.json import encode
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.operations.inputs import texts
 from fhir_server.store.values import Stored

@@ -21,7 +21,7 @@ from fhir_server.fhir.errors import (
 )
 from fhir_server.interactions.addressing import Place
 from fhir_server.interactions.parameters import check_known, parameters_in
-from fhir_server.interactions.patching import JSON_PATCH, read_json_patch
+from fhir_server.interactions.patching.patches import JSON_PATCH, read_json_patch
 from fhir_server.interactions.returning import MINIMAL, OUTCOME, REPRESENTATION
 from fhir_server.interactions.words import Interaction, Misread
 from fhir_server.rest.binary import binary_of, is_content, may_be_content

@@ -14,7 +14,7 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError, MethodNotAllowed, Unauthenticated, UnsupportedMedia
 from fhir_server.fhir.faults import logged
 from fhir_server.interactions.addressing import ADDRESSES, Place, allowed_methods, resolve
-from fhir_server.interactions.patching import PATCH_FORMATS
+from fhir_server.interactions.patching.patches import PATCH_FORMATS
 from fhir_server.interactions.perform import perform, record_refusal
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.rest.binary import of_the_whole

@@ -10,7 +10,7 @@ from fhir_server.fhir.actor import OPEN_PLANS, Actor
 from fhir_server.fhir.change import Change
 from fhir_server.fhir.json import Resource, same
 from fhir_server.fhir.reference import parse_reference
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.store.contract import Transaction
 from fhir_server.store.values import Circle, Stored
 

@@ -11,7 +11,7 @@ from typing import Any
 from fhir_server.fhir import json_patch
 from fhir_server.fhir.errors import FhirError, MalformedRequest
 from fhir_server.fhir.json import NotJson, Resource, decode_sent
-from fhir_server.interactions import fhirpath_operations, fhirpath_patch
+from fhir_server.interactions.patching import fhirpath_operations, fhirpath_patch
 from fhir_server.validation.implicit_rules import NOT_UNDERSTOOD, states_implicit_rules
 
 JSON_PATCH = "application/json-patch+json"

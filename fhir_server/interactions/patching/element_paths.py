@@ -11,8 +11,8 @@ from typing import Any
 from fhir_server.definitions.structures import RESOURCE, load
 from fhir_server.fhir.errors import InvalidResource, MalformedRequest
 from fhir_server.fhir.json import Resource
-from fhir_server.interactions.criteria import may_be_asked
-from fhir_server.interactions.element_places import Place, child_type, elements_of
+from fhir_server.interactions.patching.criteria import may_be_asked
+from fhir_server.interactions.patching.element_places import Place, child_type, elements_of
 
 MOST_CHARACTERS = 1000
 MOST_STEPS = 50

@@ -12,10 +12,10 @@ from collections.abc import Collection, Sequence
 from fhir_server.access.scopes import check_scope
 from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import MalformedRequest, MultipleMatches
-from fhir_server.interactions.joining import answered, grants_of
+from fhir_server.interactions.gate.working_set import WorkingSet
 from fhir_server.interactions.parameters import parameters_in
+from fhir_server.interactions.seeing.joining import answered, grants_of
 from fhir_server.interactions.words import Interaction, Services
-from fhir_server.interactions.working_set import WorkingSet
 from fhir_server.search.parse import parse
 from fhir_server.store.values import Stored
 

@@ -10,10 +10,10 @@ from fhir_server.care.tasks import is_drafted
 from fhir_server.care.unplanned import check_unplanned
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError
-from fhir_server.interactions.following import Followed, Following, enters
-from fhir_server.interactions.opening import Opening
+from fhir_server.interactions.gate.following import Followed, Following, enters
+from fhir_server.interactions.gate.opening import Opening
+from fhir_server.interactions.gate.working_set import Pending, WorkingSet
 from fhir_server.interactions.words import Services
-from fhir_server.interactions.working_set import Pending, WorkingSet
 from fhir_server.search.grant import Glimpse, Reader, Stamp
 from fhir_server.store.values import Circle, Stored
 

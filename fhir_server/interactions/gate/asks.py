@@ -10,9 +10,9 @@ from fhir_server.fhir.errors import FhirError, InvalidResource
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
 from fhir_server.fhir.reference import targets_in
-from fhir_server.interactions.matching import Condition, read_condition, said
-from fhir_server.interactions.own_parameters import definition_issues
-from fhir_server.interactions.patching import Patch
+from fhir_server.interactions.gate.matching import Condition, read_condition, said
+from fhir_server.interactions.gate.own_parameters import definition_issues
+from fhir_server.interactions.patching.patches import Patch
 from fhir_server.interactions.subsets import is_part
 from fhir_server.interactions.words import Services
 from fhir_server.store.values import Stored

@@ -10,7 +10,7 @@ from dataclasses import replace
 from fhir_server.access.demographics import only, shown_to
 from fhir_server.access.grants import glimpse
 from fhir_server.fhir.json import encode
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.subsets import marked
 from fhir_server.interactions.words import Services
 from fhir_server.search.grant import Grant

@@ -12,8 +12,8 @@ from typing import Any
 
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource
-from fhir_server.interactions.element_paths import Step, follow, steps_of
-from fhir_server.interactions.element_places import Place
+from fhir_server.interactions.patching.element_paths import Step, follow, steps_of
+from fhir_server.interactions.patching.element_places import Place
 
 MOST_OPERATIONS = 1000
 MOST_OF_CRITERIA = 20_000

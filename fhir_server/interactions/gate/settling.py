@@ -15,14 +15,14 @@ from fhir_server.fhir.errors import (
 )
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import rewrite_references
-from fhir_server.interactions.asks import Ask, structural_issues
-from fhir_server.interactions.conditional_references import find_meant
 from fhir_server.interactions.conditions import check_absent, check_if_match, says_version, version_required
-from fhir_server.interactions.matching import match, matches, read_condition
-from fhir_server.interactions.references import local
-from fhir_server.interactions.rewriting import named_anew
+from fhir_server.interactions.gate.asks import Ask, structural_issues
+from fhir_server.interactions.gate.conditional_references import find_meant
+from fhir_server.interactions.gate.matching import match, matches, read_condition
+from fhir_server.interactions.gate.references import local
+from fhir_server.interactions.gate.rewriting import named_anew
+from fhir_server.interactions.gate.working_set import WorkingSet
 from fhir_server.interactions.words import Services
-from fhir_server.interactions.working_set import WorkingSet
 from fhir_server.search.escaping import literally
 from fhir_server.search.parse import parse
 from fhir_server.validation.findings import quoted

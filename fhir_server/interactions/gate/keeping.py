@@ -10,10 +10,10 @@ from fhir_server.access.types import DEFINITION, DIRECTORY, TYPES, stamped_with_
 from fhir_server.fhir.change import as_version
 from fhir_server.fhir.errors import InvalidResource, TooLarge
 from fhir_server.fhir.json import Resource, encode
-from fhir_server.interactions.coordination import Coordination
-from fhir_server.interactions.own_parameters import define
+from fhir_server.interactions.gate.coordination import Coordination
+from fhir_server.interactions.gate.own_parameters import define
+from fhir_server.interactions.gate.working_set import Pending, WorkingSet
 from fhir_server.interactions.words import Services
-from fhir_server.interactions.working_set import Pending, WorkingSet
 from fhir_server.search.grant import Reader, Stamp
 from fhir_server.store.values import Stored
 

@@ -11,9 +11,9 @@ from fhir_server.access.scopes import check_scope
 from fhir_server.access.types import TYPES
 from fhir_server.definitions.search_parameters import shipped_parameters_of
 from fhir_server.fhir.errors import TooCostly
-from fhir_server.interactions.part_hierarchy import places_standing
-from fhir_server.interactions.sight import Sight
-from fhir_server.interactions.terminology import codes_in, codes_standing
+from fhir_server.interactions.seeing.part_hierarchy import places_standing
+from fhir_server.interactions.seeing.sight import Sight
+from fhir_server.interactions.seeing.terminology import codes_in, codes_standing
 from fhir_server.search.contained import may_be_contained
 from fhir_server.search.grant import Grant
 from fhir_server.search.hierarchy import DIRECTIONS, PART_OF

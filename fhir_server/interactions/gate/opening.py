@@ -16,8 +16,8 @@ from fhir_server.fhir.actor import OPEN_PLANS, Actor
 from fhir_server.fhir.errors import Forbidden, InvalidWorkflow
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import reference_to
+from fhir_server.interactions.gate.working_set import Pending, WorkingSet
 from fhir_server.interactions.words import Services
-from fhir_server.interactions.working_set import Pending, WorkingSet
 from fhir_server.search.escaping import literally
 from fhir_server.search.grant import Reader
 from fhir_server.search.parse import parse

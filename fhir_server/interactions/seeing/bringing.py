@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from fhir_server.access.scopes import allows
 from fhir_server.fhir.errors import TooCostly
-from fhir_server.interactions.glimpses import grants_along
-from fhir_server.interactions.joining import compartment_of, person_named
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.glimpses import grants_along
+from fhir_server.interactions.seeing.joining import compartment_of, person_named
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.search.grant import Grant, GrantsFor
 from fhir_server.search.query import Query
 

@@ -11,10 +11,10 @@ from fhir_server.access.types import TYPES
 from fhir_server.fhir.errors import FhirError, InvalidResource, MultipleMatches
 from fhir_server.fhir.outcome import Issue
 from fhir_server.fhir.reference import references_in
-from fhir_server.interactions.asks import Ask
-from fhir_server.interactions.matching import Condition, matches, read_condition, said
+from fhir_server.interactions.gate.asks import Ask
+from fhir_server.interactions.gate.matching import Condition, matches, read_condition, said
+from fhir_server.interactions.gate.working_set import WorkingSet
 from fhir_server.interactions.words import Services
-from fhir_server.interactions.working_set import WorkingSet
 
 _CONDITIONAL = re.compile(r"(?P<type>[A-Z][A-Za-z]{1,63})\?(?P<query>.+)")
 

@@ -18,7 +18,7 @@ from fhir_server.definitions.search_parameters import shipped_parameters_of
 from fhir_server.fhir.errors import InvalidResource
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.outcome import Issue
-from fhir_server.interactions.working_set import WorkingSet
+from fhir_server.interactions.gate.working_set import WorkingSet
 from fhir_server.store.values import OwnParameter
 
 MOST = 200

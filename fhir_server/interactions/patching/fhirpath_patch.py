@@ -9,8 +9,8 @@ from copy import deepcopy
 from fhir_server.definitions.structures import Element
 from fhir_server.fhir.errors import InvalidResource
 from fhir_server.fhir.json import Resource
-from fhir_server.interactions.element_paths import follow, root_of, unknown
-from fhir_server.interactions.element_places import (
+from fhir_server.interactions.patching.element_paths import follow, root_of, unknown
+from fhir_server.interactions.patching.element_places import (
     Pair,
     Place,
     child_type,
@@ -21,7 +21,7 @@ from fhir_server.interactions.element_places import (
     write,
     write_items,
 )
-from fhir_server.interactions.fhirpath_operations import Operation, Value
+from fhir_server.interactions.patching.fhirpath_operations import Operation, Value
 
 
 def apply(operations: tuple[Operation, ...], resource: Resource) -> Resource:

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fhir_server.audit.events import Occurrence, audit_event
-from fhir_server.interactions.asks import Ask
-from fhir_server.interactions.matching import said
+from fhir_server.interactions.gate.asks import Ask
+from fhir_server.interactions.gate.matching import said
+from fhir_server.interactions.gate.working_set import WorkingSet
 from fhir_server.interactions.naming import names_nobody_else
 from fhir_server.interactions.words import Interaction, Services
-from fhir_server.interactions.working_set import WorkingSet
 from fhir_server.search.grant import Stamp
 from fhir_server.store.values import Stored
 

@@ -6,7 +6,7 @@ Definitions are sought under the asker's own grants: what it may not read is not
 from fhir_server.access.scopes import check_scope
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource
-from fhir_server.interactions.sight import Sight
+from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.search.hierarchy import related_codes
 from fhir_server.search.members import codes_of
 from fhir_server.search.query import Clause, Join, Query, Target, Token, Value

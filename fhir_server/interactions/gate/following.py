@@ -21,9 +21,9 @@ from fhir_server.fhir.change import Change
 from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import FhirError, Forbidden
 from fhir_server.fhir.json import Resource
-from fhir_server.interactions.care_checks import Facts, check_change
+from fhir_server.interactions.gate.care_checks import Facts, check_change
+from fhir_server.interactions.gate.working_set import Pending, WorkingSet
 from fhir_server.interactions.words import Services
-from fhir_server.interactions.working_set import Pending, WorkingSet
 from fhir_server.search.grant import Reader
 from fhir_server.store.values import Circle, Stored
 

@@ -12,10 +12,10 @@ from fhir_server.access.types import TYPES
 from fhir_server.fhir.errors import StillReferred
 from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference, references_in
-from fhir_server.interactions.asks import Ask
-from fhir_server.interactions.references import DELETED_BY_CLIENTS, turn_at
+from fhir_server.interactions.gate.asks import Ask
+from fhir_server.interactions.gate.references import DELETED_BY_CLIENTS, turn_at
+from fhir_server.interactions.gate.working_set import WorkingSet
 from fhir_server.interactions.words import Services
-from fhir_server.interactions.working_set import WorkingSet
 from fhir_server.store.values import Deletion
 
 MOST_NAMED = 10

@@ -4,8 +4,8 @@ from collections.abc import Sequence, Set
 
 from fhir_server.access.types import CHART, COORDINATION, DEFINITION, DIRECTORY, TYPES
 from fhir_server.fhir.reference import parse_reference
-from fhir_server.interactions.asks import Ask
-from fhir_server.interactions.references import DELETED_BY_CLIENTS, local
+from fhir_server.interactions.gate.asks import Ask
+from fhir_server.interactions.gate.references import DELETED_BY_CLIENTS, local
 from fhir_server.store.values import Foreseen
 
 _MOST = 100

@@ -1,0 +1,1 @@
+"""Patches: read before they meet a resource, and applied to one."""
