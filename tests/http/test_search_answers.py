@@ -53,6 +53,12 @@ def link(reply: Reply, relation: str) -> str | None:
     return f"{parts.path.rpartition('/')[2]}?{parts.query}"
 
 
+def way(reply: Reply, relation: str) -> str:
+    """Where a link leads that must be there, below the base."""
+    [url] = [each["url"] for each in reply.body["link"] if each["relation"] == relation]
+    return str(url).partition("/fhir")[2].lstrip("/")
+
+
 def test_a_summary_has_what_r4_counts_to_it(hosp: Party, person: str) -> None:
     found = asked(hosp, f"Patient?_id={person}&_summary=true")
 
@@ -132,6 +138,17 @@ def test_links_lead_there_and_back(hosp: Party, person: str) -> None:
     assert ids(hosp.get(str(link(second, "previous")))) == ids(first)
     assert ids(hosp.get(str(link(third, "first")))) == ids(first)
     assert ids(hosp.get(str(link(second, "self")))) == ids(second)
+
+
+def test_a_cursor_of_one_type_is_refused_among_several_and_the_other_way_round(hosp: Party, person: str) -> None:
+    for _ in range(3):
+        hosp.post(observation(f"Patient/{person}"))
+    alone, among = f"Observation?patient={person}", f"?_type=Observation&patient={person}"
+    for there, here in ((alone, among), (among, alone)):
+        cursor = way(hosp.get(f"{there}&_count=1"), "next").partition("_cursor=")[2]
+
+        assert hosp.get(f"{here}&_cursor={cursor}").status == 400
+        assert len(ids(hosp.get(f"{there}&_cursor={cursor}"))) == 2
 
 
 def test_one_page_leads_nowhere_else(hosp: Party, person: str) -> None:

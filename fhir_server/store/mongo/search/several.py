@@ -60,7 +60,8 @@ def search_several(
         check_words(database, query, session)
         check_contained(database, query, session)
     first = asked[0][0]
-    question = replace(first, type=",".join(query.type for query, _ in asked))
+    # A comma behind the last of them: where a page of one type begins among several is said otherwise than by itself.
+    question = replace(first, type="".join(f"{query.type}," for query, _ in asked))
     cursor = cursors.read(question, moment, secret) if first.cursor is not None else None
     search = _Search(database, asked, moment, cursor, Within(session, max_time_ms, "several types"))
     with costly("several types"):
