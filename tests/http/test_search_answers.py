@@ -1,5 +1,6 @@
 """How a search is answered: parts of resources, totals, links there and back."""
 
+import uuid
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,6 +52,10 @@ def link(reply: Reply, relation: str) -> str | None:
         return None
     parts = urlsplit(urls[0])
     return f"{parts.path.rpartition('/')[2]}?{parts.query}"
+
+
+def relations(reply: Reply) -> list[str]:
+    return [each["relation"] for each in reply.body["link"]]
 
 
 def way(reply: Reply, relation: str) -> str:
@@ -138,6 +143,28 @@ def test_links_lead_there_and_back(hosp: Party, person: str) -> None:
     assert ids(hosp.get(str(link(second, "previous")))) == ids(first)
     assert ids(hosp.get(str(link(third, "first")))) == ids(first)
     assert ids(hosp.get(str(link(second, "self")))) == ids(second)
+
+
+@pytest.mark.parametrize("place", ["Observation", "Patient/{person}/Observation", "Patient/{person}/*"])
+@pytest.mark.parametrize("sort", ["", "&_sort=-_lastUpdated"])
+def test_a_page_on_which_nothing_is_left_leads_to_what_is(hosp: Party, person: str, place: str, sort: str) -> None:
+    tag = uuid.uuid4().hex
+    for _ in range(6):
+        assert hosp.post({**observation(f"Patient/{person}"), "meta": {"tag": [{"code": tag}]}}).status == 201
+    first = hosp.get(f"{place.format(person=person)}?_tag={tag}&_count=2{sort}")
+    second = hosp.get(way(first, "next"))
+    last = hosp.get(way(second, "next"))
+
+    for resource in first.entries + last.entries:
+        assert hosp.put({**resource, "meta": {**resource["meta"], "tag": [{"code": "another"}]}}).status == 200
+    before, behind = hosp.get(way(second, "previous")), hosp.get(way(second, "next"))
+
+    assert ids(before) == ids(behind) == []
+    assert ids(hosp.get(way(before, "next"))) == ids(hosp.get(way(behind, "previous"))) == ids(second)
+    assert ids(hosp.get(way(before, "first"))) == ids(second)
+    assert {relation for page in (before, behind) for relation in relations(page)} >= {"self", "first"}
+    assert "previous" not in relations(before)
+    assert "next" not in relations(behind)
 
 
 def test_a_cursor_of_one_type_is_refused_among_several_and_the_other_way_round(hosp: Party, person: str) -> None:

@@ -22,15 +22,24 @@ _LONGEST = 16_000
 
 @dataclass(frozen=True)
 class Cursor:
-    """Sort values (texts and numbers) that the page comes after, or before when it leads `back`."""
+    """Sort values (texts and numbers) that the page comes after, or before when it leads `back`.
+
+    With `ties` it begins with what has these very values.
+    """
 
     values: list[Any]
     back: bool = False
+    ties: bool = False
+
+    def turned(self) -> "Cursor":
+        """The way back from a page on which nothing is left: all that lies on the other side of where it begins."""
+        return Cursor(self.values, not self.back, not self.ties)
 
 
 def written(query: Query, cursor: Cursor, moment: datetime, secret: bytes) -> str:
     """The text of a cursor of this query, written at `moment`."""
-    body = msgspec.json.encode([int(moment.timestamp()), cursor.back, cursor.values])
+    ties = [True] if cursor.ties else []
+    body = msgspec.json.encode([int(moment.timestamp()), cursor.back, cursor.values, *ties])
     return signed(body, query.question, secret)
 
 
@@ -42,7 +51,7 @@ def read(query: Query, moment: datetime, secret: bytes) -> Cursor:
     body = unsigned(query.cursor or "", query.question, secret, longest=_LONGEST)
     if body is None:
         raise MalformedRequest("'_cursor' is not from a next link of this search; follow the links as they are given.")
-    at, back, values = msgspec.json.decode(body)
+    at, back, values, *ties = msgspec.json.decode(body)
     if moment.timestamp() - at > GOOD_FOR:
         raise MalformedRequest("'_cursor' is from more than a day ago; search again from the first page.")
-    return Cursor(values, back)
+    return Cursor(values, back, bool(ties))

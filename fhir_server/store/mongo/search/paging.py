@@ -29,7 +29,7 @@ def ordering(query: Query, cursor: Cursor | None) -> tuple[Order, Filter | None]
     if cursor is None:
         return order, None
     order = order.reversed() if cursor.back else order
-    return order, after(order.keys, times_at(order.keys, cursor.values))
+    return order, after(order.keys, times_at(order.keys, cursor.values), with_ties=cursor.ties)
 
 
 def ordered(

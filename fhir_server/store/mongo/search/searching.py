@@ -130,10 +130,12 @@ def _page(
     onward, backward = ways(cursor, more=len(documents) > query.count)
 
     def leading(to: bool, *, back: bool) -> str | None:
-        if not to or not shown:
+        if not to:
             return None
-        beside = Cursor(values_at(shown[0 if back else -1], order.keys), back)
-        return cursors.written(query, beside, moment, secret)
+        if shown:
+            beside = Cursor(values_at(shown[0 if back else -1], order.keys), back)
+            return cursors.written(query, beside, moment, secret)
+        return cursors.written(query, cursor.turned(), moment, secret) if cursor is not None else None
 
     return Page(matches, (), leading(onward, back=False), leading(backward, back=True))
 

@@ -77,10 +77,12 @@ def search_several(
     onward, backward = ways(cursor, more=len(rows) > first.count)
 
     def leading(to: bool, *, back: bool) -> str | None:
-        if not to or not shown:
+        if not to:
             return None
-        row = shown[0 if back else -1]
-        return cursors.written(question, Cursor([row.place, *row.values], back), moment, secret)
+        if shown:
+            row = shown[0 if back else -1]
+            return cursors.written(question, Cursor([row.place, *row.values], back), moment, secret)
+        return cursors.written(question, cursor.turned(), moment, secret) if cursor is not None else None
 
     matches = tuple(stored_from(type_name, each["_id"], each) for type_name, each in matched.values())
     return Page(matches, included, leading(onward, back=False), leading(backward, back=True), total)
@@ -184,7 +186,8 @@ class _Search:
         if self._by_type and place != begin:
             return None if ahead else NOTHING
         keys = self._orders[place].keys
-        return after(keys, times_at(keys, values), with_ties=ahead)
+        ties = ahead or (place == begin and self._begin.ties)
+        return after(keys, times_at(keys, values), with_ties=ties)
 
     def _in_order(self, rows: list[_Row]) -> list[_Row]:
         """By the keys, then by type: what sorts last is sorted by first."""
