@@ -37,11 +37,21 @@ class Text:
 
 @dataclass(frozen=True)
 class Moment:
-    """A date with its prefix (`eq ne gt lt ge le sa eb ap`) and the half-open range it stands for."""
+    """A date with its prefix (`eq ne gt lt ge le sa eb ap`) and the half-open range it stands for.
+
+    Where the range is counted from the day of the search, `counted` is what was asked: that is still the same question
+    on the next day, when a page of it may be asked for.
+    """
 
     prefix: str
     start: datetime
     end: datetime
+    counted: str | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        """What a question is told by."""
+        stands_for = f"start={self.start!r}, end={self.end!r}" if self.counted is None else f"counted={self.counted!r}"
+        return f"Moment(prefix={self.prefix!r}, {stands_for})"
 
 
 @dataclass(frozen=True)

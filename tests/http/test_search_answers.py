@@ -1,14 +1,16 @@
 """How a search is answered: parts of resources, totals, links there and back."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.http.test_preconditions import clock_at
 from tests.http.test_searching import ids, observation
 from tests.minimal import minimal
-from tests.world import Party, Reply
+from tests.world import Party, Reply, World
 
 SUBSETTED = "SUBSETTED"
 
@@ -165,6 +167,22 @@ def test_a_page_on_which_nothing_is_left_leads_to_what_is(hosp: Party, person: s
     assert {relation for page in (before, behind) for relation in relations(page)} >= {"self", "first"}
     assert "previous" not in relations(before)
     assert "next" not in relations(behind)
+
+
+@pytest.mark.parametrize("asked", ["age=ge60", "birthdate=ap1950", "_filter=birthdate+ap+1950"])
+@pytest.mark.parametrize("place", ["Patient?", "?_type=Patient&"])
+def test_a_link_is_good_for_a_day_though_midnight_passes(world: World, hosp: Party, place: str, asked: str) -> None:
+    name, midnight = uuid.uuid4().hex, datetime(2026, 3, 2, tzinfo=UTC)
+    for _ in range(3):
+        hosp.post(minimal("Patient", name=[{"family": name}], birthDate="1950-01-01"))
+    with clock_at(world, midnight - timedelta(minutes=1)):
+        first = hosp.get(f"{place}family={name}&{asked}&_count=2")
+
+    with clock_at(world, midnight + timedelta(minutes=1)):
+        second = hosp.get(way(first, "next"))
+
+    assert second.status == 200, second.body
+    assert [len(page.entries) for page in (first, second)] == [2, 1]
 
 
 def test_a_cursor_of_one_type_is_refused_among_several_and_the_other_way_round(hosp: Party, person: str) -> None:

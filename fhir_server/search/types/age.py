@@ -28,7 +28,7 @@ def parse(text: str, parameter: SearchParameter, *, moment: datetime | None) -> 
     asked, today = number.parse(text, parameter), moment.astimezone(UTC).date()
     oldest, youngest = _YEARS[asked.prefix](asked)
     born_after, born_before = _end_of(today, oldest), _end_of(today, youngest)
-    return Moment(_PREFIX.get(asked.prefix, asked.prefix), born_after, born_before)
+    return Moment(_PREFIX.get(asked.prefix, asked.prefix), born_after, born_before, text)
 
 
 def meaning(asked: Clause) -> Condition:

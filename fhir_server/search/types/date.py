@@ -64,11 +64,12 @@ def parse(text: str, parameter: SearchParameter, *, moment: datetime | None = No
             f"{parameter.code!r}: {error}; write a date such as 2026-03-01, with one of the prefixes "
             f"{', '.join(PREFIXES)} before it if you wish."
         ) from error
+    counted = None
     if prefix == "ap" and moment is not None:
-        start, end = _widened(start, end, moment)
+        (start, end), counted = _widened(start, end, moment), text
     if parameter.code == "_lastUpdated":
         start, end = _milliseconds(start, end)
-    return Moment(prefix, start, end)
+    return Moment(prefix, start, end, counted)
 
 
 def range_of(datatype: str, value: Any) -> Range | None:

@@ -1,7 +1,7 @@
 """What is asked is understood whole, or refused with the names of what there is."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -215,6 +215,31 @@ def test_a_date_is_approximate_by_a_tenth_of_its_distance_from_now() -> None:
     assert query.clauses[0].values == (
         Moment("ap", datetime(2026, 4, 30, tzinfo=UTC), datetime(2026, 5, 3, tzinfo=UTC)),
     )
+
+
+@pytest.mark.parametrize(
+    ("type_name", "asked", "another"),
+    [
+        ("Patient", ("age", "ge60"), ("age", "ge61")),
+        ("Patient", ("birthdate", "ap1950"), ("birthdate", "ap1951")),
+        ("Patient", ("_filter", "birthdate ap 1950"), ("_filter", "birthdate ap 1951")),
+        ("Patient", ("_has:Observation:patient:date", "ap2020"), ("_has:Observation:patient:date", "ap2021")),
+        ("Observation", ("patient.age", "lt60"), ("patient.age", "gt60")),
+    ],
+)
+def test_what_is_counted_from_the_day_of_the_search_is_the_same_question_on_the_next(
+    type_name: str, asked: tuple[str, str], another: tuple[str, str]
+) -> None:
+    today = datetime(2026, 5, 11, tzinfo=UTC)
+
+    [first, second, other] = [
+        parse(type_name, [pair], base_url=BASE_URL, moment=moment)
+        for pair, moment in ((asked, today), (asked, today + timedelta(days=1)), (another, today))
+    ]
+
+    assert first != second
+    assert first.question == second.question
+    assert first.question != other.question
 
 
 def test_a_date_near_the_end_of_time_can_be_approximate() -> None:
