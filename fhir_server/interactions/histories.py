@@ -36,10 +36,11 @@ def histories(interaction: Interaction, actor: Actor, services: Services) -> Ans
     asked = Span(_types(interaction, actor), since_of(given), at_of(given))
     span = replace(asked, before=_read_cursor(given["_cursor"], asked, services) if "_cursor" in given else None)
     shown, last = _page(span, sight, services, count)
-    kept = [pair for pair in (*interaction.parameters, *interaction.form) if pair[0] != "_cursor"]
+    used = [*(pair for pair in interaction.parameters if pair[0] in _KNOWN), *interaction.form]
+    kept = [pair for pair in used if pair[0] != "_cursor"]
     following = [*kept, ("_cursor", _cursor(last, asked, services))] if last else None
     place = f"{interaction.type}/_history" if interaction.type else "_history"
-    body = history_page(services.base_url, place, shown, (*interaction.parameters, *interaction.form), following)
+    body = history_page(services.base_url, place, shown, used, following)
     reason = "each version by the grants of the actor"
     return Answer("ok", body, None, tuple(shown), reason, query=f"{place}?{interaction.asked}")
 

@@ -142,6 +142,18 @@ def test_a_cursor_belongs_to_its_question(hosp: Party) -> None:
     assert hosp.get(f"Group/_history?_cursor=x{cursor}").status == 400
 
 
+@pytest.mark.parametrize("level", ["", "Group/", "one"])
+def test_the_links_of_a_lenient_history_leave_out_what_was_left_out(hosp: Party, level: str) -> None:
+    one, _ = changed(hosp)
+    place = f"{one}/" if level == "one" else level
+
+    page = hosp.get(f"{place}_history?nonsense=1&_count=1&_pretty=true", Prefer="handling=lenient")
+
+    links = {link["relation"]: link["url"].partition("/fhir/")[2] for link in page.body["link"]}
+    assert links["self"] == f"{place}_history?_count=1&_pretty=true"
+    assert hosp.get(links["next"]).status == 200
+
+
 @pytest.mark.parametrize("of_one", [True, False])
 def test_since_and_at_narrow_a_history(hosp: Party, of_one: bool) -> None:
     place = group(hosp)
