@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/operations.html#executing
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from fhir_server.fhir.errors import InvalidResource, MalformedRequest
@@ -24,15 +24,22 @@ def texts(interaction: Interaction, services: Services, known: Collection[str]) 
     that is no valid Parameters.
     """
     given: dict[str, list[str]] = {}
-    for name, value in [*interaction.parameters, *_sent(interaction, services)]:
+    stated = [*interaction.parameters, *_sent(interaction, services)]
+    check_names([name for name, _ in stated], interaction, known)
+    for name, value in stated:
         if name in known:
             given.setdefault(name, []).append(value)
-        elif name not in OF_FORM and not interaction.lenient:
-            raise MalformedRequest(
-                f"The operation has no parameter {name!r}; it has {', '.join(sorted(known)) or 'none'}.",
-                rule="unknown-parameter",
-            )
     return given
+
+
+def check_names(names: Iterable[str], interaction: Interaction, known: Collection[str]) -> None:
+    """Raise MalformedRequest for a name of a parameter that is not among `known`, unless the caller is lenient."""
+    unknown = [name for name in names if name not in known and name not in OF_FORM]
+    if unknown and not interaction.lenient:
+        raise MalformedRequest(
+            f"The operation has no parameter {unknown[0]!r}; it has {', '.join(sorted(known)) or 'none'}.",
+            rule="unknown-parameter",
+        )
 
 
 def one(given: dict[str, list[str]], name: str) -> str | None:

@@ -18,7 +18,7 @@ from fhir_server.interactions.gate.asks import Ask, check_structure
 from fhir_server.interactions.gate.written import Written
 from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
-from fhir_server.operations.inputs import parameters_of, texts
+from fhir_server.operations.inputs import check_names, parameters_of, texts
 from fhir_server.operations.meta_in_use import meta_in_use
 from fhir_server.store.contract import Transaction
 from fhir_server.store.values import Stored
@@ -73,9 +73,12 @@ def _readable(interaction: Interaction, actor: Actor, services: Services) -> tup
 
 
 def _given(interaction: Interaction, services: Services) -> Resource:
-    """The one Meta that was sent."""
-    metas = [p["valueMeta"] for p in parameters_of(interaction, services) if p["name"] == "meta" and "valueMeta" in p]
-    if len(metas) != 1:
+    """The one Meta that was sent. Raises MalformedRequest, InvalidResource."""
+    sent = [(parameter["name"], parameter.get("valueMeta")) for parameter in parameters_of(interaction, services)]
+    stated: list[tuple[str, Any]] = [*interaction.parameters, *sent]
+    check_names([name for name, _ in stated], interaction, ("meta",))
+    metas = [value for name, value in stated if name == "meta"]
+    if len(metas) != 1 or not isinstance(metas[0], dict):
         raise MalformedRequest(
             "Send a Parameters resource with one parameter `meta`, a valueMeta.", "Parameters.parameter", "parameters"
         )
@@ -90,9 +93,17 @@ def _with(resource: Resource, given: Resource, merge: Merge) -> Resource:
         merged = merge(before.get(name, []), given.get(name, []))
         if merged:
             after[name] = merged
-    if len(after.get("profile", [])) < len(before.get("profile", [])):
-        after.pop("_profile", None)  # it belongs to the profiles by their positions
+    if len(after.get("profile", [])) < len(before.get("profile", [])) and "_profile" in after:
+        del after["_profile"]
+        after |= _beside(before, after)
     return {**resource, "meta": after} if after else resource
+
+
+def _beside(before: Resource, after: Resource) -> Resource:
+    """What is said beside the profiles that stay: it belongs to them by their positions."""
+    pairs = zip(before["profile"], before["_profile"], strict=False)
+    kept = [said for profile, said in pairs if profile in after.get("profile", [])]
+    return {"_profile": kept} if any(kept) else {}
 
 
 def _added(before: list[Any], given: list[Any]) -> list[Any]:

@@ -21,6 +21,9 @@ def sent(**meta: Any) -> Resource:
     return {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": meta}]}
 
 
+META = sent(tag=[tag("a")])["parameter"][0]
+
+
 def told(reply: Reply) -> Resource:
     """The Meta of an answer, which must be a valid Parameters."""
     assert reply.status == 200, reply.body
@@ -121,11 +124,37 @@ def test_a_write_of_labels_is_audited_in_its_commit(world: World, hosp: Party, p
         {"resourceType": "Parameters"},
         {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueString": "a"}]},
         {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {}}] * 2},
+        {"resourceType": "Parameters", "parameter": [META, META]},
+        {"resourceType": "Parameters", "parameter": [META, {"name": "meta", "valueString": "a"}]},
+        {"resourceType": "Parameters", "parameter": [META, {"name": "mete", "valueString": "a"}]},
     ],
 )
 def test_anything_but_one_meta_is_refused(hosp: Party, patient: str, body: Resource) -> None:
     assert hosp.ask("POST", f"{patient}/$meta-add", body).status in {400, 422}
     assert hosp.read(patient)["meta"]["versionId"] == "1"
+
+
+@pytest.mark.parametrize("operation", ["$meta-add", "$meta-delete"])
+@pytest.mark.parametrize("asked", ["nonsense=1", "meta=a", "_summary=true"])
+def test_a_parameter_that_there_is_not_changes_no_labels(hosp: Party, patient: str, operation: str, asked: str) -> None:
+    reply = hosp.ask("POST", f"{patient}/{operation}?{asked}", sent(tag=[tag("a")]))
+
+    assert reply.status == 400
+    assert hosp.read(patient)["meta"]["versionId"] == "1"
+    assert hosp.ask("POST", f"{patient}/{operation}?_pretty=true", sent(tag=[tag("a")])).status == 200
+
+
+def test_what_is_said_beside_a_profile_stays_with_it(hosp: Party) -> None:
+    names, beside = [f"https://samen.example/{each}" for each in "abc"], [None, {"id": "of-b"}, {"id": "of-c"}]
+    made = hosp.post({"resourceType": "Patient", "meta": {"profile": names, "_profile": beside}})
+    place = f"Patient/{made.body['id']}/$meta-delete"
+
+    left = told(hosp.ask("POST", place, sent(profile=names[1:2])))
+    assert (left["profile"], left["_profile"]) == ([names[0], names[2]], [None, {"id": "of-c"}])
+
+    left = told(hosp.ask("POST", place, sent(profile=names[2:])))
+    assert left["profile"] == names[:1]
+    assert "_profile" not in left
 
 
 def test_a_meta_that_is_not_valid_is_refused_with_its_path(hosp: Party, patient: str) -> None:
