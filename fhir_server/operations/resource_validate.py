@@ -141,11 +141,17 @@ def _sent(body: Any) -> list[tuple[str, Any]]:
     listed = body.get("parameter", [])
     if not isinstance(listed, list) or not all(isinstance(each, dict) and "name" in each for each in listed):
         raise MalformedRequest("Each parameter of Parameters has a name.", "Parameters.parameter", "parameters")
-    return [(str(each["name"]), _value(each)) for each in listed]
+    named = [(str(each["name"]), each) for each in listed]
+    return [(name, _value(each) if name in _KNOWN else None) for name, each in named]
 
 
 def _value(parameter: dict[str, Any]) -> Any:
-    return next((value for name, value in parameter.items() if name == "resource" or name.startswith("value")), None)
+    """The one value, or the resource. Raises MalformedRequest: without its value a mode would ask for less."""
+    values = [value for name, value in parameter.items() if name == "resource" or name.startswith("value")]
+    if len(values) != 1 or values[0] is None:
+        told = f"The parameter {parameter['name']} of $validate has one value."
+        raise MalformedRequest(told, "Parameters.parameter", "parameter-value")
+    return values[0]
 
 
 def _check(wish: Wish, interaction: Interaction) -> None:

@@ -164,6 +164,7 @@ def test_a_scope_that_is_missing_for_the_write_is_a_finding(world: World, hosp: 
         ("Patient/$validate?profile=https://samen.example/p", minimal("Patient")),
         ("Patient/$validate?other=1", minimal("Patient")),
         ("Patient/$validate", {"resourceType": "Parameters", "parameter": [1]}),
+        ("Patient/$validate", {"resourceType": "Parameters", "parameter": [{"name": []}]}),
         ("Patient/$validate", {"resourceType": "Parameters", "parameter": [{"name": "mode", "valueCode": "create"}]}),
     ],
 )
@@ -176,6 +177,23 @@ def test_no_mode_value_breaks_it(hosp: Party, value: object) -> None:
     body = {"resourceType": "Parameters", "parameter": [{"name": "mode", "valueCode": value}, {"name": "resource"}]}
 
     assert hosp.ask("POST", "Patient/$validate", body).status == 400
+
+
+@pytest.mark.parametrize("name", ["mode", "profile"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"valueCode": None},
+        {"_valueCode": {"id": "a"}},
+        {"part": [{"name": "mode", "valueCode": "create"}]},
+        {"valueCode": "create", "valueString": "update"},
+    ],
+)
+def test_a_parameter_without_its_one_value_is_not_passed_over(hosp: Party, name: str, said: Resource) -> None:
+    parameters = [{"name": name, **said}, {"name": "resource", "resource": minimal("Patient")}]
+
+    assert hosp.ask("POST", "Patient/$validate", {"resourceType": "Parameters", "parameter": parameters}).status == 400
 
 
 R4 = "http://hl7.org/fhir/StructureDefinition"
