@@ -169,6 +169,22 @@ def test_a_page_on_which_nothing_is_left_leads_to_what_is(hosp: Party, person: s
     assert "next" not in relations(behind)
 
 
+@pytest.mark.parametrize("place", ["Observation", "Patient/{person}/Observation", "Patient/{person}/*", ""])
+def test_a_link_may_be_posted_as_well(hosp: Party, person: str, place: str) -> None:
+    for _ in range(3):
+        hosp.post(observation(f"Patient/{person}"))
+    about = "" if "{person}" in place else f"&patient={person}{'' if place else '&_type=Observation,Condition'}"
+    form = f"_count=1{about}".encode()
+    address, kind = f"{place.format(person=person)}/_search".lstrip("/"), "application/x-www-form-urlencoded"
+
+    first = hosp.ask("POST", address, form, Content_Type=kind)
+    following = way(first, "next").partition("?")
+    second = hosp.ask("POST", f"{following[0]}/_search".lstrip("/"), following[2].encode(), Content_Type=kind)
+
+    assert second.raw == hosp.get("".join(following)).raw
+    assert len({*ids(first), *ids(second)}) == 2
+
+
 @pytest.mark.parametrize("asked", ["age=ge60", "birthdate=ap1950", "_filter=birthdate+ap+1950"])
 @pytest.mark.parametrize("place", ["Patient?", "?_type=Patient&"])
 def test_a_link_is_good_for_a_day_though_midnight_passes(world: World, hosp: Party, place: str, asked: str) -> None:
