@@ -17,16 +17,21 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 def signed(body: bytes, question: bytes, secret: bytes) -> str:
     """`body` as a text for an address, good for this question alone."""
-    return base64.urlsafe_b64encode(_seal(secret).encrypt(body, [question])).rstrip(b"=").decode()
+    return _text(_seal(secret).encrypt(body, [question]))
 
 
 def unsigned(text: str, question: bytes, secret: bytes, *, longest: int) -> bytes | None:
     """The body that was signed for this question; None for any other text, and for one longer than `longest`."""
     try:
         sent = base64.urlsafe_b64decode(text[:longest].encode("ascii") + b"=" * (-len(text) % 4))
-        return _seal(secret).decrypt(sent, [question])
+        # Base 64 is read with strange characters in it, and with some others at its end, as if they were not there.
+        return _seal(secret).decrypt(sent, [question]) if _text(sent) == text else None
     except (binascii.Error, UnicodeEncodeError, InvalidTag):
         return None
+
+
+def _text(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 
 @lru_cache(maxsize=4)
