@@ -23,9 +23,10 @@ from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.addressing import ADDRESSES
 from fhir_server.interactions.conditions import matches_etag
+from fhir_server.interactions.parameters import SUBSETTING
 from fhir_server.interactions.patching.patches import PATCH_FORMATS
 from fhir_server.interactions.statements import normative, terminology
-from fhir_server.interactions.subsets import summary_of
+from fhir_server.interactions.subsets import marked, part_asked
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.lists import FUNCTIONS
 from fhir_server.search.words import IN_WORDS
@@ -44,13 +45,16 @@ _SECURITY = {
 }
 _REASON = "open to every signed-in party"
 _MODES = ("full", "normative", "terminology")
-_SERVED: Mapping[str, tuple[str, ...]] = {"mode": _MODES, "_summary": ("true", "text", "data", "false")}
+_SERVED: Mapping[str, tuple[str, ...]] = {"mode": _MODES, **dict.fromkeys(SUBSETTING, ())}
+"""The parameters, each with its values where these are few."""
 
 
 def capabilities(interaction: Interaction, actor: Actor | None, services: Services) -> Answer:
     """The statement, or `not-modified` when If-None-Match names what it says now; its date plays no part in that."""
     asked = _asked(interaction)
-    told = summary_of(_statement(asked.get("mode", "full"), services), asked.get("_summary", "false"))
+    told = _statement(asked.get("mode", "full"), services)
+    cut = part_asked([told["resourceType"]], list(asked.items()))
+    told = marked(cut(told), told["resourceType"]) if cut else told
     content = {name: value for name, value in told.items() if name != "date"}
     digest = hashlib.sha256(encode(content)).hexdigest()[:16]
     tag = f'W/"{digest}"'
@@ -66,13 +70,13 @@ def _statement(mode: str, services: Services) -> Resource:
 
 
 def _asked(interaction: Interaction) -> dict[str, str]:
-    """The values of `mode` and `_summary`. Raises MalformedRequest for others, and for two values of one."""
+    """The values of its parameters. Raises MalformedRequest for others, and for two values of one."""
     given = dict(interaction.parameters)
     for name, text in interaction.parameters:
         if name not in _SERVED and not interaction.lenient:
             told = f"/metadata has no parameter {name!r}; it has {', '.join(sorted(_SERVED))}."
             raise MalformedRequest(told, rule="unknown-parameter")
-        if name in _SERVED and text not in _SERVED[name]:
+        if _SERVED.get(name) and text not in _SERVED[name]:
             told = f"{name} of /metadata is {' or '.join(_SERVED[name])}; it was {text!r}."
             raise MalformedRequest(told, rule="parameter-value")
         if name in _SERVED and text != given[name]:

@@ -15,13 +15,15 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.interactions.bundles import history_page
 from fhir_server.interactions.history import at_of, check_parameters, count_of, since_of
+from fhir_server.interactions.parameters import SUBSETTING
 from fhir_server.interactions.seeing.sight import Sight
+from fhir_server.interactions.subsets import part_asked, parts_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Grant
 from fhir_server.store.signed import signed, unsigned
 from fhir_server.store.values import Changed, Span, Stored
 
-_KNOWN = frozenset({"_count", "_since", "_at", "_cursor", "_format", "_pretty"})
+_KNOWN = frozenset({"_count", "_since", "_at", "_cursor", "_format", "_pretty", *SUBSETTING})
 _ROUNDS = 5
 _LONGEST = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,16 +33,18 @@ _MILLISECOND = timedelta(milliseconds=1)
 def histories(interaction: Interaction, actor: Actor, services: Services) -> Answer:
     """A page of the versions of a type, or of every type that the token allows; the audit has no system history."""
     given = check_parameters(interaction, _KNOWN)
+    types = _types(interaction, actor)
+    cut = part_asked(types, interaction.parameters)
     count = count_of(given, services)
     sight = Sight.of(actor, services)
-    asked = Span(_types(interaction, actor), since_of(given), at_of(given))
+    asked = Span(types, since_of(given), at_of(given))
     span = replace(asked, before=_read_cursor(given["_cursor"], asked, services) if "_cursor" in given else None)
     shown, last = _page(span, sight, services, count)
     used = [*(pair for pair in interaction.parameters if pair[0] in _KNOWN), *interaction.form]
     kept = [pair for pair in used if pair[0] != "_cursor"]
     following = [*kept, ("_cursor", _cursor(last, asked, services))] if last else None
     place = f"{interaction.type}/_history" if interaction.type else "_history"
-    body = history_page(services.base_url, place, shown, used, following)
+    body = history_page(services.base_url, place, parts_of(shown, cut), used, following)
     reason = "each version by the grants of the actor"
     return Answer("ok", body, None, tuple(shown), reason, query=f"{place}?{interaction.asked}")
 

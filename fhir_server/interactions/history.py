@@ -11,11 +11,14 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import MalformedRequest, NotFound
 from fhir_server.interactions.bundles import history_page
+from fhir_server.interactions.parameters import SUBSETTING
 from fhir_server.interactions.seeing.sight import Sight
+from fhir_server.interactions.subsets import part_asked, parts_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.store.values import Stored
 
-_KNOWN = frozenset({"_count", "_since", "_at", "_before", "_format", "_pretty"})
+_KNOWN = frozenset({"_count", "_since", "_at", "_before", "_format", "_pretty", *SUBSETTING})
+_SAID = frozenset({"_count", "_since", "_at", *SUBSETTING})
 _NUMBERS = frozenset({"_count", "_before"})
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -25,6 +28,7 @@ def history(interaction: Interaction, actor: Actor, services: Services) -> Answe
     if interaction.type is None or interaction.id is None:
         raise NotFound
     given = check_parameters(interaction, _KNOWN)
+    cut = part_asked([interaction.type], interaction.parameters)
     count, before = count_of(given, services), int(given["_before"]) if "_before" in given else None
     sight = Sight.of(actor, services)
     current, reason = sight.visible(services.reading.read(interaction.type, interaction.id))
@@ -35,13 +39,13 @@ def history(interaction: Interaction, actor: Actor, services: Services) -> Answe
     following = found[count - 1].version if len(found) > count and _older_matter(found[count - 1], given) else None
     kept = [
         ("_count", str(count)),
-        *((name, given[name]) for name in ("_since", "_at") if name in given),
+        *((name, given[name]) for name in ("_since", "_at", *SUBSETTING) if name in given),
         *interaction.form,
     ]
     body = history_page(
         services.base_url,
         f"{interaction.type}/{interaction.id}/_history",
-        shown,
+        parts_of(shown, cut),
         kept + ([("_before", str(before))] if before is not None else []),
         [*kept, ("_before", str(following))] if following is not None else None,
     )
@@ -55,7 +59,7 @@ def check_parameters(interaction: Interaction, known: frozenset[str]) -> Mapping
         raise MalformedRequest("Each parameter of a history is stated once.", rule="parameter-value")
     unknown = sorted(set(given) - known)
     if unknown and not interaction.lenient:
-        listed = ", ".join(name for name in sorted(known) if name in {"_count", "_since", "_at"})
+        listed = ", ".join(name for name in sorted(known) if name in _SAID)
         raise MalformedRequest(f"A history has no parameter {unknown[0]!r}; it has {listed}.", rule="unknown-parameter")
     wrong = next((name for name, text in given.items() if name in _NUMBERS and not _NUMBER.fullmatch(text)), None)
     if wrong:

@@ -1,7 +1,7 @@
 """The parameters of an address, read strictly: at the door, in the entries of a Bundle and in conditions."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
@@ -10,18 +10,10 @@ from fhir_server.fhir.errors import MalformedRequest
 MOST = 1000
 
 SUBSETTING = ("_elements", "_summary")
-"""Which part of a resource is asked for."""
+"""Which part of a resource is asked for, of any interaction: what comes back of a write, too."""
 
 # What has an address of its own to say all that it says; searches, histories and operations know their own.
-_KNOWN: Mapping[str, Sequence[str]] = {
-    "read": SUBSETTING,
-    "vread": SUBSETTING,
-    "create": (),
-    "update": (),
-    "patch": (),
-    "delete": (),
-    "transaction": (),
-}
+_SAYS_ALL = frozenset({"read", "vread", "create", "update", "patch", "delete", "transaction"})
 # What is asked again and again is taken apart once, as in `search/repeated.py`.
 _LONGEST = 1000
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -57,12 +49,11 @@ def stated(parameters: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def check_known(interaction: str, id: str | None, parameters: Sequence[tuple[str, str]]) -> None:
     """Raise MalformedRequest for a parameter that a read or write has not, so that none is taken for a condition."""
-    known = _KNOWN.get(interaction)
-    if known is None or not parameters or (id is None and interaction in {"update", "patch", "delete"}):
+    if interaction not in _SAYS_ALL or (id is None and interaction in {"update", "patch", "delete"}):
         return
-    unknown = next((name for name, _ in parameters if name not in known), None)
+    unknown = next((name for name, _ in parameters if name not in SUBSETTING), None)
     if unknown is not None:
-        has = f"{' and '.join(known)}, _format and _pretty" if known else "_format and _pretty"
+        has = f"{', '.join(SUBSETTING)}, _format and _pretty"
         told = f"{'An' if interaction[0] in 'aeiou' else 'A'} {interaction} has no parameter {unknown!r}; it has {has}."
         if interaction == "create":
             told += " A condition is sent as the header If-None-Exist."

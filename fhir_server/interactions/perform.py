@@ -14,7 +14,7 @@ from fhir_server.interactions.histories import histories
 from fhir_server.interactions.history import history
 from fhir_server.interactions.patch import patch
 from fhir_server.interactions.read import read
-from fhir_server.interactions.returning import as_shown
+from fhir_server.interactions.returning import as_shown, check_part
 from fhir_server.interactions.search import search
 from fhir_server.interactions.search_several import search_several
 from fhir_server.interactions.telling import refusals, tellings
@@ -35,6 +35,7 @@ def perform(interaction: Interaction, actor: Actor, services: Services) -> Answe
     """
     try:
         check_scope(actor, interaction.name, interaction.type)
+        check_part(interaction)
         if asks_of_audit_inside(interaction):
             services.store.settle_audit()
         with services.store.defined():

@@ -30,14 +30,14 @@ def read(interaction: Interaction, actor: Actor, services: Services) -> Answer:
             raise
         return Answer(
             "ok",
-            part_of(part, interaction.parameters, services.base_url),
+            part_of(part, interaction.parameters),
             None,
             (part,),
             "asked to care for the person; sees what the programme names",
         )
     if not_modified(interaction, stored, lambda: _followed(stored, services)):
         return Answer("not-modified", None, stored, (stored,), reason)
-    return Answer("ok", part_of(stored, interaction.parameters, services.base_url), stored, (stored,), reason)
+    return Answer("ok", part_of(stored, interaction.parameters), stored, (stored,), reason)
 
 
 def _followed(stored: Stored, services: Services) -> Stored | None:

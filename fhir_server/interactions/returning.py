@@ -9,6 +9,7 @@ from fhir_server.access.scopes import shows_the_written
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.json import Resource, decode, encode
 from fhir_server.fhir.outcome import Issue, operation_outcome
+from fhir_server.interactions.subsets import part_asked, part_of
 from fhir_server.interactions.words import Answer, Interaction
 
 REPRESENTATION, MINIMAL, OUTCOME = "representation", "minimal", "OperationOutcome"
@@ -19,12 +20,23 @@ WRITTEN = {
     "unchanged": "already had this content",
     "existing": "existed already",
 }
+_RETURNED = frozenset({"create", "update", "patch"})
+
+
+def check_part(interaction: Interaction) -> None:
+    """Raise MalformedRequest for a part of what is written that cannot be shown, before anything is stored."""
+    if interaction.parameters and interaction.type is not None and interaction.name in _RETURNED:
+        part_asked([interaction.type], interaction.parameters)
 
 
 def as_shown(answer: Answer, interaction: Interaction, actor: Actor) -> Answer:
-    """The answer; that to a write without its body, when the scopes of the actor do not let it read the type."""
+    """The answer; that to a write cut as it asks, or bare when the scopes of the actor do not let it read the type."""
     shows = interaction.type is None or shows_the_written(actor, interaction.name, interaction.type)
-    return answer if shows else replace(answer, body=None)
+    if not shows:
+        return replace(answer, body=None)
+    if interaction.parameters and answer.stored is not None and is_written(answer):
+        return replace(answer, body=part_of(answer.stored, interaction.parameters))
+    return answer
 
 
 def returned(answer: Answer, preference: str | None) -> bytes | None:

@@ -12,8 +12,8 @@ from fhir_server.definitions.summaries import needed_elements, spelt, summary_pa
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.parameters import SUBSETTING
-from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
+from fhir_server.search.shown import elements_named
 from fhir_server.store.values import Match, Page, Shown, Stored
 
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
@@ -35,21 +35,41 @@ def subset_of(page: Page[Shown], query: Query) -> Page[Shown]:
     return _cut(page, cut) if cut else page
 
 
-def part_of(stored: Stored, parameters: Sequence[tuple[str, str]], base_url: str) -> bytes:
-    """The bytes of a version, cut to what `_summary` or `_elements` of a read asks. Raises MalformedRequest."""
-    asked = [pair for pair in parameters if pair[0] in SUBSETTING]
+def part_asked(types: Sequence[str], parameters: Sequence[tuple[str, str]]) -> Callable[[Resource], Resource] | None:
+    """How `_summary` or `_elements` cut a resource of one of the types, where no search counts; None when it is whole.
+
+    Raises MalformedRequest.
+    """
+    asked = [pair for pair in parameters if pair[0] in SUBSETTING and pair[1]] if types else []
     if not asked:
-        return stored.body
-    query = parse(stored.type, asked, base_url=base_url)
-    if query.summary == "count":
-        raise MalformedRequest("'_summary' of a read is true, text, data or false.", rule="parameter-value")
-    return subset_of(Page((stored,)), query).matches[0].body
+        return None
+    given = dict(asked)
+    summary, elements = given.get("_summary", "false"), given.get("_elements")
+    if len(given) < len(asked):
+        raise MalformedRequest("'_summary' and '_elements' may be given once.", rule="parameter-value")
+    if summary not in _WORDS:
+        told = f"'_summary' takes {', '.join(_WORDS)}, not {summary!r}; only a search counts."
+        raise MalformedRequest(told, rule="parameter-value")
+    if elements is None:
+        return _SUMMARIES.get(summary)
+    if summary != "false":
+        told = "'_summary' and '_elements' each say what to leave out; give one of them."
+        raise MalformedRequest(told, rule="parameter-value")
+    named = frozenset(elements_named(types, elements))
+    return lambda resource: _only(resource, named)
 
 
-def summary_of(resource: Resource, summary: str) -> Resource:
-    """The resource as `_summary` true, text or data asks for it; whole for any other word."""
-    cut = _SUMMARIES.get(summary)
-    return marked(cut(resource), resource["resourceType"]) if cut else resource
+def part_of(stored: Stored, parameters: Sequence[tuple[str, str]]) -> bytes:
+    """The bytes of a version, cut to what `_summary` or `_elements` of a read asks. Raises MalformedRequest."""
+    [part] = parts_of([stored], part_asked([stored.type], parameters))
+    return part.body
+
+
+def parts_of(versions: Sequence[Stored], cut: Callable[[Resource], Resource] | None) -> Sequence[Stored]:
+    """The versions, each cut; what was deleted has nothing to leave out."""
+    if cut is None:
+        return versions
+    return [each if each.deleted else replace(each, body=_part(each, cut)) for each in versions]
 
 
 def _cut(page: Page[Shown], cut: Callable[[Resource], Resource]) -> Page[Shown]:
@@ -57,8 +77,12 @@ def _cut(page: Page[Shown], cut: Callable[[Resource], Resource]) -> Page[Shown]:
 
 
 def _tagged(shown: Shown, cut: Callable[[Resource], Resource]) -> Match:
+    return Match(shown.type, shown.id, _part(shown, cut), shown.stamp)
+
+
+def _part(shown: Shown, cut: Callable[[Resource], Resource]) -> bytes:
     resource = shown.resource()  # with `_containedType=contained` of another type than what it is stored in
-    return Match(shown.type, shown.id, encode(marked(cut(resource), resource["resourceType"])), shown.stamp)
+    return encode(marked(cut(resource), resource["resourceType"]))
 
 
 def marked(resource: Resource, type_name: str) -> Resource:
@@ -113,3 +137,4 @@ def _data(resource: Resource) -> Resource:
 
 
 _SUMMARIES: Mapping[str, Callable[[Resource], Resource]] = {"true": _summary, "text": _text, "data": _data}
+_WORDS = (*_SUMMARIES, "false")

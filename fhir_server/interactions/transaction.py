@@ -22,7 +22,7 @@ from fhir_server.interactions.entries import Entry, read_entry
 from fhir_server.interactions.gate.asks import Ask, check_structure
 from fhir_server.interactions.gate.matching import condition_of
 from fhir_server.interactions.patching.patches import read_patch
-from fhir_server.interactions.returning import as_shown, returned_in_entry
+from fhir_server.interactions.returning import as_shown, check_part, returned_in_entry
 from fhir_server.interactions.statuses import FAILED, STATUS_OF_OUTCOME, status_of
 from fhir_server.interactions.update import check_id
 from fhir_server.interactions.words import Answer, Interaction, Services
@@ -121,6 +121,7 @@ def asks_of(entries: Sequence[Entry], actor: Actor) -> list[Ask]:
     """The writes among the entries in the order that R4 gives them, when the actor's token allows every entry."""
     for entry in entries:
         _located(entry, lambda asked: check_scope(actor, asked.name, asked.type))
+        _located(entry, check_part)
     writes = [entry for entry in entries if entry.interaction.name in _ORDER]
     return [_ask(entry) for entry in sorted(writes, key=lambda entry: _ORDER[entry.interaction.name])]
 

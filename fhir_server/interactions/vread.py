@@ -30,4 +30,4 @@ def vread(interaction: Interaction, actor: Actor, services: Services) -> Answer:
         raise Gone(f"{version.reference} was deleted with version {version.version}.")
     if not_modified(interaction, version):
         return Answer("not-modified", None, version, (version,), reason)
-    return Answer("ok", part_of(version, interaction.parameters, services.base_url), version, (version,), reason)
+    return Answer("ok", part_of(version, interaction.parameters), version, (version,), reason)

@@ -13,7 +13,7 @@ from fhir_server.access.scopes import check_scope
 from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import MalformedRequest, MultipleMatches
 from fhir_server.interactions.gate.working_set import WorkingSet
-from fhir_server.interactions.parameters import parameters_in
+from fhir_server.interactions.parameters import SUBSETTING, parameters_in
 from fhir_server.interactions.seeing.joining import answered, grants_of
 from fhir_server.interactions.words import Interaction, Services
 from fhir_server.search.parse import parse
@@ -26,14 +26,15 @@ def condition_of(interaction: Interaction) -> Condition | None:
     """What an update, patch or delete says instead of an id; None when it has one. Raises MalformedRequest."""
     if interaction.id is not None:
         return None
-    if not interaction.parameters:
+    condition = tuple(pair for pair in interaction.parameters if pair[0] not in SUBSETTING)
+    if not condition:
         raise MalformedRequest(
             f"Name one {interaction.type} by its id ({interaction.type}/[id]) or say which by search parameters "
             f"({interaction.type}?identifier=system|value).",
             interaction.type,
             "condition",
         )
-    return interaction.parameters
+    return condition
 
 
 def read_condition(text: str, type_name: str, base_url: str | None = None) -> Condition:
