@@ -12,7 +12,7 @@ from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import FhirError, InvalidResource, MalformedRequest
 from fhir_server.fhir.json import Resource
 from fhir_server.interactions.addressing import resolve
-from fhir_server.interactions.parameters import check_known, parameters_in
+from fhir_server.interactions.parameters import check_known, parameters_in, stated
 from fhir_server.interactions.patching.patches import unpacked
 from fhir_server.interactions.words import Interaction, Misread, Services
 from fhir_server.search.parse import OF_FORM
@@ -78,7 +78,7 @@ def _read(entry: Resource, place: str, services: Services, lenient: bool) -> Ent
         request.get("ifNoneExist"),
         lenient,
         time_range(request["ifModifiedSince"])[0] if "ifModifiedSince" in request else None,
-        form=tuple(pair for pair in parameters if pair[0] in OF_FORM),
+        form=tuple(pair for pair in stated(parameters) if pair[0] in OF_FORM),
     )
     if not lenient:
         check_known(interaction.name, interaction.id, interaction.parameters)

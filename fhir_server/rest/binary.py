@@ -53,7 +53,7 @@ def binary_of(request: Request, place: Place, content: bytes) -> Resource:
 
 def may_be_content(place: Place, parameters: Sequence[tuple[str, str]]) -> bool:
     """Whether the answer may be the content of a Binary; `_format` asks for a resource."""
-    asks_for_format = any(name == "_format" for name, _ in parameters)
+    asks_for_format = any(name == "_format" and value for name, value in parameters)
     return place.type == "Binary" and place.interaction in _READS and not asks_for_format
 
 

@@ -20,13 +20,13 @@ from fhir_server.fhir.errors import (
     UnsupportedMedia,
 )
 from fhir_server.interactions.addressing import Place
-from fhir_server.interactions.parameters import check_known, parameters_in
+from fhir_server.interactions.parameters import check_known, parameters_in, stated
 from fhir_server.interactions.patching.patches import JSON_PATCH, read_json_patch
 from fhir_server.interactions.returning import MINIMAL, OUTCOME, REPRESENTATION
 from fhir_server.interactions.words import Interaction, Misread
 from fhir_server.rest.binary import binary_of, is_content, may_be_content
 from fhir_server.rest.compression import PLAIN, decompressed
-from fhir_server.rest.formats import JSON, Wish, format_accepted, format_named, format_of_body
+from fhir_server.rest.formats import JSON, Format, Wish, format_accepted, format_named, format_of_body, is_r4
 from fhir_server.rest.headers import header, media_type
 from fhir_server.search.parse import OF_FORM
 
@@ -56,7 +56,7 @@ def interaction_of(request: Request, place: Place, parameters: Parameters, max_b
     if not lenient:
         check_known(place.interaction, place.id, [pair for pair in parameters if pair[0] not in OF_FORM])
     if place.interaction == "patch" and media_type(request)[0] == JSON_PATCH:
-        _check_charset(request)
+        _check_parameters(request)
         resource = read_json_patch(_some(_body_of(request, max_body), "a list of operations", "json"))
     elif is_content(request, place):
         resource = binary_of(request, place, _content_in(request, max_body))
@@ -79,7 +79,7 @@ def interaction_of(request: Request, place: Place, parameters: Parameters, max_b
         lenient,
         header(request, "If-Modified-Since"),
         _RETURNS.get(preferred.get("return", "")),
-        tuple(pair for pair in parameters if pair[0] in OF_FORM),
+        tuple(pair for pair in stated(parameters) if pair[0] in OF_FORM),
     )
 
 
@@ -106,15 +106,17 @@ def wish_of(request: Request, parameters: Parameters, place: Place | None = None
 
     Raises NotAcceptable, unless at `place` the content of a Binary may be meant.
     """
-    named = next((value for name, value in parameters if name == "_format"), None)
+    asked = next((value for name, value in parameters if name == "_format" and value), None)
     accepted = header(request, "Accept")
+    content = place is not None and may_be_content(place, parameters)
     try:
-        known = format_named(named) if named is not None else format_accepted(accepted) if accepted else JSON
+        known, named = (format_named(asked), None) if asked else format_accepted(accepted) if accepted else (JSON, None)
     except NotAcceptable:
-        if place is None or not may_be_content(place, parameters):
+        if not content:
             raise
         return Wish(JSON, content=accepted)
-    return Wish(known, ("_pretty", "true") in parameters)
+    # Who is sent a Binary as application/json would take the resource for what the Binary holds.
+    return Wish(known, ("_pretty", "true") in parameters, named=None if content else named)
 
 
 def wish_of_refused(request: Request) -> Wish:
@@ -126,24 +128,33 @@ def wish_of_refused(request: Request) -> Wish:
 
 
 def _resource_in(request: Request, max_body: int) -> Any:
+    known = _format_of(request)
+    return known.read(_some(_body_of(request, max_body), "a resource", known.name))
+
+
+def _format_of(request: Request) -> Format:
+    """The format of the body. Raises UnsupportedMedia."""
     media, parameters = media_type(request)
     version = parameters.get("fhirversion")
     known = format_of_body(media, version)
     if known is None:
-        stated = (repr(media) if media else "of no stated type") + (f" of FHIR {version}" if version else "")
+        told = (repr(media) if media else "of no stated type") + (f" of FHIR {version}" if version else "")
         also = f", or as a patch {JSON_PATCH}" if request.method == "PATCH" else ""
         raise UnsupportedMedia(
-            f"The body is {stated}; send application/fhir+json or application/fhir+xml, of FHIR 4.0{also}.",
+            f"The body is {told}; send application/fhir+json or application/fhir+xml, of FHIR 4.0{also}.",
             rule="content-type",
         )
-    _check_charset(request)
-    return known.read(_some(_body_of(request, max_body), "a resource", known.name))
+    _check_parameters(request)
+    return known
 
 
-def _check_charset(request: Request) -> None:
-    """Raise UnsupportedMedia for what says that it is in anything but UTF-8."""
-    if media_type(request)[1].get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
+def _check_parameters(request: Request) -> None:
+    """Raise UnsupportedMedia for what says that it is in anything but UTF-8, or of another version of FHIR."""
+    parameters = media_type(request)[1]
+    if parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
         raise UnsupportedMedia("Resources and patches are sent in UTF-8.", rule="content-type")
+    if not is_r4(parameters.get("fhirversion")):
+        raise UnsupportedMedia("Resources and patches are of FHIR 4.0 here.", rule="content-type")
 
 
 def _some(body: bytes, expected: str, rule: str | None = None) -> bytes:

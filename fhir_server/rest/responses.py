@@ -100,7 +100,7 @@ def _written(request: Request, wish: Wish, status: str, body: bytes | None) -> R
     if wish.content is not None:
         sent, headers = content_of(body, wish.content)
     else:
-        sent, headers = wish.write(body), {"Content-Type": wish.format.content_type}
+        sent, headers = wish.write(body), {"Content-Type": wish.content_type}
     packed = compressed(sent, header(request, "Accept-Encoding") or "")
     if packed is not None:
         sent, headers = packed, {**headers, "Content-Encoding": "gzip"}

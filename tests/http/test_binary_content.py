@@ -53,6 +53,7 @@ def test_what_a_binary_holds_is_no_page_of_this_server(hosp: Party) -> None:
         ("image/png, application/fhir+json;q=0.1", "application/fhir+json; charset=utf-8"),
         ("*/*", "application/fhir+json; charset=utf-8"),
         ("application/fhir+xml", "application/fhir+xml; charset=utf-8"),
+        ("application/json", "application/fhir+json; charset=utf-8"),
         ("text/html, */*;q=0.8", "application/fhir+json; charset=utf-8"),
     ],
 )

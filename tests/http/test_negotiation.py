@@ -104,7 +104,14 @@ def entry_of(method: str, url: str, resource: Resource | None = None, kind: str 
         ("application/fhir+json; fhirVersion=4.0", JSON),
         ('application/fhir+xml; fhirVersion="4.0"', XML),
         ("application/fhir+json; fhirVersion=3.0, application/fhir+xml; fhirVersion=4.0; q=0.1", XML),
-        ("application/*;q=0.2, text/xml", XML),
+        ("application/*;q=0.2, text/xml;q=0.1", JSON),
+        ("application/*;q=.2, application/fhir+xml", XML),
+        ("application/fhir+json;q=.5, application/fhir+xml;q=0.6", XML),
+        ("application/fhir+xml;q=0.60000, application/fhir+json;q=0.7", JSON),
+        ("image/gif, *; q=.2", JSON),
+        ("*", JSON),
+        ("application/json;q=0.1, application/fhir+json, application/fhir+xml;q=0.5", JSON),
+        ("application/json;q=0, application/fhir+json", JSON),
         ("application/fhir+json;q=0, */*", XML),
         ("text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.8", JSON),
         ("text/html, application/fhir+json;q=0.9", JSON),
@@ -119,6 +126,38 @@ def test_the_answer_comes_in_what_is_accepted_most(hosp: Party, person: Resource
 
 
 @pytest.mark.parametrize(
+    ("accepted", "named"),
+    [
+        ("application/json", "application/json"),
+        ("text/json", "text/json"),
+        ("Application/XML", "application/xml"),
+        ("text/xml; q=0.9", "text/xml"),
+        ("application/json, text/plain, */*", "application/json"),
+        ("application/*;q=0.2, text/xml", "text/xml"),
+        ("application/fhir+json, application/json", "application/fhir+json"),
+        ("application/fhir+json;q=0, application/json", "application/json"),
+        ("application/json+fhir", "application/fhir+json"),
+    ],
+)
+def test_a_generic_type_is_answered_by_its_name(
+    world: World, hosp: Party, person: Resource, accepted: str, named: str
+) -> None:
+    for reply in (
+        hosp.get(place_of(person), Accept=accepted),
+        hosp.get("Patient/none", Accept=accepted),
+        world.nobody().get("metadata", Accept=accepted),
+    ):
+        assert reply.headers["Content-Type"] == f"{named}; charset=utf-8"
+
+
+def test_a_format_without_a_value_is_not_asked_for(hosp: Party, person: Resource) -> None:
+    for place in (place_of(person), f"{place_of(person)}/_history/1"):
+        reply = hosp.get(f"{place}?_format=&_pretty=", Accept="application/fhir+xml")
+        assert (reply.status, reply.headers["Content-Type"]) == (200, XML)
+    assert hosp.get("Patient?_count=1&_format=&_pretty=").body["link"][0]["url"].endswith("/Patient?_count=1")
+
+
+@pytest.mark.parametrize(
     "accepted", ["application/fhir+json; fhirVersion=3.0", "application/fhir+turtle", "*/*;q=0", "image/*"]
 )
 def test_what_is_not_spoken_is_not_acceptable(hosp: Party, person: Resource, accepted: str) -> None:
@@ -129,6 +168,8 @@ def test_another_version_of_fhir_is_not_spoken_either_way(hosp: Party, person: R
     for version, status in (("4.0", 201), ("4.0.1", 201), ("3.0", 415), ("5.0", 415)):
         kind = f"application/fhir+json; fhirVersion={version}"
         assert hosp.post(minimal("Group"), Content_Type=kind).status == status, version
+        patched = hosp.ask("PATCH", place_of(person), [], Content_Type=kind.replace("fhir+json", "json-patch+json"))
+        assert patched.status == (200 if status == 201 else status), version
     place = place_of(person)
     assert hosp.get(f"{place}?_format=application/fhir%2Bxml;fhirVersion=4.0").headers["Content-Type"] == XML
     assert hosp.get(f"{place}?_format=application/fhir%2Bxml;fhirVersion=5.0").status == 406

@@ -196,10 +196,10 @@ def test_the_statement_comes_in_xml_and_declares_it(hosp: Party) -> None:
     ("accept", "expected"),
     [
         (XML, XML),
-        ("application/xml", XML),
-        ("text/xml;charset=utf-8", XML),
+        ("application/xml", "application/xml"),
+        ("text/xml;charset=utf-8", "text/xml"),
         ("APPLICATION/FHIR+XML; fhirVersion=4.0", XML),
-        ("text/turtle, application/xml;q=0.1", XML),
+        ("text/turtle, application/xml;q=0.1", "application/xml"),
         (f"{JSON};q=0.5, {XML}", XML),
         (f"{XML};q=0.5, {JSON}", JSON),
         (f"{XML}, {JSON}", XML),
