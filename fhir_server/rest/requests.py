@@ -129,7 +129,11 @@ def wish_of_refused(request: Request) -> Wish:
 
 def _resource_in(request: Request, max_body: int) -> Any:
     known = _format_of(request)
-    return known.read(_some(_body_of(request, max_body), "a resource", known.name))
+    return _read(known, _body_of(request, max_body))
+
+
+def _read(known: Format, body: bytes) -> Any:
+    return known.read(_some(body, "a resource", known.name))
 
 
 def _format_of(request: Request) -> Format:
@@ -181,8 +185,8 @@ def _content_in(request: Request, max_body: int) -> bytes:
 
 def _input_in(request: Request, max_body: int) -> Any:
     """What is sent to an operation; its parameters may all stand in the address, and then there is no body."""
-    empty = not request.content_length and "Transfer-Encoding" not in request.headers
-    return None if request.method != "POST" or empty else _resource_in(request, max_body)
+    body = _body_of(request, max_body) if request.method == "POST" else b""
+    return _read(_format_of(request), body) if body else None
 
 
 def _judged_in(request: Request, max_body: int) -> Any:

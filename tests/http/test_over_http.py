@@ -167,6 +167,15 @@ def test_content_in_chunks_is_taken_in_when_it_is_packed(door: Door) -> None:
     assert (status, made["data"], cut) == (201, "aGVsbG8=", 400)
 
 
+@pytest.mark.parametrize("kind", ["application/fhir+json", ""])
+def test_an_operation_without_a_body_may_say_so_in_chunks(door: Door, kind: str) -> None:
+    _, _, made = door.ask("POST", "/Patient", encode(minimal("Patient")))
+
+    status, _, told = door.ask("POST", f"/Patient/{made['id']}/$everything", iter([]), **{"Content-Type": kind})
+
+    assert (status, told["resourceType"]) == (200, "Bundle"), told
+
+
 PATIENT = b'{"resourceType": "Patient", "name": [{"family": "%s"}]}'
 LEVEL = b'[{"url": "urn:x", "extension": '
 DEEP = b'{"resourceType": "Patient", "extension": ' + LEVEL * 250 + b"1" + b"}]" * 250 + b"}"
