@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.fhir import json_patch
-from fhir_server.fhir.errors import FhirError, MalformedRequest
+from fhir_server.fhir.errors import FhirError, InvalidResource, MalformedRequest
 from fhir_server.fhir.json import NotJson, Resource, decode_sent
 from fhir_server.interactions.patching import fhirpath_operations, fhirpath_patch
 from fhir_server.validation.implicit_rules import NOT_UNDERSTOOD, states_implicit_rules
 
 JSON_PATCH = "application/json-patch+json"
+# What is generated from the data says nothing beyond them, so it may be left out.
+_TOLD_BY_DATA = frozenset({"generated", "extensions"})
 PATCH_FORMATS = (JSON_PATCH, "application/fhir+json", "application/fhir+xml")
 
 
@@ -41,7 +43,27 @@ class Patch:
                 f"{resource['resourceType']}.{kept[0]}",
                 "patch",
             )
-        return changed
+        return _without_what_was(resource, changed)
+
+
+def _without_what_was(before: Resource, after: Resource) -> Resource:
+    """What a patch left, without a narrative that it did not touch: it tells what the resource said before.
+
+    Raises InvalidResource for a narrative that says more than the data: nobody leaves that out unseen.
+    """
+    told = after.get("text")
+    status = told.get("status") if isinstance(told, dict) and told == before.get("text") else None
+    if status in {None, "empty"} or _data(before) == _data(after):
+        return after
+    if status not in _TOLD_BY_DATA:
+        wrong = f"The narrative ({status}) says more than the data, and what was: patch it as well, or remove it."
+        raise InvalidResource(wrong, f"{after['resourceType']}.text", "patch")
+    return {name: value for name, value in after.items() if name != "text"}
+
+
+def _data(resource: Resource) -> Resource:
+    """What a narrative may tell."""
+    return {name: value for name, value in resource.items() if name not in {"text", "meta"}}
 
 
 def read_patch(body: Any) -> Patch:
