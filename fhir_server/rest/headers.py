@@ -25,6 +25,7 @@ _VARIABLE = {
         "If-None-Exist",
         "If-None-Match",
         "Prefer",
+        "X-Request-Id",
     )
 }
 

@@ -44,6 +44,7 @@ def fhir_application(services: Services, authenticate: Authenticate, max_body: i
         asked.max_content_length = max_body + 1
         path = asked.path.removeprefix(mount).strip("/")
         actor, response = _answer(asked, f"/{path}", services, authenticate, max_body)
+        response.headers.update(_request_id(asked))
         _log(asked, path, actor, response, started)
         return response.send(start_response, head=asked.method == "HEAD")
 
@@ -52,6 +53,7 @@ def fhir_application(services: Services, authenticate: Authenticate, max_body: i
 
 _WORDS = frozenset({"", *TYPES, *(part for address in ADDRESSES for part in address.path.split("/"))})
 _OUR_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def _answer(
@@ -98,15 +100,26 @@ def _refusal(asked: Request, error: FhirError, path: str) -> Response:
     return response
 
 
+def _request_id(asked: Request) -> dict[str, str]:
+    """What the caller calls its request, for the answer.
+
+    https://hl7.org/fhir/R4/http.html#custom
+    """
+    stated = header(asked, "X-Request-Id")
+    return {"X-Request-Id": stated} if stated is not None and _REQUEST_ID.fullmatch(stated) else {}
+
+
 def _log(asked: Request, path: str, actor: Actor | None, response: Response, started: float) -> None:
-    """One line per request: no query, for it may tell of a person."""
+    """One line per request: no query, for it may tell of a person, and the caller's id of it if that tells nothing."""
+    id = response.headers.get("X-Request-Id", "")
     log.info(
-        "%s %s %s %s %.1fms",
+        "%s %s %s %s %.1fms%s",
         asked.method,
         _place_in_words(path, response.status_code),
         response.status_code,
         (actor.client_id or actor.organization or actor.person) if actor else "-",
         (time.perf_counter() - started) * 1000,
+        f" {id}" if actor is not None and _OUR_ID.fullmatch(id.lower()) else "",
     )
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import uuid
 
 import pytest
 
@@ -55,3 +56,41 @@ def test_a_stranger_writes_nothing_into_the_log(world: World, caplog: pytest.Log
         assert world.nobody().get("Patient/Claes").status == 401
 
     assert [line for line in caplog.messages if line.startswith("GET Patient/... 401 - ")]
+
+
+def test_a_request_keeps_the_id_that_its_caller_gives_it(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    hosp, id = world.hospital(), str(uuid.uuid4()).upper()
+
+    with caplog.at_level(logging.INFO):
+        replies = [
+            hosp.get(place, X_Request_Id=id) for place in (hosp.reference, "Patient/none", "Patient?_count=none")
+        ]
+
+    assert [(reply.status, reply.headers["X-Request-Id"]) for reply in replies] == [(200, id), (404, id), (400, id)]
+    assert len([line for line in caplog.messages if line.endswith(f"ms {id}")]) == len(replies)
+
+
+@pytest.mark.parametrize("id", ["Claes-85073003361", "a" * 128, "~!:/"])
+def test_an_id_that_may_name_somebody_is_returned_and_not_logged(
+    world: World, caplog: pytest.LogCaptureFixture, id: str
+) -> None:
+    hosp = world.hospital()
+
+    with caplog.at_level(logging.INFO):
+        assert hosp.get("Patient/none", X_Request_Id=id).headers["X-Request-Id"] == id
+
+    assert not [line for line in caplog.messages if id in line]
+
+
+@pytest.mark.parametrize("id", ["", "two words", "a, b", "a" * 129, "\u00e9"])
+def test_what_is_no_id_is_not_returned(world: World, id: str) -> None:
+    assert "X-Request-Id" not in world.hospital().get("Patient/none", X_Request_Id=id).headers
+
+
+def test_a_strangers_id_is_not_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    id = str(uuid.uuid4())
+
+    with caplog.at_level(logging.INFO):
+        assert world.nobody().get("Patient/none", X_Request_Id=id).headers["X-Request-Id"] == id
+
+    assert not [line for line in caplog.messages if id in line]
