@@ -49,6 +49,18 @@ def test_a_conditional_reference_means_the_one_that_matches(hosp: Party) -> None
     assert [hosp.read(place)["subject"]["reference"] for place in made] == [known, known]
 
 
+def test_a_conditional_reference_may_begin_with_the_address_of_this_server(world: World, hosp: Party) -> None:
+    value = uuid.uuid4().hex
+    known = f"Patient/{hosp.post(person(value)).body['id']}"
+    condition = f"Patient?identifier={SYSTEM}|{value}"
+
+    [made] = places(transact(hosp, post(flag(f"{world.parts.services.base_url}/{condition}"))))
+
+    assert hosp.read(made)["subject"]["reference"] == known
+    refused = transact(hosp, post(flag(f"https://elsewhere.example/fhir/{condition}")))
+    assert refused.status == 422
+
+
 def test_a_conditional_reference_means_what_an_entry_under_that_condition_makes(hosp: Party) -> None:
     value = uuid.uuid4().hex
     condition = f"identifier={SYSTEM}|{value}"

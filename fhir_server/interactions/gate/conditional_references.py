@@ -13,6 +13,7 @@ from fhir_server.fhir.outcome import Issue
 from fhir_server.fhir.reference import references_in
 from fhir_server.interactions.gate.asks import Ask
 from fhir_server.interactions.gate.matching import Condition, matches, read_condition, said
+from fhir_server.interactions.gate.references import local
 from fhir_server.interactions.gate.working_set import WorkingSet
 from fhir_server.interactions.words import Services
 
@@ -26,7 +27,7 @@ def find_meant(ask: Ask, targets: dict[str, str], working: WorkingSet, services:
     """
     issues = list[Issue]()
     for path, reference in references_in(ask.resource or {}, ask.type) if ask.place else ():
-        stated = _CONDITIONAL.fullmatch(reference)
+        stated = _CONDITIONAL.fullmatch(local(reference, services.base_url))
         if stated is None or stated["type"] not in TYPES or reference in targets:
             continue
         try:
