@@ -12,6 +12,7 @@ from fhir_server.validation.findings import NONE, Findings, Locals, finding, quo
 XHTML = "http://www.w3.org/1999/xhtml"
 DEEPEST = 100
 _SEPARATOR = " "
+_MARK = "\ufeff"
 _ELEMENTS = frozenset(
     """
     a abbr acronym b big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5 h6 hr i img
@@ -91,6 +92,8 @@ class _Reader:
         self._parser.ProcessingInstructionHandler = self._instruction
 
     def read(self, text: str) -> None:
+        if text.startswith(_MARK):
+            raise _Refused("A narrative may not begin with a byte order mark, which is text where it stands in XML.")
         self._parser.Parse(text.encode("utf-8"), True)
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:

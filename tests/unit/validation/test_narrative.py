@@ -68,6 +68,12 @@ def test_narrative_says_something(narrative: str) -> None:
     assert (found.code, found.rule) == ("invariant", "txt-2")
 
 
+def test_a_byte_order_mark_is_no_part_of_a_narrative() -> None:
+    (found,) = check_xhtml("\ufeff" + div("x"), [])
+
+    assert (found.code, found.rule) == ("invariant", "txt-1")
+
+
 @pytest.mark.parametrize("narrative", ["text", "", "<div", div("<p>x"), div("&nbsp;"), div("x") * 2, "\ud800", 1, None])
 def test_what_is_not_well_formed_is_refused(narrative: object) -> None:
     (found,) = check_xhtml(narrative, [])
