@@ -19,6 +19,7 @@ from fhir_server.interactions.conditions import (
     check_absent,
     check_if_match,
     check_if_none_match,
+    check_unmodified,
     says_version,
     version_required,
 )
@@ -107,6 +108,7 @@ class Gate:
         before = self._before(ask, stored)
         check_if_match(ask.if_match, before)
         check_if_none_match(ask.if_none_match, before)
+        check_unmodified(ask.if_unmodified_since, ask.if_match, before)
         if ask.interaction == "delete":
             self.working.put(ask.reference, Pending(before, None, before.stamp.plans, before.stamp.author, "DELETE"))
             return

@@ -63,17 +63,24 @@ def _is_known(header: str, last_updated: datetime, followed: Callable[[], Stored
 
     A date has whole seconds: of two versions within one, nobody knows which the caller has, and so it is not known.
     """
-    try:
-        stated = parsedate_to_datetime(header)
-    except (ValueError, TypeError):
+    stated = _http_date(header)
+    if stated is None:
         return False
-    # Of the three forms that HTTP has, the oldest names no zone; it means the same one.
-    stated = stated if stated.tzinfo else stated.replace(tzinfo=UTC)
     second = last_updated.replace(microsecond=0)
     if second != stated:
         return second < stated
     before = followed()
     return before is None or before.last_updated < second
+
+
+def _http_date(header: str) -> datetime | None:
+    """The time that a header states; None for what is no HTTP date."""
+    try:
+        stated = parsedate_to_datetime(header)
+    except (ValueError, TypeError):
+        return None
+    # Of the three forms that HTTP has, the oldest names no zone; it means the same one.
+    return stated if stated.tzinfo else stated.replace(tzinfo=UTC)
 
 
 def version_required(current: Stored, otherwise: str) -> VersionConflict:
@@ -111,6 +118,20 @@ def check_if_match(header: str | None, current: Stored) -> None:
         raise VersionConflict(
             f"You changed version {_named(header)} of {current.reference}, but the current version is "
             f"{current.version}; read it again and repeat your change on it.",
+            current.type,
+            _STALE,
+        )
+
+
+def check_unmodified(header: str | None, if_match: str | None, current: Stored) -> None:
+    """Raise VersionConflict when a write's If-Unmodified-Since is before the current version; If-Match says it better.
+
+    What is no HTTP date asks nothing.
+    """
+    stated = _http_date(header) if header is not None and if_match is None else None
+    if stated is not None and current.last_updated.replace(microsecond=0) > stated:
+        raise VersionConflict(
+            f"{current.reference} was modified since; read it again, repeat your change on it, and send If-Match.",
             current.type,
             _STALE,
         )

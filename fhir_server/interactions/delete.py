@@ -22,6 +22,7 @@ def delete(interaction: Interaction, actor: Actor, services: Services) -> Answer
         if_match=interaction.if_match,
         condition=condition_of(interaction),
         if_none_match=interaction.if_none_match,
+        if_unmodified_since=interaction.if_unmodified_since,
     )
     written = commit([ask], actor, services)
     return Answer("deleted", None, written[0].stored if len(written) == 1 else None, audited=True)

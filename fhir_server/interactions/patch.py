@@ -24,6 +24,7 @@ def patch(interaction: Interaction, actor: Actor, services: Services) -> Answer:
         patch=read_patch(interaction.resource),
         condition=condition_of(interaction),
         if_none_match=interaction.if_none_match,
+        if_unmodified_since=interaction.if_unmodified_since,
     )
     [written] = commit([ask], actor, services)
     return Answer(written.outcome, written.stored.body, written.stored, audited=True)

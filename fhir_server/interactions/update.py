@@ -27,6 +27,7 @@ def update(interaction: Interaction, actor: Actor, services: Services) -> Answer
         interaction.if_match,
         condition=condition,
         if_none_match=interaction.if_none_match,
+        if_unmodified_since=interaction.if_unmodified_since,
     )
     [written] = commit([ask], actor, services)
     return Answer(written.outcome, written.stored.body, written.stored, audited=True)

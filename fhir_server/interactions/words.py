@@ -41,6 +41,7 @@ class Interaction:
     if_modified_since: str | datetime | None = None
     returning: str | None = None
     form: tuple[tuple[str, str], ...] = ()
+    if_unmodified_since: str | None = None
 
     @property
     def asked(self) -> str:

@@ -24,6 +24,7 @@ _VARIABLE = {
         "If-Modified-Since",
         "If-None-Exist",
         "If-None-Match",
+        "If-Unmodified-Since",
         "Prefer",
         "X-Request-Id",
     )

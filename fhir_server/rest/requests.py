@@ -80,6 +80,7 @@ def interaction_of(request: Request, place: Place, parameters: Parameters, max_b
         header(request, "If-Modified-Since"),
         _RETURNS.get(preferred.get("return", "")),
         tuple(pair for pair in stated(parameters) if pair[0] in OF_FORM),
+        header(request, "If-Unmodified-Since"),
     )
 
 

@@ -294,3 +294,31 @@ def test_a_version_is_later_than_the_one_before_it_whatever_the_clock_says(world
     times = [entry["response"]["lastModified"] for entry in entries]
     assert [entry["resource"]["meta"]["lastUpdated"] for entry in entries] == times == sorted(set(times), reverse=True)
     assert times[-1] < times[0] < instant(began + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"])
+def test_a_write_is_refused_on_what_was_modified_since(hosp: Party, form: str) -> None:
+    made = hosp.post(minimal("List")).body
+    place, known = f"List/{made['id']}", hosp.get(f"List/{made['id']}").headers["Last-Modified"]
+    before = (parsedate_to_datetime(known) - timedelta(seconds=1)).strftime(form)
+    patch = [{"op": "add", "path": "/title", "value": "t"}]
+
+    for reply in (
+        hosp.ask("PUT", place, {**made, "title": "t"}, If_Unmodified_Since=before),
+        hosp.ask("PATCH", place, patch, Content_Type="application/json-patch+json", If_Unmodified_Since=before),
+        hosp.ask("DELETE", place, If_Unmodified_Since=before),
+        hosp.ask("DELETE", f"List?_id={made['id']}", If_Unmodified_Since=before),
+    ):
+        assert (reply.status, reply.rules) == (412, {"version-stale"})
+    assert hosp.read(place) == made
+    assert hosp.ask("DELETE", place, If_Unmodified_Since=known).status == 204
+
+
+def test_if_match_counts_before_a_date_and_what_is_no_date_asks_nothing(hosp: Party) -> None:
+    made = hosp.post(minimal("List")).body
+    place, long_ago = f"List/{made['id']}", "Thu, 01 Jan 1970 00:00:00 GMT"
+
+    written = hosp.ask("PUT", place, {**made, "title": "a"}, If_Match='W/"1"', If_Unmodified_Since=long_ago)
+
+    assert written.status == 200
+    assert hosp.ask("PUT", place, {**made, "title": "b"}, If_Unmodified_Since="yesterday").status == 200

@@ -41,6 +41,7 @@ class Ask:
     nothing: bool = False
     if_none_match: str | None = None
     reason: str | None = None
+    if_unmodified_since: str | None = None
 
     @property
     def reference(self) -> str:
