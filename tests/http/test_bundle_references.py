@@ -168,6 +168,16 @@ def test_addresses_are_rewritten_however_deep_and_of_whatever_type_they_are(hosp
     assert stored["item"][0]["item"][0]["answer"][0]["valueReference"]["reference"] == "#d"
 
 
+def test_a_canonical_that_is_what_a_definition_calls_itself_stays(hosp: Party) -> None:
+    form = f"urn:uuid:{uuid.uuid4()}"
+    answers = minimal("QuestionnaireResponse", questionnaire=f"{form}|2")
+
+    made = places(transact(hosp, post(answers), post(minimal("Questionnaire", url=form, status="active"), form)))
+
+    assert hosp.read(made[0])["questionnaire"] == f"{form}|2"
+    assert hosp.read(made[1])["url"] == form
+
+
 def test_links_to_entries_that_come_from_elsewhere_lead_here_and_what_is_a_name_stays(world: World) -> None:
     elsewhere = f"https://elsewhere.example/{uuid.uuid4().hex}"
     other = "https://another.example/fhir/Binary/8"

@@ -1,6 +1,6 @@
 """Asks become definite: ids are given, conditions decided, patches applied, references between entries rewritten."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from fhir_server.access.policy import check_delete
 from fhir_server.access.scopes import allows, check_scope
@@ -38,7 +38,8 @@ def resolve(asks: Sequence[Ask], working: WorkingSet, services: Services) -> lis
     for ask in settled:
         find_meant(ask, targets, working, services)
     versions = {ask.reference: _version_of(ask) for ask in settled if ask.interaction == "create"}
-    settled = [_rewritten(ask, targets, versions, services.base_url) for ask in settled]
+    called = {ask.resource["url"] for ask in settled if ask.resource and isinstance(ask.resource.get("url"), str)}
+    settled = [_rewritten(ask, targets, versions, called, services.base_url) for ask in settled]
     settled = [_with_person(ask, working, services) for ask in settled]
     _check_patched(settled, working, services)
     _refuse_duplicates(settled)
@@ -152,10 +153,13 @@ def _version_of(ask: Ask) -> int:
     return ask.existing.version if ask.existing else 1
 
 
-def _rewritten(ask: Ask, targets: Mapping[str, str], versions: Mapping[str, int], base_url: str) -> Ask:
+def _rewritten(
+    ask: Ask, targets: Mapping[str, str], versions: Mapping[str, int], called: Container[str], base_url: str
+) -> Ask:
     """With references to other entries resolved, relative ones as its own fullUrl says; those to this server short.
 
-    A reference to a version of what is created here gets the version that it is created with.
+    A reference to a version of what is created here gets the version that it is created with. `called` is what
+    definitions in the Bundle call themselves.
     """
     if ask.resource is None:
         return ask
@@ -173,7 +177,7 @@ def _rewritten(ask: Ask, targets: Mapping[str, str], versions: Mapping[str, int]
     if not ask.place and all(target_of(each) == each for each in ask.targets):
         return ask
     resource: Resource = rewrite_references(ask.resource, target_of)
-    return ask.having(resource=named_anew(resource, targets, outside) if ask.place else resource)
+    return ask.having(resource=named_anew(resource, targets, outside, called) if ask.place else resource)
 
 
 def _with_person(ask: Ask, working: WorkingSet, services: Services) -> Ask:
