@@ -1,11 +1,12 @@
 """The curl lines of the documents as requests, so that tests perform what the pages say."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-BROKEN = "\\"
+_QUOTED_OR_BROKEN = re.compile(r"('[^']*')|\\\n")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,10 @@ def asked_by(line: str, base: str, files: Mapping[str, bytes] | None = None) -> 
 
 
 def commands_of(page: str) -> list[str]:
-    """The curl commands of a page, each whole: what is indented further than `curl` goes on with it."""
+    """The curl commands of a page, each whole: what is indented further than `curl` goes on with it.
+
+    As in a shell, a backslash at the end of a line joins it to the next, but within single quotes, where it stays.
+    """
     found: list[str] = []
     goes_on = False
     for line in page.splitlines():
@@ -58,4 +62,4 @@ def commands_of(page: str) -> list[str]:
         elif goes_on and line.startswith("     "):
             found[-1] += f"\n{line.strip()}"
         goes_on = begins or (goes_on and line.startswith("     "))
-    return [command.replace(f"{BROKEN}\n", " ") for command in found]
+    return [_QUOTED_OR_BROKEN.sub(lambda match: match[1] or " ", command) for command in found]

@@ -1,6 +1,5 @@
 """SearchParameters of the operator: what is refused, what is told while indexing, what is found then."""
 
-import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.indexing.own_parameters import AGE
 from fhir_server.store.mongo.indexing.reindexing import Reindexing
-from tests.curl_lines import asked_by
+from tests.curl_lines import asked_by, commands_of
 from tests.http.test_searching import ids
 from tests.minimal import minimal
 from tests.world import Party, Reply, World, world_apart
@@ -543,8 +542,7 @@ def empty(reply: Reply) -> bool:
 
 def test_the_commands_of_the_page_do_what_it_says(apart: World, hosp: Party) -> None:
     page = (Path(__file__).parents[2] / "docs" / "own-search-parameters.md").read_text()
-    lines = re.findall(r"^ {4}(curl .+)$", re.sub(r" \\\n +", " ", page), re.MULTILINE)
-    defining, searching = (asked_by(line, "http://127.0.0.1:8080/fhir") for line in lines)
+    defining, searching = (asked_by(line, "http://127.0.0.1:8080/fhir") for line in commands_of(page))
     listed = hosp.post(minimal("List", note=[{"text": "For the handover of today"}])).body["id"]
 
     created = apart.operator.ask(defining.method, defining.url, defining.body, **defining.headers)
