@@ -80,6 +80,13 @@ def test_servers_and_worker_are_one_image_with_different_commands(services: dict
     assert services["worker"]["command"] == ["worker"]
 
 
+def test_image_is_built_by_one_service_alone_and_sought_nowhere_else(services: dict[str, Any]) -> None:
+    """Builds of several services run at once, and of two that export one tag one may fail with `already exists`."""
+    assert [name for name, service in services.items() if "build" in service] == ["mongo-set"]
+    ours = [service for service in services.values() if service["image"] == "samen:local"]
+    assert {service.get("pull_policy") for service in ours} == {"never"}
+
+
 def test_servers_are_ready_only_when_they_say_so(services: dict[str, Any]) -> None:
     for name in SERVERS:
         assert "/readyz" in " ".join(services[name]["healthcheck"]["test"])
