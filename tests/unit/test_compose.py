@@ -46,6 +46,11 @@ def test_every_container_is_read_only_and_gives_up_its_privileges(services: dict
     assert services[name]["security_opt"] == ["no-new-privileges:true"]
 
 
+@pytest.mark.parametrize("name", [*LASTING, "mongo-set"])
+def test_no_log_grows_without_bound(services: dict[str, Any], name: str) -> None:
+    assert services[name]["logging"] == {"driver": "local", "options": {"max-size": "50m", "max-file": "20"}}
+
+
 def test_only_nginx_can_be_reached_from_outside(services: dict[str, Any]) -> None:
     assert [name for name, service in services.items() if "ports" in service] == ["nginx"]
 
