@@ -55,7 +55,10 @@ def register_user(
 
 
 def change_password(registry: Registry, username: str, password: str) -> bool:
-    """Give a user a new password and end the user's sessions; False when there is no such user."""
+    """Give a user a new password and end the user's sessions; False when none of this name may sign in."""
+    user = registry.user(plain_username(username))
+    if user is None or not user.active:
+        return False
     known = registry.set_password(plain_username(username), hash_password(password))
     registry.end_sessions(plain_username(username))
     return known

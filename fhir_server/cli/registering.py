@@ -70,7 +70,7 @@ def register_user(username: str, name: str, **given: Any) -> None:
 @click.command("change-password", short_help="Give a user a new password.")
 @click.argument("username")
 def change_password(username: str) -> None:
-    """Give a user a new password and end the user's sessions.
+    """Give a user a new password and end the user's sessions; one who was deactivated stays so, and gets none.
 
     \b
     Example:
@@ -79,7 +79,7 @@ def change_password(username: str) -> None:
     password = _password()
     with registry(settings_of_environment()) as opened:
         known = set_password(opened, username, password)
-    _say(known, f"{username} has a new password", f"there is no user {username}")
+    _say(known, f"{username} has a new password", f"there is no user {username} who may sign in")
 
 
 @click.command("deactivate-user", short_help="Let a user sign in no more.")

@@ -74,6 +74,15 @@ def test_a_password_is_changed(environment: dict[str, str], sessions: Sessions) 
     assert sessions.sign_in(name, "another long password", "192.0.2.2")
 
 
+def test_a_deactivated_user_gets_no_new_password(environment: dict[str, str]) -> None:
+    name = f"els-{uuid.uuid4().hex[:8]}"
+    register_user(environment, name)
+    run(environment, "deactivate-user", name)
+    refused = run(environment, "change-password", name, typed="another long password\n")
+    assert refused.exit_code == 1
+    assert f"there is no user {name} who may sign in" in refused.output
+
+
 def test_the_signing_key_is_rotated(environment: dict[str, str], registry: Registry) -> None:
     before = registry.newest_key_number()
     assert run(environment, "rotate-signing-key").exit_code == 0
