@@ -32,6 +32,8 @@ def demo(**options: Any) -> None:
 def demo_reset() -> None:
     """Forget the demo's data; the demo must have ended.
 
+    Whatever else an embedded MongoDB under SAMEN_DATA holds, such as what `fhir-server serve` stored there, goes too.
+
     \b
     Example:
       fhir-server demo-reset

@@ -73,10 +73,13 @@ def serve(**options: Any) -> None:
         server(settings).serve()
 
 
-@click.command(short_help="Deliver notifications until Ctrl-C.")
+@click.command(short_help="Deliver notifications, index and tidy until Ctrl-C.")
 @click.option("--check", is_flag=True, help="Say whether a worker of this machine works, and do nothing else.")
 def worker(*, check: bool) -> None:
     """Deliver notifications until SIGTERM or Ctrl-C; any number of these may run beside the server.
+
+    It also indexes what is stored by new search parameters, looks again at deletes, and puts the audit of processes
+    that ended in its place: at least one must run, whoever subscribes.
 
     With --check it ends at once: with 0 when a worker of this machine gave a sign of life within the last minute.
 

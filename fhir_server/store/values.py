@@ -93,7 +93,7 @@ class Match(_Content):
 
 @dataclass(frozen=True)
 class Circle:
-    """A plan's guard document: who is in, as the last evaluation of the team said.
+    """The circle of a plan: who is in, as the last evaluation of the team said.
 
     `members` are admitted to the chart in their periods; `pending` wait for the person's consent; `former` were
     members and read plan, team and their Tasks for a time; `offered` are asked for care that they have not accepted

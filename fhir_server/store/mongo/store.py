@@ -139,8 +139,8 @@ class MongoStore(MongoReading):
         """Run `work` in one transaction; again from the start when another writer was first.
 
         What is `foreseen` is read by one command before the first attempt, and proved by what the attempt writes.
-        `work` must be repeatable, and let errors that are not of `fhir.errors` pass. Raises VersionConflict when it
-        never gets through, Unavailable when the database does not answer.
+        `work` must be repeatable, and let errors that are not of `fhir.errors` pass. Raises Unavailable when it never
+        gets through, or the database does not answer.
         """
         with self.defined():
             return self._transacting.run(work, foreseen)
