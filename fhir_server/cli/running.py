@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from multiprocessing.connection import wait
 from typing import Any
 
 import click
@@ -21,6 +22,7 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LOGGING_CONFIG
 from granian.server.common import AbstractServer
+from granian.server.mp import WorkerProcess
 
 from fhir_server.cli.alarm import Alarm
 from fhir_server.cli.database import mongodb, settings_of_environment
@@ -144,7 +146,17 @@ def server(settings: Settings) -> AbstractServer[Any]:
         },
     )
     made.main_loop_interrupt = Alarm(lambda: made.interrupt_signal)
+    WorkerProcess.is_alive = _lives  # type: ignore[method-assign]
     return made
+
+
+def _lives(process: Any) -> bool:
+    """Whether a process of the server has not ended.
+
+    A thread of Granian waits for each of them, too. As long as that thread alone knows that one ended, Python takes it
+    for alive, and the log would say that it refused to end and was killed.
+    """
+    return bool(process.inner.is_alive()) and not wait([process.inner.sentinel], 0)
 
 
 class Chosen(logging.Filter):

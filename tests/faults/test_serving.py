@@ -9,13 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
+from granian.server.mp import WorkerProcess
 
 from fhir_server.cli.alarm import Alarm
 from fhir_server.cli.listening import AddressRefused, claimed
-from fhir_server.cli.running import SECONDS_TO_FINISH
+from fhir_server.cli.running import SECONDS_TO_FINISH, server
+from fhir_server.settings import Settings
 from fhir_server.store.embedded import EmbeddedMongo
 from tests.faults.test_embedded import on_a_kept_port
 from tests.ports import free_port
@@ -111,6 +114,7 @@ def test_the_server_ends_cleanly_when_it_is_told_to(served: Served) -> None:
         assert process.wait(SECONDS) == 0, served.words()
         assert served.is_gone()
     assert "Traceback" not in served.words()
+    assert "refused to gracefully stop" not in served.words()
 
 
 def test_the_server_ends_at_once_while_it_is_starting(served: Served) -> None:
@@ -154,6 +158,28 @@ print("went on")
 
     assert (ended.returncode, ended.stdout) == (code, "in order\n"), ended.stderr
     assert "Exception ignored" not in ended.stderr
+
+
+def test_a_process_whose_end_another_thread_saw_first_is_not_taken_for_alive() -> None:
+    server(Settings.read({}))
+    process = WorkerProcess(SimpleNamespace(), 0, time.sleep, (0,))
+    process.inner.start()
+
+    os.waitpid(process.inner.pid, 0)
+
+    assert process.inner.is_alive(), "as Python has it, which nobody told of the end"
+    assert not process.is_alive(), "else the log says that it was killed"
+
+
+def test_a_process_that_runs_is_alive() -> None:
+    server(Settings.read({}))
+    process = WorkerProcess(SimpleNamespace(), 0, time.sleep, (SECONDS,))
+    process.inner.start()
+    try:
+        assert process.is_alive()
+    finally:
+        process.kill()
+        process.join()
 
 
 def test_a_finalizer_that_fails_by_itself_is_told_of_as_ever() -> None:
