@@ -3,10 +3,11 @@
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
+from importlib.resources.abc import Traversable
 
 from flask import Flask, Response, jsonify
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -18,12 +19,12 @@ from fhir_server.auth.authenticator import Authenticator, Trust, trust_in
 from fhir_server.auth.local_issuer import LocalIssuer
 from fhir_server.auth.routes import token_routes
 from fhir_server.auth.sessions import Sessions
-from fhir_server.care.programmes import Programme, programme_from
+from fhir_server.care.programmes import Programme, UnreadableProgramme, programme_from
 from fhir_server.fhir import dates
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.ids import new_id
-from fhir_server.fhir.json import decode
+from fhir_server.fhir.json import NotJson, decode
 from fhir_server.fhir.reference import parse_reference
 from fhir_server.interactions.second_looks import SecondLooks
 from fhir_server.interactions.seeing.sight import Sight
@@ -110,8 +111,22 @@ def build(settings: Settings) -> Parts:
 
 def programmes() -> Mapping[str, Programme]:
     """The programme packs that travel with the code, by id."""
-    packs = [programme_from(decode((pack / "programme.json").read_bytes())) for pack in programme_packs()]
-    return {programme.id: programme for programme in packs}
+    return programmes_in(programme_packs())
+
+
+def programmes_in(packs: Iterable[Traversable]) -> Mapping[str, Programme]:
+    """The programmes of these folders, by id. Raises UnreadableProgramme, also when two have the same id."""
+    found: dict[str, Programme] = {}
+    for pack in packs:
+        place = f"{pack.name}/programme.json"
+        try:
+            programme = programme_from(decode((pack / "programme.json").read_bytes()))
+        except NotJson as error:
+            raise UnreadableProgramme(f"{place} is not JSON: {error}") from error
+        if programme.id in found:
+            raise UnreadableProgramme(f"{place}: another folder holds the programme {programme.id!r} already")
+        found[programme.id] = programme
+    return found
 
 
 def create_app(settings: Settings | None = None) -> Flask:

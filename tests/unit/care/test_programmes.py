@@ -2,11 +2,13 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from als_case import als, order
 
+from fhir_server.app import programmes_in
 from fhir_server.care.care_team import ROLES
 from fhir_server.care.programmes import UnreadableProgramme, enrols, programme_from
 from fhir_server.care.task_states import PRESETS
@@ -117,3 +119,20 @@ def test_a_folder_that_did_not_travel_is_told() -> None:
 def test_the_title_follows_the_language_and_falls_back_to_the_packs_own() -> None:
     assert als().title("fr") == "Plan de soins SLA"
     assert als().title("it") == als().title() == "Zorgplan ALS"
+
+
+def test_a_pack_that_is_not_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "dementia").mkdir()
+    (tmp_path / "dementia" / "programme.json").write_text('{"id": "dementia",')
+
+    with pytest.raises(UnreadableProgramme, match=r"dementia/programme\.json is not JSON"):
+        programmes_in([tmp_path / "dementia"])
+
+
+def test_two_packs_of_one_id_are_refused(tmp_path: Path) -> None:
+    for name in ("als-be", "copied"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "programme.json").write_text(json.dumps(document()))
+
+    with pytest.raises(UnreadableProgramme, match=r"copied/programme\.json: another folder .*'als-be'"):
+        programmes_in([tmp_path / "als-be", tmp_path / "copied"])
