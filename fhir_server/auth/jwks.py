@@ -104,12 +104,11 @@ def _bits(modulus: object) -> int:
 class KeyRing:
     """The keys of one issuer in memory, safe for threads.
 
-    Keys are refreshed after ten minutes and trusted for an hour when the issuer does not answer; then every token of
-    the issuer is refused. An unknown `kid` makes the ring look again, at most every half minute, so that forged
-    tokens cannot be used to flood the issuer.
+    Keys are refreshed after ten minutes (`refresh_after`) and trusted for an hour when the issuer does not answer; then
+    every token of the issuer is refused. An unknown `kid` makes the ring look again, at most every half minute
+    (`pause`), so that forged tokens cannot be used to flood the issuer.
     """
 
-    refresh_after = timedelta(minutes=10)
     trust_for = timedelta(hours=1)
 
     def __init__(
@@ -119,11 +118,13 @@ class KeyRing:
         *,
         name: str = "",
         pause: timedelta = timedelta(seconds=30),
+        refresh_after: timedelta = timedelta(minutes=10),
     ) -> None:
         self._fetch = fetch
         self._clock = clock
         self._name = name
         self._pause = pause
+        self._refresh_after = refresh_after
         self._keys: dict[str, PublicKey] = {}
         self._fetched = datetime.min.replace(tzinfo=UTC)
         self._tried = datetime.min.replace(tzinfo=UTC)
@@ -131,7 +132,7 @@ class KeyRing:
 
     def key(self, kid: str) -> PublicKey | None:
         """The key named `kid`, or None when the issuer has none or could not be asked for too long."""
-        if kid not in self._keys or self._age() >= self.refresh_after:
+        if kid not in self._keys or self._age() >= self._refresh_after:
             self._refresh(kid)
         return self._keys.get(kid) if self._age() < self.trust_for else None
 
@@ -143,7 +144,7 @@ class KeyRing:
         if not self._lock.acquire(blocking=not self._keys):
             return
         try:
-            if self._may_try() and (kid not in self._keys or self._age() >= self.refresh_after):
+            if self._may_try() and (kid not in self._keys or self._age() >= self._refresh_after):
                 self._load()
         finally:
             self._lock.release()

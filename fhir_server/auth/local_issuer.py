@@ -79,7 +79,9 @@ class LocalIssuer:
             algorithms=(_ALGORITHM,),
             token_types=ACCESS_TOKEN_TYPES,
         )
-        ring = KeyRing(self.public_jwks, self._clock, name=self.issuer, pause=timedelta(seconds=1))
+        # A key that was given up after a leak must not be believed until the next stranger comes by.
+        often = timedelta(seconds=1)
+        ring = KeyRing(self.public_jwks, self._clock, name=self.issuer, pause=often, refresh_after=often)
         return Trust(trusted, ring, self._is_active)
 
     def _is_active(self, client_id: str) -> bool:

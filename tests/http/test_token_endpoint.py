@@ -294,6 +294,25 @@ def test_tokens_signed_after_a_rotation_are_believed(
     assert Authenticator({issuer.issuer: issuer.trust()}, clock).authenticate(f"Bearer {before}")
 
 
+def test_a_key_that_was_given_up_signs_nothing_that_is_believed(
+    registry: Registry, issuer: LocalIssuer, authenticator: Authenticator, client: tuple[str, str], clock: Clock
+) -> None:
+    known = registry.client(client[0])
+    assert known is not None
+    leaked = [issuer.access_token(known, known.scopes) for _ in range(2)]
+    assert authenticator.authenticate(f"Bearer {leaked[0]}")
+
+    issuer.rotate()
+    issuer.rotate()
+
+    clock.ahead = timedelta(seconds=2)
+    with pytest.raises(Unauthenticated):
+        authenticator.authenticate(f"Bearer {leaked[1]}")
+    clock.ahead = timedelta(seconds=61)
+    with pytest.raises(Unauthenticated):
+        authenticator.authenticate(f"Bearer {leaked[0]}")
+
+
 def test_a_registry_that_does_not_answer_is_told_as_temporary(
     web: FlaskClient, client: tuple[str, str], failing_command: Callable[..., AbstractContextManager[None]]
 ) -> None:
