@@ -1,11 +1,13 @@
 """Commands that show Samen at work."""
 
 import os
+import signal
 from typing import Any
 
 import click
 
 from fhir_server.cli.database import settings_of_environment
+from fhir_server.cli.ending import ending_on_sigterm
 from fhir_server.demo.processes import NotStarted
 from fhir_server.demo.run import DemoRefused, reset, run
 from fhir_server.settings import variable
@@ -23,9 +25,13 @@ def demo(**options: Any) -> None:
     """
     os.environ.update({variable(name): str(value) for name, value in options.items() if value is not None})
     try:
-        run(settings_of_environment())
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background ignore it
+        with ending_on_sigterm(and_hangup=True):
+            run(settings_of_environment())
     except (DemoRefused, NotStarted) as refusal:
         raise click.ClickException(str(refusal)) from refusal
+    except (KeyboardInterrupt, SystemExit):
+        click.echo("Ended. The data are kept; `make demo-reset` forgets them.")
 
 
 @click.command("demo-reset", short_help="Forget the demo's data.")

@@ -13,13 +13,21 @@ _TOLD_BY = {SystemExit: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}
 
 
 @contextmanager
-def ending_on_sigterm() -> Iterator[None]:
-    """SIGTERM ends the process through its `finally` clauses, so that an embedded MongoDB is shut down cleanly."""
+def ending_on_sigterm(*, and_hangup: bool = False) -> Iterator[None]:
+    """SIGTERM ends the process through its `finally` clauses, so that an embedded MongoDB is shut down cleanly.
+
+    With `and_hangup` the end of its terminal does so, too, unless that is ignored, as under `nohup`.
+    """
     before, told_before = signal.getsignal(signal.SIGTERM), sys.unraisablehook
     end_on_sigterm()
+    hangup = and_hangup and hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    if hangup:
+        signal.signal(signal.SIGHUP, _end)
     try:
         yield
     finally:
+        if hangup:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, before)
         sys.unraisablehook = told_before
 

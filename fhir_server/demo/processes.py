@@ -11,6 +11,8 @@ from pathlib import Path
 
 import requests
 
+from fhir_server.store.tied_process import start_tied
+
 _SECONDS_TO_START = 60.0
 _SECONDS_TO_END = 20.0
 
@@ -36,16 +38,9 @@ def running(environment: Mapping[str, str], ready: str, logs: Path) -> Iterator[
 
 
 def _start(command: str, environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """A child in a session of its own, so that Ctrl-C reaches the demo first, which then ends it in order."""
+    """A child out of reach of Ctrl-C, which reaches the demo first, which then ends it in order; it ends with us."""
     with log.open("wb") as file:
-        return subprocess.Popen(
-            [sys.executable, "-m", "fhir_server", command],
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        return start_tied([sys.executable, "-m", "fhir_server", command], file, {**os.environ, **environment})
 
 
 def _wait_until_ready(ready: str, children: list[subprocess.Popen[bytes]], logs: Path) -> None:

@@ -1,10 +1,10 @@
 """The whole demo: a database of its own, server and worker, the story, and then it stays until Ctrl-C."""
 
 import shutil
-import signal
 import socket
-import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from fhir_server.store.embedded import EmbeddedMongo, NoEmbeddedMongo
 DATABASE = "demo"
 FILE = "demo.json"
 STORIES = "stories"
+_LONGEST_REST = 0.5  # seconds; a signal that comes just as a rest begins is seen when it ends
 
 
 class DemoRefused(RuntimeError):
@@ -33,22 +34,23 @@ class DemoRefused(RuntimeError):
 
 
 def run(settings: Settings, *, stay: bool = True, say: Callable[[str], None] | None = None) -> None:
-    """Run the demo with these settings; with `stay` until SIGINT or SIGTERM, else only the story."""
+    """Run the demo with these settings; with `stay` until it is interrupted, else only the story.
+
+    KeyboardInterrupt and SystemExit, as signals raise them, end it in order at any moment, and pass.
+    """
     say = say or Console(highlight=False, soft_wrap=True).print
     _check_port(settings)
     settings = replace(settings, database=DATABASE, http_endpoints=True, secure_cookies=False)
     settings.data.mkdir(parents=True, exist_ok=True)
-    stop = _stopping()
     say("Samen: starting a MongoDB of its own, the server and the worker ...")
     with _database(settings) as mongo:
         settings = replace(settings, mongodb_url=mongo.url)
         parts = build(settings)
         try:
-            _perform(parts, say, stop, stay=stay)
+            _perform(parts, say, stay=stay)
         finally:
             parts.store.close()
             parts.registry.close()
-    say("Ended. The data are kept; `make demo-reset` forgets them.")
 
 
 def _database(settings: Settings) -> EmbeddedMongo:
@@ -70,7 +72,7 @@ def reset(settings: Settings) -> bool:
     return True
 
 
-def _perform(parts: Parts, say: Callable[[str], None], stop: threading.Event, *, stay: bool) -> None:
+def _perform(parts: Parts, say: Callable[[str], None], *, stay: bool) -> None:
     settings = parts.settings
     path = settings.data / FILE
     earlier = read_file(path)
@@ -80,7 +82,7 @@ def _perform(parts: Parts, say: Callable[[str], None], stop: threading.Event, *,
     logs.mkdir(exist_ok=True)
     receiver = Receiver()
     try:
-        with running(_environment(settings), f"{settings.origin}/readyz", logs):
+        with running(_environment(settings), f"{settings.origin}/readyz", logs), _saying_so(say):
             clients = {key: FhirClient(content["fhir"], party["token"]) for key, party in content["parties"].items()}
             _prepare(parts, clients, receiver)
             made = tell(_cast(clients, receiver), say, HEROINES[stories % len(HEROINES)])
@@ -89,10 +91,19 @@ def _perform(parts: Parts, say: Callable[[str], None], stop: threading.Event, *,
             write_file(path, _readable({**content, STORIES: stories + 1, "story": made}))
             _farewell(content, path, say)
             if stay:
-                stop.wait()
-                say("Ending ...")
+                while True:
+                    time.sleep(_LONGEST_REST)
     finally:
         receiver.close()
+
+
+@contextmanager
+def _saying_so(say: Callable[[str], None]) -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        say("Ending ...")
+        raise
 
 
 def _prepare(parts: Parts, clients: dict[str, FhirClient], receiver: Receiver) -> None:
@@ -133,14 +144,6 @@ def _farewell(content: Resource, path: Path, say: Callable[[str], None]) -> None
 
 def _readable(content: Resource) -> bytes:
     return msgspec.json.format(encode(content), indent=2) + b"\n"
-
-
-def _stopping() -> threading.Event:
-    stop = threading.Event()
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 def _check_port(settings: Settings) -> None:

@@ -1,31 +1,21 @@
 """The mongod of the wheel: where it is, how its process is started, and what its last words mean."""
 
 import importlib.util
-import os
 import platform
 import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
+
+from fhir_server.store.tied_process import start_tied
 
 INSTEAD = (
     "Or set SAMEN_MONGODB_URL to the address of a MongoDB replica set; "
     "`docker compose up` starts one beside the server."
 )
-
-# The kernel ends mongod when the thread that started it ends. Set by a small launcher that becomes mongod, because
-# code between fork and exec is not safe in a process with threads.
-_TIED_TO_PARENT = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the process that wanted a mongod has ended")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 _PACKAGES = {
     "libcurl": "libcurl4",
@@ -67,39 +57,11 @@ def _why_none(system: str, machine: str) -> str:
 
 
 def launch(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start mongod with both its outputs in `output`, out of reach of Ctrl-C, and on Linux never outliving us.
-
-    The death signal follows the thread that starts the child, so a thread of its own does, and lives as long.
-    """
-    tied = command if sys.platform != "linux" else _tied(command)
-    started: list[Callable[[], subprocess.Popen[bytes]]] = []
-    ready = threading.Event()
-
-    def start_and_stay() -> None:
-        try:
-            process = subprocess.Popen(
-                tied, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        except OSError as error:
-            failure = NoEmbeddedMongo(f"{command[0]} cannot be started: {error.strerror}. {INSTEAD}")
-            started.append(lambda: _fail(failure))
-            ready.set()
-            return
-        started.append(lambda: process)
-        ready.set()
-        process.wait()
-
-    threading.Thread(target=start_and_stay, name="mongod", daemon=True).start()
-    ready.wait()
-    return started[0]()
-
-
-def _tied(command: Sequence[str]) -> list[str]:
-    return [sys.executable, "-I", "-S", "-c", _TIED_TO_PARENT, str(os.getpid()), *command]
-
-
-def _fail(error: Exception) -> subprocess.Popen[bytes]:
-    raise error
+    """Start mongod with both its outputs in `output`, out of reach of Ctrl-C, and on Linux never outliving us."""
+    try:
+        return start_tied(command, output)
+    except OSError as error:
+        raise NoEmbeddedMongo(f"{command[0]} cannot be started: {error.strerror}. {INSTEAD}") from error
 
 
 def command_line(pid: int) -> str:

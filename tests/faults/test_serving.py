@@ -29,6 +29,8 @@ SECONDS = 90
 class Served:
     """`fhir-server serve` on a folder of its own, with the embedded MongoDB."""
 
+    command = "serve"
+
     def __init__(self, folder: Path, port: int | None = None, **settings: str) -> None:
         self.folder = folder
         self.port = port or free_port()
@@ -48,7 +50,7 @@ class Served:
         settings = {"SAMEN_DATA": str(self.folder), "SAMEN_PORT": str(self.port), "SAMEN_WORKERS": "2"}
         with (self.folder / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "fhir_server", "serve"],
+                [sys.executable, "-m", "fhir_server", self.command],
                 env=environment | settings | self._settings,
                 stdout=log,
                 stderr=subprocess.STDOUT,
