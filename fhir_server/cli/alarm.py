@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-_LONGEST = 0.5  # seconds; a signal that comes just as a wait begins is seen when it ends
+LONGEST = 0.5  # seconds; a signal that comes just as a wait begins is seen when it ends
 
 
 class Alarm(threading.Event):
@@ -41,7 +41,7 @@ class Alarm(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set, at most `timeout` seconds; whether it is."""
         until = math.inf if timeout is None else time.monotonic() + timeout
-        while not self._told_within(min(_LONGEST, until - time.monotonic())):
+        while not self._told_within(min(LONGEST, until - time.monotonic())):
             if time.monotonic() >= until:
                 return False
         return True

@@ -14,20 +14,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from multiprocessing.connection import wait
 from typing import Any
 
 import click
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LOGGING_CONFIG
-from granian.server.common import AbstractServer
-from granian.server.mp import WorkerProcess
 
-from fhir_server.cli.alarm import Alarm
 from fhir_server.cli.database import mongodb, settings_of_environment
 from fhir_server.cli.ending import end_on_sigterm, ending_on_sigterm, keep_for_children
 from fhir_server.cli.listening import claimed
+from fhir_server.cli.processes import Processes, hear_once
 from fhir_server.fhir.dates import instant, now
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.settings import Settings, SettingsError, variable
@@ -124,11 +120,11 @@ def _check_worker(settings: Settings) -> None:
     click.echo("A worker works on this machine.")
 
 
-def server(settings: Settings) -> AbstractServer[Any]:
+def server(settings: Settings) -> Processes:
     """The HTTP server, not yet started: processes that each build the application, eight threads in each."""
     ours = {"handlers": ["console"], "level": "INFO", "propagate": False}
     loggers: Any = LOGGING_CONFIG["loggers"]
-    made: AbstractServer[Any] = Granian(
+    return Processes(
         APPLICATION,
         factory=True,
         interface=Interfaces.WSGI,
@@ -145,18 +141,6 @@ def server(settings: Settings) -> AbstractServer[Any]:
             "loggers": {**loggers, "_granian": {**loggers["_granian"], "filters": ["chosen"]}, "fhir_server": ours},
         },
     )
-    made.main_loop_interrupt = Alarm(lambda: made.interrupt_signal)
-    WorkerProcess.is_alive = _lives  # type: ignore[method-assign]
-    return made
-
-
-def _lives(process: Any) -> bool:
-    """Whether a process of the server has not ended.
-
-    A thread of Granian waits for each of them, too. As long as that thread alone knows that one ended, Python takes it
-    for alive, and the log would say that it refused to end and was killed.
-    """
-    return bool(process.inner.is_alive()) and not wait([process.inner.sentinel], 0)
 
 
 class Chosen(logging.Filter):
@@ -173,6 +157,7 @@ def application() -> Any:
     Otherwise the processes of a killed server would keep its port and the folder of its database.
     """
     end_on_sigterm()  # until Granian takes over
+    hear_once()
     server = multiprocessing.parent_process()  # who that was, also when it died before this line
     threading.Thread(
         target=_end_with, args=(server.pid if server else os.getppid(),), name="parent", daemon=True

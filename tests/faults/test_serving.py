@@ -137,6 +137,67 @@ def test_the_server_ends_however_often_it_is_told_to(served: Served) -> None:
     assert served.is_gone()
 
 
+def test_all_processes_may_be_told_to_end_at_once(served: Served) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        process = served.launch()
+        spawned = served.words().count("Spawning worker-2")
+        served.wait_until(lambda known=spawned: served.words().count("Spawning worker-2") > known)
+        told = time.monotonic()
+        os.killpg(process.pid, number)
+        assert process.wait(SECONDS) == 0, served.words()
+        assert time.monotonic() - told < SECONDS_TO_FINISH, "nobody was waited for until it had to be killed"
+    assert "[ERROR]" not in served.words()
+    assert "[WARNING]" not in served.words()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_process_that_is_told_again_to_end_before_it_listens_ends_all_the_same() -> None:
+    story = """
+import signal
+from granian._signals import set_sync_signals
+from fhir_server.cli.processes import hear_once
+
+hear_once()
+set_sync_signals()
+signal.raise_signal(signal.SIGINT)
+signal.raise_signal(signal.SIGTERM)
+signal.raise_signal(signal.SIGTERM)
+print("goes on")
+"""
+    told = subprocess.run([sys.executable, "-c", story], capture_output=True, timeout=SECONDS, text=True)
+
+    assert told.stdout == "goes on\n", told.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_process_is_told_to_end_until_it_does() -> None:
+    story = """
+import multiprocessing, signal, time
+from types import SimpleNamespace
+from fhir_server.cli.processes import Process
+
+ready = multiprocessing.Event()
+
+def end_when_told_twice():
+    told = []
+    signal.signal(signal.SIGTERM, lambda *_: told.append(1))
+    ready.set()
+    while len(told) < 2:
+        time.sleep(0.01)
+
+if __name__ == "__main__":
+    process = Process(SimpleNamespace(interrupt_signal=True), 0, end_when_told_twice, ())
+    process.start()
+    ready.wait()
+    process.terminate()
+    process.join(60)
+    print(process.is_alive(), process.inner.exitcode)
+"""
+    told = subprocess.run([sys.executable, "-c", story], capture_output=True, timeout=SECONDS, text=True)
+
+    assert told.stdout == "False 0\n", told.stderr
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT)])
 def test_a_process_that_is_told_to_end_while_it_finalizes_an_object_ends_in_order(number: int, code: int) -> None:
     story = f"""
