@@ -1,5 +1,6 @@
 """The commands of `fhir-server`. Settings come from SAMEN_ variables; docs/configuration.md lists them."""
 
+import errno
 from dataclasses import fields
 from typing import Any
 
@@ -24,6 +25,11 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except _REFUSALS as refusal:
             raise click.ClickException(str(refusal)) from refusal
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # who reads has gone: click ends in silence
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{place}{error.strerror or error}") from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

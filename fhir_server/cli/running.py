@@ -65,6 +65,7 @@ def serve(**options: Any) -> None:
     os.environ.update({variable(name): str(value) for name, value in options.items() if value is not None})
     settings = settings_of_environment()
     _check_journal(settings)
+    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is not told of by tracebacks
     with ending_on_sigterm(), claimed(settings.host, settings.port), mongodb(settings) as url:
         os.environ[variable("mongodb_url")] = url
         keep_for_children()
@@ -90,6 +91,7 @@ def worker(*, check: bool) -> None:
     if check:
         _check_worker(settings)
         return
+    logging.raiseExceptions = False
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] %(message)s", stream=sys.stdout)
     with ending_on_sigterm(), mongodb(settings, patience=SECONDS_TO_START) as url:
         run = pkgutil.resolve_name(WORKER)
@@ -163,6 +165,7 @@ def application() -> Any:
         target=_end_with, args=(server.pid if server else os.getppid(),), name="parent", daemon=True
     ).start()
     # No line of the log tells of a thread, a process or a place in the code: nothing of it is looked for.
+    logging.raiseExceptions = False
     logging._srcfile = None  # as the documentation of `logging` has it
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     _share_memory()

@@ -475,3 +475,21 @@ def test_two_servers_on_one_folder_share_one_database(served: Served) -> None:
     process.terminate()
     assert process.wait(SECONDS) == 0
     served.wait_until(served.answers)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk to try: /dev/full")
+def test_nobody_sees_a_traceback_because_a_disk_is_full(served: Served, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "fhir_server"]
+    with open("/dev/full", "wb") as full:
+        shown = subprocess.run([*command, "check-settings"], stdout=full, stderr=subprocess.PIPE, timeout=SECONDS)
+    assert (shown.returncode, shown.stderr) == (1, b"Error: No space left on device\n")
+
+    settings = {"SAMEN_DATA": str(tmp_path), "SAMEN_PORT": str(served.port), "SAMEN_WORKERS": "1"}
+    with open("/dev/full", "wb") as full, (tmp_path / "errors").open("wb") as errors:
+        process = subprocess.Popen([*command, "serve"], env=os.environ | settings, stdout=full, stderr=errors)
+    served.process = process
+    (tmp_path / "serve.log").touch()
+    served.wait_until(served.answers)
+    process.terminate()
+    assert process.wait(SECONDS) == 0
+    assert (tmp_path / "errors").read_text() == ""
