@@ -493,3 +493,23 @@ def test_nobody_sees_a_traceback_because_a_disk_is_full(served: Served, tmp_path
     process.terminate()
     assert process.wait(SECONDS) == 0
     assert (tmp_path / "errors").read_text() == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_told_to_end_while_it_is_read_says_nothing(number: int) -> None:
+    story = f"""
+import os, sys
+from importlib.abc import MetaPathFinder
+from fhir_server.__main__ import main
+
+class Interrupted(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "fhir_server.cli.running":
+            os.kill(os.getpid(), {number:d})
+
+sys.meta_path.insert(0, Interrupted())
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", story], capture_output=True, timeout=SECONDS)
+
+    assert (ended.returncode, ended.stderr) == (-number, b"")

@@ -39,6 +39,11 @@ def test_every_lasting_service_is_watched_and_comes_back(services: dict[str, Any
     assert services[name]["restart"] == "unless-stopped"
 
 
+@pytest.mark.parametrize("name", [*SERVERS, "worker"])
+def test_no_server_or_worker_is_the_first_process_of_its_container(services: dict[str, Any], name: str) -> None:
+    assert services[name]["init"] is True
+
+
 @pytest.mark.parametrize("name", [*LASTING, "mongo-set"])
 def test_every_container_is_read_only_and_gives_up_its_privileges(services: dict[str, Any], name: str) -> None:
     assert services[name]["read_only"] is True
