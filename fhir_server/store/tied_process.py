@@ -40,7 +40,7 @@ def start_tied(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        except OSError as failure:
+        except Exception as failure:  # whoever waits hears of it; who was interrupted meanwhile needs not
             error = failure
             started.append(lambda: _fail(error))
             ready.set()
