@@ -1,6 +1,8 @@
 """The commands of `fhir-server`. Settings come from SAMEN_ variables; docs/configuration.md lists them."""
 
 import errno
+import os
+import sys
 from dataclasses import fields
 from typing import Any
 
@@ -28,8 +30,18 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # who reads has gone: click ends in silence
                 raise
+            _forget_the_unwritten()
             place = f"{error.filename}: " if error.filename else ""
             raise click.ClickException(f"{place}{error.strerror or error}") from error
+
+
+def _forget_the_unwritten() -> None:
+    """What could not be written would be tried once more as the process ends, with an exit code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -23,6 +23,7 @@ from granian.log import LOGGING_CONFIG
 from fhir_server.cli.database import mongodb, settings_of_environment
 from fhir_server.cli.ending import end_on_sigterm, ending_on_sigterm, keep_for_children
 from fhir_server.cli.listening import claimed
+from fhir_server.cli.logs import log_without_trouble
 from fhir_server.cli.processes import Processes, hear_once
 from fhir_server.fhir.dates import instant, now
 from fhir_server.fhir.errors import Unavailable
@@ -65,7 +66,7 @@ def serve(**options: Any) -> None:
     os.environ.update({variable(name): str(value) for name, value in options.items() if value is not None})
     settings = settings_of_environment()
     _check_journal(settings)
-    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is not told of by tracebacks
+    log_without_trouble()
     with ending_on_sigterm(), claimed(settings.host, settings.port), mongodb(settings) as url:
         os.environ[variable("mongodb_url")] = url
         keep_for_children()
@@ -91,7 +92,7 @@ def worker(*, check: bool) -> None:
     if check:
         _check_worker(settings)
         return
-    logging.raiseExceptions = False
+    log_without_trouble()
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] %(message)s", stream=sys.stdout)
     with ending_on_sigterm(), mongodb(settings, patience=SECONDS_TO_START) as url:
         run = pkgutil.resolve_name(WORKER)

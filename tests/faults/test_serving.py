@@ -292,15 +292,19 @@ def test_two_servers_on_one_folder_share_one_database(served: Served) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk to try: /dev/full")
-def test_nobody_sees_a_traceback_because_a_disk_is_full(served: Served, tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_nobody_sees_a_traceback_because_a_disk_is_full(served: Served, tmp_path: Path, unbuffered: str) -> None:
     command = [sys.executable, "-m", "fhir_server"]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "wb") as full:
-        shown = subprocess.run([*command, "check-settings"], stdout=full, stderr=subprocess.PIPE, timeout=SECONDS)
+        shown = subprocess.run(
+            [*command, "check-settings"], env=environment, stdout=full, stderr=subprocess.PIPE, timeout=SECONDS
+        )
     assert (shown.returncode, shown.stderr) == (1, b"Error: No space left on device\n")
 
     settings = {"SAMEN_DATA": str(tmp_path), "SAMEN_PORT": str(served.port), "SAMEN_WORKERS": "1"}
     with open("/dev/full", "wb") as full, (tmp_path / "errors").open("wb") as errors:
-        process = subprocess.Popen([*command, "serve"], env=os.environ | settings, stdout=full, stderr=errors)
+        process = subprocess.Popen([*command, "serve"], env=environment | settings, stdout=full, stderr=errors)
     served.process = process
     (tmp_path / "serve.log").touch()
     served.wait_until(served.answers)

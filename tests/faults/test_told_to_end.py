@@ -63,8 +63,10 @@ if __name__ == "__main__":
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT)])
 def test_a_process_that_is_told_to_end_while_it_finalizes_an_object_ends_in_order(number: int, code: int) -> None:
     story = f"""
-import os, time
+import os, signal, time
 from fhir_server.cli.ending import ending_on_sigterm
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background ignore it
 
 class Session:
     def __del__(self):
@@ -175,9 +177,11 @@ def test_nothing_that_was_set_is_forgotten_until_it_is_cleared() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_command_that_is_told_to_end_while_it_is_read_says_nothing(number: int) -> None:
     story = f"""
-import os, sys
+import os, signal, sys
 from importlib.abc import MetaPathFinder
 from fhir_server.__main__ import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background ignore it
 
 class Interrupted(MetaPathFinder):
     def find_spec(self, name, path, target=None):
