@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fhir_server.store.embedded import EmbeddedMongo
-from tests.faults.test_serving import SECONDS, Served, eventually
+from tests.faults.test_serving import SECONDS, Served, ended_after, eventually
 
 ALL_IS_UP = "It runs until Ctrl-C."
 
@@ -24,11 +24,7 @@ class Shown(Served):
 
 @pytest.fixture
 def shown(tmp_path: Path) -> Iterator[Shown]:
-    demo = Shown(tmp_path)
-    yield demo
-    if demo.process is not None and demo.process.poll() is None:
-        demo.process.terminate()
-        demo.process.wait(SECONDS)
+    yield from ended_after(Shown(tmp_path))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

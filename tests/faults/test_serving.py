@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import requests
@@ -20,6 +21,7 @@ from tests.faults.test_embedded import on_a_kept_port
 from tests.ports import free_port
 
 SECONDS = 90
+Running = TypeVar("Running", bound="Served")
 
 
 class Served:
@@ -84,7 +86,11 @@ class Served:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    server = Served(tmp_path)
+    yield from ended_after(Served(tmp_path))
+
+
+def ended_after(server: Running) -> Iterator[Running]:
+    """The server, which is ended when the test has."""
     yield server
     if server.process is not None and server.process.poll() is None:
         server.process.terminate()

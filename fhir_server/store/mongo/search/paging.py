@@ -1,9 +1,9 @@
 """A page is so many documents in an order, from the sort values of the last one before it; these lie in a cursor."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
@@ -13,12 +13,14 @@ from fhir_server.store.mongo.audit.kinds import known_kinds
 from fhir_server.store.mongo.connection import MoreToCome, first_batch
 from fhir_server.store.mongo.documents import AUDIT_EVENTS, Document
 from fhir_server.store.mongo.logic import Filter, both
+from fhir_server.store.mongo.search import cursors
 from fhir_server.store.mongo.search.cursors import Cursor
 from fhir_server.store.mongo.search.sorting import LAST_UPDATED, Order, SortKeys, after, order_of, pipeline
 from fhir_server.store.mongo.time_limit import TIME_IS_UP, Within
 
 ESTIMATE_MS = 500
 
+_Shown = TypeVar("_Shown")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -71,6 +73,32 @@ def ways(cursor: Cursor | None, *, more: bool) -> tuple[bool, bool]:
     if cursor is None:
         return more, False
     return (True, more) if cursor.back else (more, True)
+
+
+def links(
+    question: Query,
+    cursor: Cursor | None,
+    shown: Sequence[_Shown],
+    values: Callable[[_Shown], list[Any]],
+    *,
+    more: bool,
+    moment: datetime,
+    secret: bytes,
+) -> tuple[str | None, str | None]:
+    """The cursors of the pages after and before the one that `cursor` began; `values` are those that one is placed by.
+
+    A page on which nothing is left leads to what is on either side of where it began.
+    """
+    onward, backward = ways(cursor, more=more)
+
+    def leading(to: bool, *, back: bool) -> str | None:
+        if not to:
+            return None
+        if shown:
+            return cursors.written(question, Cursor(values(shown[0 if back else -1]), back), moment, secret)
+        return cursors.written(question, cursor.turned(), moment, secret) if cursor is not None else None
+
+    return leading(onward, back=False), leading(backward, back=True)
 
 
 def values_at(document: Document, keys: SortKeys) -> list[Any]:

@@ -30,7 +30,7 @@ from fhir_server.store.mongo.search import cursors
 from fhir_server.store.mongo.search.asked import asked_filter
 from fhir_server.store.mongo.search.cursors import Cursor
 from fhir_server.store.mongo.search.including import brought, matched_by
-from fhir_server.store.mongo.search.paging import in_order, ordered, ordering, total_of, values_at, ways
+from fhir_server.store.mongo.search.paging import in_order, links, ordered, ordering, total_of, values_at
 from fhir_server.store.mongo.search.queries import grant_filter
 from fhir_server.store.mongo.search.sorting import LAST_UPDATED, MADE, Order
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, Within, costly
@@ -127,17 +127,16 @@ def _page(
     """The matches among the documents of a page and one more, which says that there is another, with their links."""
     shown = in_order(documents[: query.count], cursor)
     matches = tuple([kept_from(query.type, each["_id"], each) for each in shown])
-    onward, backward = ways(cursor, more=len(documents) > query.count)
-
-    def leading(to: bool, *, back: bool) -> str | None:
-        if not to:
-            return None
-        if shown:
-            beside = Cursor(values_at(shown[0 if back else -1], order.keys), back)
-            return cursors.written(query, beside, moment, secret)
-        return cursors.written(query, cursor.turned(), moment, secret) if cursor is not None else None
-
-    return Page(matches, (), leading(onward, back=False), leading(backward, back=True))
+    following, previous = links(
+        query,
+        cursor,
+        shown,
+        lambda each: values_at(each, order.keys),
+        more=len(documents) > query.count,
+        moment=moment,
+        secret=secret,
+    )
+    return Page(matches, (), following, previous)
 
 
 def _shown(order: Order) -> Document:

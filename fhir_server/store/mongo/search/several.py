@@ -24,7 +24,7 @@ from fhir_server.store.mongo.search import cursors
 from fhir_server.store.mongo.search.asked import asked_filter
 from fhir_server.store.mongo.search.cursors import Cursor
 from fhir_server.store.mongo.search.including import Found, brought, matched_by, matched_inside
-from fhir_server.store.mongo.search.paging import ESTIMATE_MS, ordered, times_at, total_of, values_at, ways
+from fhir_server.store.mongo.search.paging import ESTIMATE_MS, links, ordered, times_at, total_of, values_at
 from fhir_server.store.mongo.search.queries import grant_filter
 from fhir_server.store.mongo.search.sorting import Order, after, order_of
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, Within, costly
@@ -74,18 +74,17 @@ def search_several(
         granted = {query.type: grants for query, grants in asked}
         sources = {**matched, **search.contained(matched)} if first.includes else matched
         included = brought(database, first.includes, sources, granted, grants_for, moment, search.within)
-    onward, backward = ways(cursor, more=len(rows) > first.count)
-
-    def leading(to: bool, *, back: bool) -> str | None:
-        if not to:
-            return None
-        if shown:
-            row = shown[0 if back else -1]
-            return cursors.written(question, Cursor([row.place, *row.values], back), moment, secret)
-        return cursors.written(question, cursor.turned(), moment, secret) if cursor is not None else None
-
+    following, previous = links(
+        question,
+        cursor,
+        shown,
+        lambda row: [row.place, *row.values],
+        more=len(rows) > first.count,
+        moment=moment,
+        secret=secret,
+    )
     matches = tuple(stored_from(type_name, each["_id"], each) for type_name, each in matched.values())
-    return Page(matches, included, leading(onward, back=False), leading(backward, back=True), total)
+    return Page(matches, included, following, previous, total)
 
 
 class _Search:
