@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from fhir_server.fhir.actor import Actor
-from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import MalformedRequest, NotFound
 from fhir_server.interactions.bundles import history_page
-from fhir_server.interactions.parameters import SUBSETTING
+from fhir_server.interactions.parameters import SUBSETTING, time_stated
 from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.subsets import part_asked, parts_of
 from fhir_server.interactions.words import Answer, Interaction, Services
@@ -84,9 +83,9 @@ def at_of(given: Mapping[str, str]) -> tuple[datetime, datetime] | None:
 
 def _range(given: Mapping[str, str], name: str) -> tuple[datetime, datetime]:
     try:
-        return time_range(given[name])
+        return time_stated(given[name])
     except ValueError as error:
-        told = f"{name} of a history is an instant or a date, such as 2026-03-01T10:00:00Z (a + is written %2B)."
+        told = f"{name} of a history is an instant or a date, such as 2026-03-01T10:00:00Z."
         raise MalformedRequest(told, rule="parameter-value") from error
 
 

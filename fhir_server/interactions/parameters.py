@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
+from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import MalformedRequest
 
 MOST = 1000
@@ -45,6 +47,14 @@ _once = lru_cache(maxsize=2048)(_parameters_in)
 def stated(parameters: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """The parameters that have a value. R4 has a search ignore the others; no condition of a write may."""
     return [pair for pair in parameters if pair[1]]
+
+
+def time_stated(text: str) -> tuple[datetime, datetime]:
+    """The range of time that a date or instant in an address stands for. Raises ValueError.
+
+    The `+` of a zone arrives as a blank from clients that do not write it as %2B, and no date has a blank.
+    """
+    return time_range(text.replace(" ", "+"))
 
 
 def check_known(interaction: str, id: str | None, parameters: Sequence[tuple[str, str]]) -> None:

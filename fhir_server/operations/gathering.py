@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fhir_server.access.scopes import allows
-from fhir_server.fhir.dates import time_range
 from fhir_server.fhir.errors import MalformedRequest
 from fhir_server.fhir.reference import parse_reference, references_in
 from fhir_server.interactions.bundles import searchset
+from fhir_server.interactions.parameters import time_stated
 from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.operations.care_dates import CareTime
@@ -85,7 +85,7 @@ def _care(given: dict[str, list[str]]) -> CareTime:
 def _range(given: dict[str, list[str]], name: str) -> tuple[datetime, datetime] | None:
     text = one(given, name)
     try:
-        return time_range(text) if text is not None else None
+        return time_stated(text) if text is not None else None
     except ValueError as error:
         raise MalformedRequest(f"{name} takes a date, not {text!r}.", rule="parameter-value") from error
 
@@ -174,6 +174,6 @@ def _moment(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        return time_range(text)[0]
+        return time_stated(text)[0]
     except ValueError as error:
         raise MalformedRequest(f"_since takes an instant, not {text!r}.", rule="parameter-value") from error

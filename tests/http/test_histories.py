@@ -174,6 +174,17 @@ def test_since_and_at_narrow_a_history(hosp: Party, of_one: bool) -> None:
     assert [entry[2] for entry in pages(hosp, f"{history}?_since={times[1]}&_count=1")] == ["3", "2"]
 
 
+@pytest.mark.parametrize("of_one", [True, False])
+def test_the_plus_of_a_zone_need_not_be_encoded(hosp: Party, of_one: bool) -> None:
+    place = group(hosp)
+    history = f"{place}/_history" if of_one else "Group/_history"
+    assert hosp.change(place, quantity=1).status == 200
+    moment = hosp.read(place)["meta"]["lastUpdated"].replace("Z", "+00:00")
+
+    for name in ("_since", "_at"):
+        assert [entry[2] for entry in pages(hosp, f"{history}?{name}={moment}&_count=1")] == ["2"], name
+
+
 def test_what_was_there_at_a_time_stands_on_the_first_page(hosp: Party) -> None:
     place = group(hosp)
     times = [hosp.read(place)["meta"]["lastUpdated"]]
