@@ -187,6 +187,20 @@ def test_a_condition_may_begin_with_its_own_type_here_and_with_no_other(world: W
         assert (refused.status, refused.rules) == (400, {"condition"}), stated
 
 
+def test_what_says_how_to_answer_is_no_part_of_a_condition(world: World, hosp: Party) -> None:
+    """As HAPI's client writes it, which adds to a condition what it adds to every address."""
+    value, base = uuid.uuid4().hex, world.parts.services.base_url
+    form = "_format=json&_pretty=true&_summary=true"
+
+    first = hosp.post(identified("Group", value), If_None_Exist=f"{base}/Group?{form}&identifier=urn%3Apre%7C{value}")
+    second = hosp.post(identified("Group", value), If_None_Exist=f"identifier=urn:pre|{value}&_format=xml")
+
+    assert (first.status, second.status) == (201, 200)
+    assert first.body["id"] == second.body["id"]
+    refused = hosp.post(identified("Group", value), If_None_Exist=f"{base}/Group?{form}")
+    assert (refused.status, refused.rules) == (400, {"if-none-exist"})
+
+
 def test_a_question_mark_in_a_value_begins_no_condition(hosp: Party) -> None:
     value = f"{uuid.uuid4().hex}?identifier=other"
     hosp.post(identified("Group", "other"))

@@ -16,10 +16,13 @@ from fhir_server.interactions.gate.working_set import WorkingSet
 from fhir_server.interactions.parameters import SUBSETTING, parameters_in
 from fhir_server.interactions.seeing.joining import answered, grants_of
 from fhir_server.interactions.words import Interaction, Services
-from fhir_server.search.parse import parse
+from fhir_server.search.parse import OF_FORM, parse
 from fhir_server.store.values import Stored
 
 Condition = tuple[tuple[str, str], ...]
+
+# What some clients add to every address, that of a condition too; it says how to answer, not what is meant.
+_OF_THE_ANSWER = OF_FORM.union(SUBSETTING)
 
 
 def condition_of(interaction: Interaction) -> Condition | None:
@@ -45,14 +48,18 @@ def read_condition(text: str, type_name: str, base_url: str | None = None) -> Co
     """
     place, mark, query = text.partition("?")
     if not mark or "=" in place:
-        return tuple(parameters_in(text))
+        return _meaning(text)
     if place.rpartition("/")[2] not in {"", type_name}:
         told = f"The condition is about {place!r}, and the resource is a {type_name}; write identifier=system|value."
         raise MalformedRequest(told, type_name, "condition")
     if base_url is not None and place not in {"", type_name, f"/{type_name}", f"{base_url}/{type_name}"}:
         told = f"The condition is about {place!r}, which is not this server's; write identifier=system|value."
         raise MalformedRequest(told, type_name, "condition")
-    return tuple(parameters_in(query))
+    return _meaning(query)
+
+
+def _meaning(query: str) -> Condition:
+    return tuple(pair for pair in parameters_in(query) if pair[0] not in _OF_THE_ANSWER)
 
 
 def said(type_name: str, condition: Condition) -> str:
