@@ -28,9 +28,9 @@ _CURRENCIES = "urn:iso:std:iso:4217"
 
 
 def parse(text: str, parameter: SearchParameter) -> Amount:
-    """`5.4`, `5.4|system|code` or `5.4||code`, with a prefix. Raises MalformedRequest."""
+    """`5.4`, `5.4|system|code` or `5.4||code`, with a prefix; `5.4||` asks for no unit. Raises MalformedRequest."""
     parts = split(text, "|")
-    if len(parts) not in {1, 3} or (len(parts) == 3 and not parts[2]):
+    if len(parts) not in {1, 3} or (len(parts) == 3 and parts[1] and not parts[2]):
         raise MalformedRequest(
             f"{text!r} is no quantity for {parameter.code!r}; write NUMBER, NUMBER|SYSTEM|CODE or NUMBER||CODE."
         )
