@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/bundle.html
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 from urllib.parse import quote_plus
 
 from fhir_server.fhir.dates import instant
@@ -66,8 +67,14 @@ def history_page(
 
 
 def response_bundle(kind: str, entries: Iterable[Resource]) -> bytes:
-    """A batch-response or transaction-response."""
-    told = list(entries)
+    """A batch-response or transaction-response; of one version that comes twice, the first has the fullUrl (bdl-7)."""
+    told, known = list(entries), set[tuple[str, Any]]()
+    for position, entry in enumerate(told):
+        if "fullUrl" in entry:
+            version = (entry["fullUrl"], entry["resource"].get("meta", {}).get("versionId"))
+            if version in known:
+                told[position] = {name: value for name, value in entry.items() if name != "fullUrl"}
+            known.add(version)
     return encode({"resourceType": "Bundle", "type": kind, **({"entry": told} if told else {})})
 
 

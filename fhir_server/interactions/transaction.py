@@ -27,6 +27,7 @@ from fhir_server.interactions.statuses import FAILED, STATUS_OF_OUTCOME, status_
 from fhir_server.interactions.update import check_id
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.store.contract import Transaction
+from fhir_server.store.values import Stored
 from fhir_server.validation.findings import quoted
 from fhir_server.validation.implicit_rules import NOT_UNDERSTOOD, states_implicit_rules
 
@@ -188,8 +189,15 @@ def _ask(entry: Entry) -> Ask:
 def _performed_response(entry: Entry, answer: Answer, services: Services, returning: str | None) -> Resource:
     response = _response(answer, services, returning)
     if answer.body is not None and answer.outcome == "ok" and not entry.head:
-        return {"resource": decode(answer.body), **response}
+        return {**_found(decode(answer.body), answer.stored, services), **response}
     return response
+
+
+def _found(resource: Resource, stored: Stored | None, services: Services) -> Resource:
+    """A resource in a response, with the address that it has here; what an operation made up has none."""
+    if stored is None or (resource["resourceType"], resource.get("id")) != (stored.type, stored.id):
+        return {"resource": resource}
+    return {"fullUrl": f"{services.base_url}/{stored.reference}", "resource": resource}
 
 
 def _response(answer: Answer, services: Services, returning: str | None) -> Resource:
@@ -201,4 +209,4 @@ def _response(answer: Answer, services: Services, returning: str | None) -> Reso
         response["lastModified"] = instant(stored.last_updated)
     resource, outcome = returned_in_entry(answer, returning)
     response |= {"outcome": outcome} if outcome else {}
-    return {**({"resource": resource} if resource else {}), "response": response}
+    return {**(_found(resource, answer.stored, services) if resource else {}), "response": response}

@@ -349,6 +349,28 @@ def test_a_batch_answers_each_entry_for_itself(hosp: Party) -> None:
     assert outcomes == ["OperationOutcome", "OperationOutcome", None, None, *["OperationOutcome"] * 3]
 
 
+def test_what_comes_back_has_its_address_once_in_a_version(world: World, hosp: Party) -> None:
+    made = hosp.post(minimal("Patient")).body
+    place = f"Patient/{made['id']}"
+    asked = bundle(
+        put({**made, "active": True}), get(place), get(f"{place}/_history/1"), get(f"{place}/$meta"), post(made)
+    )
+
+    for kind, preferred in (("transaction", "representation"), ("batch", "representation"), ("batch", "minimal")):
+        entries = hosp.ask("POST", "", {**asked, "type": kind}, Prefer=f"return={preferred}").body["entry"]
+
+        here, first = f"{world.parts.services.base_url}/{place}", preferred == "representation"
+        assert [entry.get("fullUrl") for entry in entries[:4]] == [
+            here if first else None,
+            None if first else here,
+            here,
+            None,
+        ]
+        assert all("resource" in entry for entry in entries[1:4])
+        created = entries[4]["response"]["location"].partition("/_history/")[0]
+        assert entries[4].get("fullUrl") == (created if first else None)
+
+
 def test_a_batch_takes_operations_of_every_kind(hosp: Party) -> None:
     made = hosp.post(minimal("Patient")).body
     place, tag = f"Patient/{made['id']}", {"system": "urn:b", "code": "marked"}
