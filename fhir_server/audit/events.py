@@ -42,6 +42,8 @@ ACTIONS = {
     "sign-in": "E",
     "purge": "D",
 }
+# As R4 has it: the other codes of this system say what else a thing may be in an event.
+_PATIENT = {"system": "http://terminology.hl7.org/CodeSystem/object-role", "code": "1"}
 _OPERATION = "https://samen.example/fhir/CodeSystem/operation"
 
 SERVER = Actor(client_id="samen")
@@ -118,7 +120,7 @@ def _entities(occurrence: Occurrence) -> list[Resource]:
     entities: list[Resource] = [{"what": {"reference": reference}} for reference in occurrence.entities]
     people = occurrence.people or ([occurrence.patient] if occurrence.patient else ())
     entities += [
-        {"what": {"reference": person}, "role": {"code": "1"}} for person in people if person not in occurrence.entities
+        {"what": {"reference": person}, "role": _PATIENT} for person in people if person not in occurrence.entities
     ]
     if occurrence.query:
         entities.append({"query": base64.b64encode(occurrence.query.encode()).decode()})

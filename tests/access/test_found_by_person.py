@@ -31,7 +31,8 @@ def test_a_worklist_over_several_people_is_found_in_the_audit_of_each(world: Wor
         [event] = found_by(world.custodian, case.patient, since)
         named = {each["what"]["reference"] for each in event["entity"] if "what" in each}
         assert named == {each for case in cases for each in (case.task, case.patient)}
-        people = [each for each in event["entity"] if each.get("role", {}).get("code") == "1"]
+        person = {"system": "http://terminology.hl7.org/CodeSystem/object-role", "code": "1"}
+        people = [each for each in event["entity"] if each.get("role") == person]
         assert {each["what"]["reference"] for each in people} == {case.patient for case in cases}
 
 
