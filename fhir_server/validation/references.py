@@ -20,6 +20,14 @@ _UNREADABLE = finding(
     "value",
     "This must be Type/id of an R4 resource type, an absolute URL, urn:uuid:..., or #id of a contained resource.",
 )
+_NO_DEFINITION = below(
+    ".url",
+    finding(
+        "value",
+        "This must be the absolute URL of the extension's definition; only a part of an extension has a bare name.",
+        "extension-url",
+    ),
+)
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
 
 
@@ -49,6 +57,15 @@ def reference_check(structure: Check, resource_types: frozenset[str], targets: f
         if stated is None:
             return NONE
         return below(".type", _type_findings(stated.removeprefix(_CORE), pointed, resource_types, targets))
+
+    return check
+
+
+def named_extension_check(structure: Check) -> Check:
+    """A check of an extension that is no part of another one: its url is that of a definition, which is absolute."""
+
+    def check(value: Any, local: Locals) -> Findings:
+        return structure(value, local) or (NONE if _ABSOLUTE.fullmatch(value["url"]) else _NO_DEFINITION)
 
     return check
 

@@ -15,7 +15,7 @@ from fhir_server.validation.implicit_rules import RULED, states_implicit_rules
 from fhir_server.validation.invariants import Invariant
 from fhir_server.validation.passed import COME_AGAIN, Passed
 from fhir_server.validation.primitives import primitive_checks
-from fhir_server.validation.references import contained_findings, local_findings, reference_check
+from fhir_server.validation.references import contained_findings, local_findings, named_extension_check, reference_check
 
 _EMPTY = finding("structure", "An element must have a value or children.", "ele-1")
 
@@ -109,6 +109,8 @@ class Compiler:
             codes = self._structures.codes(element.value_set) if element.value_set else None
             return code_check(str(element.value_set), codes) if codes else self._primitives[type_name]
         check = self._object(type_name.removeprefix("#"))
+        if type_name == "Extension" and parent != "Extension":
+            return named_extension_check(check)
         if type_name == "Reference":
             return reference_check(check, self._structures.resource_types, element.targets)
         if type_name == "CodeableConcept" and element.value_set:

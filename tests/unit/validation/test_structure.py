@@ -93,6 +93,9 @@ BAD_TASKS = [
     ({"extension": [{**EXTENSION, "extension": [EXTENSION]}]}, "Task.extension[0]", "invariant"),
     ({"modifierExtension": [{"url": "a b", "valueCode": "x"}]}, "Task.modifierExtension[0].url", "value"),
     ({"restriction": {"extension": [{**EXTENSION, "url": ""}]}}, "Task.restriction.extension[0].url", "value"),
+    ({"extension": [{**EXTENSION, "url": "bare"}]}, "Task.extension[0].url", "value"),
+    ({"modifierExtension": [{**EXTENSION, "url": "Some/place"}]}, "Task.modifierExtension[0].url", "value"),
+    ({"_description": {"extension": [{**EXTENSION, "url": "#x"}]}}, "Task._description.extension[0].url", "value"),
     # invariants
     ({"restriction": {"period": {"start": "2026-04-01", "end": "2026-03-31"}}}, "Task.restriction.period", "invariant"),
     ({"lastModified": "2026-02-01T09:00:00+01:00"}, "Task", "invariant"),
@@ -162,6 +165,16 @@ def test_nesting_is_limited() -> None:
         extension = {"url": "https://samen.example/x", "extension": [extension]}
 
     assert places(check({**TASK, "extension": [extension]})) == [("Task", "structure")]
+
+
+def test_parts_of_an_extension_have_bare_names() -> None:
+    within = {"url": "outer", "extension": [{"url": "inner", "valueString": "x"}]}
+    assert check({**TASK, "extension": [{"url": "urn:oid:1.2.3", "extension": [within]}]}) == []
+    period = {"start": "2026-03-01", "extension": [{**EXTENSION, "url": "bare"}]}
+    given = {"url": "urn:oid:1.2.3", "extension": [{"url": "inner", "valuePeriod": period}]}
+    assert places(check({**TASK, "extension": [given]})) == [
+        ("Task.extension[0].extension[0].valuePeriod.extension[0].url", "value")
+    ]
 
 
 def test_required_primitive_may_be_given_by_an_extension_where_coordination_does_not_need_it() -> None:
