@@ -12,6 +12,8 @@ from fhir_server.validation.findings import NONE, Findings, Locals, finding, quo
 XHTML = "http://www.w3.org/1999/xhtml"
 DEEPEST = 100
 _SEPARATOR = " "
+_BLANKS = " \t\r\n"
+"""What XML, and so txt-2, takes for whitespace: a no-break space is content."""
 _MARK = "\ufeff"
 _ELEMENTS = frozenset(
     """
@@ -113,7 +115,7 @@ class _Reader:
         self._depth -= 1
 
     def _text(self, text: str) -> None:
-        self.has_content = self.has_content or not text.isspace()
+        self.has_content = self.has_content or bool(text.strip(_BLANKS))
 
     def _doctype(self, *_: Any) -> None:
         raise _Refused("A narrative may not hold a document type or entity declarations.")

@@ -17,6 +17,7 @@ def div(content: str) -> str:
         div("Some text"),
         div("<p class='x'>é &amp; &#160; <b>bold</b><br/></p>"),
         div("<img src='#photo' alt='x'/>"),
+        div("<p>&#160;</p>"),
         div("<img src='data:image/png;base64,AAAA'/>"),
         div("<a href='https://samen.example/x'>x</a><a href='Patient/1'>y</a><a name='z'/>"),
         div("<table style='border: 1px solid; background: url(line.png)'><tr><td colspan='2'>x</td></tr></table>"),
@@ -61,7 +62,7 @@ def test_what_may_act_is_refused(narrative: str) -> None:
     assert (found.code, found.rule) == ("invariant", "txt-1")
 
 
-@pytest.mark.parametrize("narrative", [div(" \n "), div("<br/>"), div("<img alt='x'/>")])
+@pytest.mark.parametrize("narrative", [div(" \t\n&#13;"), div("<br/>"), div("<img alt='x'/>")])
 def test_narrative_says_something(narrative: str) -> None:
     (found,) = check_xhtml(narrative, [])
 
