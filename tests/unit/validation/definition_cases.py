@@ -64,7 +64,7 @@ QUESTIONNAIRES = [
     ("Questionnaire.item", "que-9", _item("string", readOnly=True), _item("display", readOnly=True)),
     ("Questionnaire.item", "que-10", _item("text", maxLength=5), _item("date", maxLength=5)),
     ("Questionnaire.item", "que-11", _item("choice", initial=[{}]), _item("choice", initial=[{}], answerOption=[{}])),
-    ("Questionnaire.item", "que-12", _item("text", enableWhen=[{}, {}]), _item("text", enableWhen=[{}, {}, {}])),
+    ("Questionnaire.item", "que-12", _item("text", enableWhen=[{}]), _item("text", enableWhen=[{}, {}])),
     ("Questionnaire.item", "que-13", _item("text", repeats=True, initial=[{}, {}]), _item("text", initial=[{}, {}])),
     (
         "Questionnaire.item.enableWhen",
