@@ -21,13 +21,15 @@ class Finding(NamedTuple):
 
 Findings: TypeAlias = Sequence[Finding]
 
-LocalReference: TypeAlias = tuple[str, frozenset[str]]
-"""A reference into `contained` (`#x`), and the types that it may point to; only the root resource can judge it."""
+Local: TypeAlias = tuple[str, frozenset[str] | None]
+"""What only the resource as a whole can judge: a reference into `contained` (`#x`) with the types that it may point to,
+or the id of an element, with None.
+"""
 
-Locals: TypeAlias = list[LocalReference]
+Locals: TypeAlias = list[Local]
 
 Check: TypeAlias = Callable[[Any, Locals], Findings]
-"""Judges one value; adds the local references that it meets to the list of the resource around it."""
+"""Judges one value; adds the local references and ids that it meets to the list of the resource around it."""
 
 NONE: Findings = ()
 

@@ -89,12 +89,15 @@ def local_findings(resource: Resource, local: Locals) -> Iterator[Finding]:
     """What is wrong with references into `contained` (ref-1), with the ids there, and contained resources that nothing
     uses (dom-3); without an id nothing can."""
     contained = resource.get("contained", ())
+    references = [(literal, targets) for literal, targets in local if targets is not None]
     types = {"#" + c["id"]: c["resourceType"] for c in contained if "id" in c} | {"#": resource["resourceType"]}
-    broken = {literal: found for literal, targets in local if (found := _local_target(types.get(literal), targets))}
+    broken = {
+        literal: found for literal, targets in references if (found := _local_target(types.get(literal), targets))
+    }
     for path, literal in references_in(resource) if broken else ():
         yield from below("." + path, broken.get(literal, NONE))
     yield from _repeated_ids(contained)
-    unused = set(types) - {"#"} - {literal for literal, _ in local}
+    unused = set(types) - {"#"} - {literal for literal, _ in references}
     if unused or any("id" not in each for each in contained):
         yield from _unused_findings(resource, unused)
 

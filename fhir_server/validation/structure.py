@@ -10,6 +10,7 @@ from typing import Any
 
 from fhir_server.definitions.structures import RESOURCE, Element, Structures
 from fhir_server.validation.bindings import code_check, concept_check
+from fhir_server.validation.element_ids import UNASKED, repeated_ids
 from fhir_server.validation.findings import NONE, Check, Finding, Findings, Locals, below, finding, quoted, wrong_type
 from fhir_server.validation.implicit_rules import RULED, states_implicit_rules
 from fhir_server.validation.invariants import Invariant
@@ -37,7 +38,7 @@ class Compiler:
         local: Locals = []
         found = list(self._any_resource(value, local))
         if not found and (local or "contained" in value):
-            found.extend(local_findings(value, local))
+            found += [*local_findings(value, local), *repeated_ids(value, local)]
         return found
 
     def _own_resource(self, value: Any, _: Locals) -> Findings:
@@ -55,8 +56,10 @@ class Compiler:
         return [*found, *RULED] if states_implicit_rules(value) else found
 
     def _contained(self, value: Any, local: Locals) -> Findings:
-        found = list(self._any_resource(value, local))
-        return found or contained_findings(value)
+        own: Locals = []
+        found = list(self._any_resource(value, own))
+        local.extend(each for each in own if each[1] is not None)
+        return found or [*contained_findings(value), *repeated_ids(value, own)]
 
     def _object(self, path: str) -> Check:
         """The check of an object at a path."""
@@ -97,7 +100,7 @@ class Compiler:
                 parts.choices.append((element.name, frozenset(names) | {"_" + name for name in names}))
         if whole:
             parts.checks["resourceType"] = _anything
-        parts.is_element = not whole
+        parts.is_element, parts.has_own_id = not whole, path != UNASKED
         parts.element = self._object("Element")
         parts.invariants = tuple(self._invariants.get(path, ()))
 
@@ -128,7 +131,7 @@ class _Parts:
         self.required: list[tuple[str, frozenset[str]]] = []
         self.choices: list[tuple[str, frozenset[str]]] = []
         self.invariants: tuple[Invariant, ...] = ()
-        self.is_element = True
+        self.is_element = self.has_own_id = True
         self.element: Check = _anything
 
 
@@ -153,8 +156,11 @@ def _object_check(parts: _Parts) -> Check:
         for element, names in choices:
             if not names.isdisjoint(value):
                 found += _choice_findings(element, names, value)
-        if parts.is_element and len(value) == 1 and "id" in value:
-            found += _EMPTY
+        if "id" in value and parts.is_element:
+            if len(value) == 1:
+                found += _EMPTY
+            if parts.has_own_id:
+                local.append((value["id"], None))
         if found:
             return found
         for invariant in parts.invariants:
