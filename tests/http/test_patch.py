@@ -448,6 +448,8 @@ def test_a_tasks_status_obeys_by_patch_what_it_obeys_by_put(
     ]
     assert json_patch(home, made.task, *tested).status == 200
     steps = parameters(step("replace", "Task.status", value={"valueCode": "requested"}))
+    [blind] = home.ask("PATCH", made.task, steps).issues
+    assert "or begin a JSON Patch with a test of /meta/versionId" in blind["diagnostics"]
     assert home.ask("PATCH", made.task, steps, If_Match=home.get(made.task).headers["ETag"]).status == 422
 
 

@@ -118,7 +118,7 @@ def _patch(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
     stored, _ = working.sight.readable(working.stored(ask.reference))
     check_if_match(ask.if_match, stored)
     if ask.type in VERSIONED_UPDATE and not (says_version(ask.if_match) or patch.says_version or working.actor.imports):
-        raise version_required(stored, "test /meta/versionId in the patch")
+        raise version_required(stored, "begin a JSON Patch with a test of /meta/versionId")
     yield ask.having(resource=patch.of(stored.resource()))
 
 
