@@ -1,4 +1,5 @@
-"""Joins the members of a MongoDB replica set and makes its users; running it again changes nothing but the password.
+"""Joins the members of a MongoDB replica set and makes its users; running it again changes nothing but the password
+(and mends what an older version of this file left: the first member was preferred as primary for good).
 
     MONGO_ADMIN_PASSWORD=... MONGO_SAMEN_PASSWORD=... python replica_set.py HOST:PORT HOST:PORT HOST:PORT
 
@@ -22,7 +23,7 @@ AUTHENTICATION_FAILED = 18
 ALREADY_INITIATED = 23
 USER_EXISTS = 51003
 # A member that has not found the others or a primary, or lost it a moment ago, says so in these ways; waiting helps.
-NOT_YET = {74, 91, 189, 10107, 11600, 11602, 13435, 13436}
+NOT_YET = {74, 91, 109, 189, 308, 10107, 11600, 11602, 13435, 13436}
 
 Client = MongoClient[dict[str, Any]]
 Result = TypeVar("Result")
@@ -34,6 +35,7 @@ def main(members: Sequence[str], admin_password: str, samen_password: str) -> No
         initiate(members)
         patiently(lambda: make_admin(members[0], admin_password))
     with whole_set(members, admin_password) as client:
+        patiently(lambda: prefer_nobody(client))
         patiently(lambda: make_samen(client, samen_password))
         print(f"The set {SET} stands: {', '.join(state_of(client))}")
 
@@ -53,12 +55,9 @@ def has_users(member: str, admin_password: str) -> bool:
 
 def initiate(members: Sequence[str]) -> None:
     """Join the members; the first is preferred as primary, so that the first user can be made on it."""
-    configuration = {
-        "_id": SET,
-        "members": [
-            {"_id": number, "host": host, "priority": 2 if number == 0 else 1} for number, host in enumerate(members)
-        ],
-    }
+    priorities = first_preferred(len(members))
+    joined = [{"_id": n, "host": host, "priority": priorities[n]} for n, host in enumerate(members)]
+    configuration = {"_id": SET, "members": joined}
     with first_member(members[0]) as client:
         try:
             patiently(lambda: client.admin.command("replSetInitiate", configuration))
@@ -77,6 +76,27 @@ def make_admin(member: str, password: str) -> None:
     """The first user; afterwards nobody gets in without a name, from this machine neither."""
     with first_member(member) as client:
         create_user(client, "admin", "admin", password, [{"role": "root", "db": "admin"}])
+
+
+def first_preferred(count: int) -> list[int]:
+    """The priorities with which a set begins."""
+    return [2] + [1] * (count - 1)
+
+
+def prefer_nobody(client: Client) -> None:
+    """Who is primary stays it; priorities of one's own are left alone.
+
+    A preferred member that comes back takes the place of the one that serves, and under many writes it may fail at
+    that: both have lost the vote then, and nobody is primary for ten seconds.
+    """
+    configuration = client.admin.command("replSetGetConfig")["config"]
+    members = configuration["members"]
+    if [member["priority"] for member in members] != first_preferred(len(members)):
+        return
+    for member in members:
+        member["priority"] = 1
+    configuration["version"] += 1
+    client.admin.command("replSetReconfig", configuration)
 
 
 def make_samen(client: Client, password: str) -> None:

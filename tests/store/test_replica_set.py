@@ -78,6 +78,25 @@ def connect(members: list[str], name: str, password: str, source: str) -> MongoC
     )  # fmt: skip
 
 
+def priorities(client: MongoClient[dict[str, Any]]) -> list[float]:
+    """How much each member is preferred as primary."""
+    return [member["priority"] for member in configuration(client)["members"]]
+
+
+def prefer(client: MongoClient[dict[str, Any]], *given: int) -> None:
+    """As an administrator does, or an older version of the script did."""
+    changed = configuration(client)
+    for member, priority in zip(changed["members"], given, strict=True):
+        member["priority"] = priority
+    client.admin.command("replSetReconfig", {**changed, "version": changed["version"] + 1})
+
+
+def configuration(client: MongoClient[dict[str, Any]]) -> dict[str, Any]:
+    """The set's own."""
+    found: dict[str, Any] = client.admin.command("replSetGetConfig")["config"]
+    return found
+
+
 def test_set_of_three_lets_only_its_users_in(three: Members) -> None:
     """One test for the whole life of a set: three members are slow to start, and the last one starts late."""
     members = three.names
@@ -99,8 +118,18 @@ def test_set_of_three_lets_only_its_users_in(three: Members) -> None:
     with stranger, pytest.raises(OperationFailure, match="requires authentication"):
         stranger.samen.get_collection("Task").find_one()
 
+    with connect(members, "admin", ADMIN, "admin") as client:
+        assert priorities(client) == [1, 1, 1], "a member that comes back takes the place of no other"
+        prefer(client, 2, 1, 1)
+
     again = join(members, samen="a new password")
     assert again.returncode == 0, again.stderr
+    with connect(members, "admin", ADMIN, "admin") as client:
+        assert priorities(client) == [1, 1, 1]
+        prefer(client, 3, 1, 1)
+    assert join(members, samen="a new password").returncode == 0
+    with connect(members, "admin", ADMIN, "admin") as client:
+        assert priorities(client) == [3, 1, 1], "who prefers a member on purpose keeps it"
     with connect(members, "samen", "a new password", "samen") as client:
         assert client.samen.get_collection("Task").find_one() == {"_id": "written by a majority"}
 
