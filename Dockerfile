@@ -14,10 +14,13 @@ COPY mappings mappings
 RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && /opt/samen/bin/pip install --no-deps --no-index dist/*.whl \
     && /opt/samen/bin/python -m compileall -q /opt/samen/lib
+# Readable for everybody, also from a checkout that is not.
+COPY deploy/replica_set.py deploy/
+RUN install -D --mode=0644 deploy/replica_set.py /opt/samen/deploy/replica_set.py
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /var/lib/samen --create-home --shell /usr/sbin/nologin samen \
-    && install --directory --mode=0700 --owner=samen --group=samen /var/lib/samen-audit
+RUN useradd --system --uid 10001 --home-dir /var/lib/samen --no-create-home --shell /usr/sbin/nologin samen \
+    && install --directory --mode=0700 --owner=samen --group=samen /var/lib/samen /var/lib/samen-audit
 COPY --from=build /opt/samen /opt/samen
 ENV PATH=/opt/samen/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     SAMEN_HOST=0.0.0.0 SAMEN_PORT=8080 SAMEN_DATA=/var/lib/samen SAMEN_AUDIT_FOLDER=/var/lib/samen-audit

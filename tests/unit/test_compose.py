@@ -1,6 +1,11 @@
 """docker-compose.yml: an installation without a secret in it, and without a way in but nginx."""
 
+import os
 import re
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,21 @@ REPOSITORY = Path(__file__).parents[2]
 MEMBERS = ["mongo1", "mongo2", "mongo3"]
 SERVERS = ["server1", "server2"]
 LASTING = [*MEMBERS, *SERVERS, "worker", "nginx"]
+
+
+NO_WAY_OUT = {name: "http://127.0.0.1:9" for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")}
+
+
+class Ready(BaseHTTPRequestHandler):
+    """A server that is ready."""
+
+    def do_GET(self) -> None:
+        """200, whatever is asked."""
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +108,39 @@ def test_servers_and_worker_are_one_image_with_different_commands(services: dict
     assert services["worker"]["command"] == ["worker"]
 
 
+def test_number_of_workers_outlasts_the_next_start(services: dict[str, Any]) -> None:
+    """One that `--scale` gave is taken back by every later `up` that does not repeat it."""
+    assert services["worker"]["scale"] == "${WORKER_COUNT:-1}"
+
+
+def seconds(service: dict[str, Any]) -> int:
+    """How long Docker lets it end by itself."""
+    return int(service["stop_grace_period"].removesuffix("s"))
+
+
+def test_nginx_may_answer_what_it_was_asked_before_it_ends(services: dict[str, Any]) -> None:
+    """It ends before the servers, and waits for them as long as they may take."""
+    assert seconds(services["nginx"]) >= max(seconds(services[name]) for name in SERVERS)
+
+
+def test_set_is_joined_by_a_script_of_the_image_that_every_user_may_read(services: dict[str, Any]) -> None:
+    """Mounted from a checkout that was made under umask 077, it is not readable inside."""
+    place = services["mongo-set"]["entrypoint"][-1]
+    image = (REPOSITORY / "Dockerfile").read_text()
+    assert "volumes" not in services["mongo-set"]
+    assert f"RUN install -D --mode=0644 deploy/replica_set.py {place}\n" in image
+    assert "!deploy/replica_set.py" in (REPOSITORY / ".dockerignore").read_text().splitlines()
+
+
+def test_folders_of_the_image_are_as_private_as_compose_asks(services: dict[str, Any]) -> None:
+    """A tmpfs takes the mode of the folder that it covers, whatever is asked of it."""
+    image = (REPOSITORY / "Dockerfile").read_text()
+    made = re.search(r"--directory --mode=0700 --owner=samen --group=samen (.+)", image)
+    assert made is not None
+    assert set(made[1].split()) == {"/var/lib/samen", "/var/lib/samen-audit"}
+    assert any(mount.startswith("/var/lib/samen:") and "mode=0700" in mount for mount in services["worker"]["tmpfs"])
+
+
 def test_image_is_built_by_one_service_alone_and_sought_nowhere_else(services: dict[str, Any]) -> None:
     """Builds of several services run at once, and of two that export one tag one may fail with `already exists`."""
     assert [name for name, service in services.items() if "build" in service] == ["mongo-set"]
@@ -100,6 +153,25 @@ def test_servers_are_ready_only_when_they_say_so(services: dict[str, Any]) -> No
         assert "/readyz" in " ".join(services[name]["healthcheck"]["test"])
 
 
+def test_health_is_asked_without_the_proxy_that_docker_may_hand_to_containers(services: dict[str, Any]) -> None:
+    for name in SERVERS:
+        assert "ProxyHandler({})" in services[name]["healthcheck"]["test"][-1]
+    asked = services["nginx"]["healthcheck"]["test"]
+    assert asked[asked.index("--noproxy") + 1] == "*"
+
+
+def test_servers_say_that_they_are_ready_whatever_proxy_the_environment_names(services: dict[str, Any]) -> None:
+    """The very line of the file, asked of a server that answers, and of none."""
+    asked = services["server1"]["healthcheck"]["test"]
+    with HTTPServer(("127.0.0.1", 0), Ready) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        line = asked[-1].replace(":8080", f":{server.server_port}")
+        ready = subprocess.run([sys.executable, "-c", line], env={**os.environ, **NO_WAY_OUT}, capture_output=True)
+        server.shutdown()
+    gone = subprocess.run([sys.executable, "-c", line], capture_output=True)
+    assert (ready.returncode, gone.returncode) == (0, 1), ready.stderr
+
+
 def test_worker_is_healthy_only_while_it_works(services: dict[str, Any]) -> None:
     assert services["worker"]["healthcheck"]["test"] == ["CMD", "fhir-server", "worker", "--check"]
 
@@ -107,7 +179,7 @@ def test_worker_is_healthy_only_while_it_works(services: dict[str, Any]) -> None
 def test_files_that_are_mounted_or_built_from_exist(services: dict[str, Any]) -> None:
     mounted = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", ())}
     ours = {path for path in mounted if path.startswith("./")} - {"./deploy/certificates"}
-    assert ours == {"./deploy/nginx.conf", "./deploy/replica_set.py"}
+    assert ours == {"./deploy/nginx.conf"}
     assert all((REPOSITORY / path).is_file() for path in {*ours, "Dockerfile"})
 
 
