@@ -8,7 +8,7 @@ import pytest
 
 from fhir_server.fhir.errors import TooLarge
 from fhir_server.fhir.json import Resource, decode, encode
-from fhir_server.rest.compression import LEAST, decompressed
+from fhir_server.rest.compression import LEAST, MOST_MEMBERS, decompressed
 from tests.minimal import minimal
 from tests.world import Party, World
 
@@ -83,6 +83,16 @@ def test_a_packed_body_is_read(hosp: Party) -> None:
     assert len(hosp.ask("POST", "Patient/_search", gzip.compress(b"name=words"), **form).entries) == 3
 
 
+def test_a_body_packed_in_several_members_is_read_whole(hosp: Party) -> None:
+    body = encode(patient(LONG * 20))
+
+    packed = b"".join(gzip.compress(body[start : start + 9_000]) for start in range(0, len(body), 9_000))
+    made = hosp.ask("POST", "Patient", packed + gzip.compress(b""), Content_Encoding="gzip")
+
+    assert made.status == 201, made.body
+    assert made.body["name"] == [{"text": LONG * 20}]
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -91,10 +101,11 @@ def test_a_packed_body_is_read(hosp: Party) -> None:
         encode(minimal("Patient")),
         gzip.compress(encode(minimal("Patient")))[:-5],
         gzip.compress(encode(minimal("Patient"))) + b"more",
-        gzip.compress(b"{}") * 2,
+        gzip.compress(encode(minimal("Patient"))) + gzip.compress(b" ")[:-5],
+        gzip.compress(encode(minimal("Patient"))) + gzip.compress(b"") * MOST_MEMBERS,
         zlib.compress(encode(minimal("Patient"))),
     ],
-    ids=["words", "nothing", "plain", "cut", "followed", "twice", "zlib"],
+    ids=["words", "nothing", "plain", "cut", "followed", "cut later", "members", "zlib"],
 )
 def test_what_is_no_gzip_is_refused(hosp: Party, body: bytes) -> None:
     refused = hosp.ask("POST", "Patient", body, Content_Encoding="gzip")
@@ -114,6 +125,15 @@ def test_a_small_body_that_unpacks_to_more_than_the_limit_is_refused(world: Worl
     assert len(bomb) < 100_000
 
     refused = hosp.ask("POST", "Patient", bomb, Content_Encoding="gzip")
+
+    assert (refused.status, refused.rules) == (413, {"body-size"})
+
+
+def test_members_that_unpack_to_more_than_the_limit_together_are_refused(world: World, hosp: Party) -> None:
+    limit = world.parts.settings.max_body
+
+    whole = gzip.compress(encode(minimal("Patient")) + b" " * (limit // 2))
+    refused = hosp.ask("POST", "Patient", whole + gzip.compress(b" " * (limit // 2)), Content_Encoding="gzip")
 
     assert (refused.status, refused.rules) == (413, {"body-size"})
 
