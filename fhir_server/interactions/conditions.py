@@ -74,7 +74,9 @@ def _is_known(header: str, last_updated: datetime, followed: Callable[[], Stored
 
 
 def _http_date(header: str) -> datetime | None:
-    """The time that a header states; None for what is no HTTP date."""
+    """The time that a header states; None for what is no HTTP date, and for two: that is how two headers come."""
+    if header.count(",") > 1:
+        return None
     try:
         stated = parsedate_to_datetime(header)
     except (ValueError, TypeError):

@@ -16,6 +16,8 @@ from fhir_server.fhir.json import Resource
 from tests.minimal import minimal
 from tests.world import EVERYTHING, Party, World
 
+EARLY, LATE = "Mon, 01 Jan 2001 00:00:00 GMT", "Mon, 01 Jan 2035 00:00:00 GMT"
+
 
 @contextmanager
 def clock_at(world: World, moment: datetime) -> Iterator[None]:
@@ -52,8 +54,11 @@ def test_a_date_is_understood_in_each_of_the_three_forms_of_http(hosp: Party, fo
 def test_what_is_no_date_of_http_asks_nothing(hosp: Party) -> None:
     place = f"Patient/{hosp.post(minimal('Patient')).body['id']}"
 
-    for stated in ("yesterday", datetime.now(UTC).isoformat(), "2999"):
-        assert hosp.get(place, If_Modified_Since=stated).status == 200
+    for stated in ("yesterday", datetime.now(UTC).isoformat(), "2999", f"{LATE},{EARLY}", f"{EARLY}, {LATE}"):
+        assert hosp.get(place, If_Modified_Since=stated).status == 200, stated
+        assert hosp.change(place, active=True).status == 200
+        changed = hosp.put({**hosp.read(place), "gender": "female"}, If_Unmodified_Since=stated)
+        assert changed.status == 200, stated
 
 
 def test_a_version_is_known_by_any_etag_of_a_list(hosp: Party) -> None:
@@ -199,6 +204,33 @@ def test_what_says_how_to_answer_is_no_part_of_a_condition(world: World, hosp: P
     assert first.body["id"] == second.body["id"]
     refused = hosp.post(identified("Group", value), If_None_Exist=f"{base}/Group?{form}")
     assert (refused.status, refused.rules) == (400, {"if-none-exist"})
+
+
+@pytest.mark.parametrize("second", ["identifier={}", "?identifier={}", "Group?identifier={}", " code:not={}", "_id={}"])
+def test_two_conditions_of_a_create_are_refused(world: World, hosp: Party, second: str) -> None:
+    """Two headers of one name come as one, with a comma between."""
+    value = uuid.uuid4().hex
+    made = hosp.post(identified("Group", value)).body["id"]
+
+    for base in ("", f"{world.parts.services.base_url}/Group?"):
+        stated = f"{base}identifier=urn:pre|{value},{second.format('urn:pre|other')}"
+        refused = hosp.post(identified("Group", value), If_None_Exist=stated)
+        assert (refused.status, refused.rules) == (400, {"if-none-exist"}), stated
+        assert "is stated once" in refused.issues[0]["diagnostics"]
+    assert [each["id"] for each in hosp.get(f"Group?identifier=urn:pre|{value}").entries] == [made]
+
+
+@pytest.mark.parametrize(
+    "other", ["urn:pre|b", "c2Vjb25k=,dGhpcmQ=", "https://x.example/ids?identifier=1", "colour=red"]
+)
+def test_alternatives_in_a_condition_are_no_second_condition(hosp: Party, other: str) -> None:
+    value = uuid.uuid4().hex
+    made = hosp.post(identified("Group", value)).body["id"]
+
+    reply = hosp.post(identified("Group", value), If_None_Exist=f"identifier=urn:pre|{value},{other}")
+    escaped = hosp.post(identified("Group", value), If_None_Exist=f"identifier={value}\\,identifier=x")
+
+    assert (reply.status, reply.body["id"], escaped.status) == (200, made, 201)
 
 
 def test_a_question_mark_in_a_value_begins_no_condition(hosp: Party) -> None:

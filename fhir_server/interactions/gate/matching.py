@@ -7,22 +7,28 @@ https://hl7.org/fhir/R4/http.html#cond-update
 """
 
 import hmac
+import re
 from collections.abc import Collection, Sequence
 
 from fhir_server.access.scopes import check_scope
+from fhir_server.definitions.search_parameters import parameters_of
 from fhir_server.fhir.dates import beginning_of_day
 from fhir_server.fhir.errors import MalformedRequest, MultipleMatches
 from fhir_server.interactions.gate.working_set import WorkingSet
 from fhir_server.interactions.parameters import SUBSETTING, parameters_in
 from fhir_server.interactions.seeing.joining import answered, grants_of
 from fhir_server.interactions.words import Interaction, Services
-from fhir_server.search.parse import OF_FORM, parse
+from fhir_server.search.parse import BARE, OF_FORM, parse
 from fhir_server.store.values import Stored
 
 Condition = tuple[tuple[str, str], ...]
 
 # What some clients add to every address, that of a condition too; it says how to answer, not what is meant.
 _OF_THE_ANSWER = OF_FORM.union(SUBSETTING)
+# Behind a comma: a parameter, perhaps with a modifier or a chain, and what a condition may begin with before it.
+_ANEW = re.compile(
+    r"(?<!\\),[ \t]*(?:(?:[^,?]*/)?(?P<type>[A-Za-z]*)\?)?(?P<name>[A-Za-z_][\w-]*)(?:[:.][^=&,]*)?=", re.ASCII
+)
 
 
 def condition_of(interaction: Interaction) -> Condition | None:
@@ -60,6 +66,20 @@ def read_condition(text: str, type_name: str, base_url: str | None = None) -> Co
 
 def _meaning(query: str) -> Condition:
     return tuple(pair for pair in parameters_in(query) if pair[0] not in _OF_THE_ANSWER)
+
+
+def read_if_none_exist(text: str, type_name: str, base_url: str) -> Condition:
+    """The condition of a create. Raises MalformedRequest, also for two of them: two headers of a name come as one text,
+    with a comma between, and what was the second would be taken for another value of the first."""
+    for begun in _ANEW.finditer(text):
+        if begun["type"] in {None, "", type_name} and begun["name"] in {*BARE, "_has", *parameters_of(type_name)}:
+            raise MalformedRequest(
+                f"If-None-Exist is stated once, with & between its parameters; behind a comma it begins again with "
+                f"{begun['name']!r}.",
+                type_name,
+                "if-none-exist",
+            )
+    return read_condition(text, type_name, base_url)
 
 
 def said(type_name: str, condition: Condition) -> str:

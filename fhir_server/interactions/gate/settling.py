@@ -18,7 +18,7 @@ from fhir_server.fhir.reference import rewrite_references
 from fhir_server.interactions.conditions import check_absent, check_if_match, says_version, version_required
 from fhir_server.interactions.gate.asks import Ask, structural_issues
 from fhir_server.interactions.gate.conditional_references import find_meant
-from fhir_server.interactions.gate.matching import match, matches, read_condition
+from fhir_server.interactions.gate.matching import match, matches, read_if_none_exist
 from fhir_server.interactions.gate.references import local
 from fhir_server.interactions.gate.rewriting import named_anew
 from fhir_server.interactions.gate.working_set import WorkingSet
@@ -55,7 +55,7 @@ def _located(ask: Ask, working: WorkingSet, services: Services) -> list[Ask]:
 
 def _create(ask: Ask, working: WorkingSet, services: Services) -> Iterator[Ask]:
     if ask.if_none_exist is not None:
-        condition = read_condition(ask.if_none_exist, ask.type, services.base_url)
+        condition = read_if_none_exist(ask.if_none_exist, ask.type, services.base_url)
         found = match(ask.type, condition, working, services, what="If-None-Exist", without=working.leaving)
         if found is not None:
             yield ask.having(id=found.id, existing=found)
