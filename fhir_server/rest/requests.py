@@ -155,11 +155,16 @@ def _format_of(request: Request) -> Format:
 
 def _check_parameters(request: Request) -> None:
     """Raise UnsupportedMedia for what says that it is in anything but UTF-8, or of another version of FHIR."""
-    parameters = media_type(request)[1]
-    if parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
-        raise UnsupportedMedia("Resources and patches are sent in UTF-8.", rule="content-type")
-    if not is_r4(parameters.get("fhirversion")):
+    _check_charset(request)
+    if not is_r4(media_type(request)[1].get("fhirversion")):
         raise UnsupportedMedia("Resources and patches are of FHIR 4.0 here.", rule="content-type")
+
+
+def _check_charset(request: Request) -> None:
+    stated = media_type(request)[1].get("charset", "utf-8")
+    if stated.lower() not in {"utf-8", "utf8"}:
+        told = f"The body is in {stated!r}; resources, patches and posted searches are sent in UTF-8."
+        raise UnsupportedMedia(told, rule="content-type")
 
 
 def _some(body: bytes, expected: str, rule: str | None = None) -> bytes:
@@ -201,6 +206,7 @@ def _judged_in(request: Request, max_body: int) -> Any:
 def _form_in(request: Request, max_body: int) -> Parameters:
     if media_type(request)[0] not in {_FORM, ""}:
         raise UnsupportedMedia(f"A search is posted as {_FORM}.", rule="content-type")
+    _check_charset(request)
     return _pairs(_body_of(request, max_body))
 
 

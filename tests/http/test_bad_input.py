@@ -366,6 +366,13 @@ def test_a_search_is_posted_as_a_form(hosp: Party) -> None:
     assert hosp.ask("POST", "Patient/_search", b"{}", Content_Type=JSON).status == 415
     form = "application/x-www-form-urlencoded"
     assert hosp.ask("POST", "Patient/_search", b"name=%FF", Content_Type=form).status == 400
+    for charset in ("iso-8859-1", "utf-16"):
+        refused = hosp.ask(
+            "POST", "Patient/_search", "name=René".encode(charset), Content_Type=f"{form}; charset={charset}"
+        )
+        assert (refused.status, refused.rules) == (415, {"content-type"})
+        assert "sent in UTF-8" in refused.issues[0]["diagnostics"]
+    assert hosp.ask("POST", "Patient/_search", b"name=x", Content_Type=f'{form}; charset="UTF-8"').status == 200
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_read(world: World, hosp: Party) -> None:
