@@ -62,7 +62,8 @@ def check_parameters(interaction: Interaction, known: frozenset[str]) -> Mapping
         raise MalformedRequest(f"A history has no parameter {unknown[0]!r}; it has {listed}.", rule="unknown-parameter")
     wrong = next((name for name, text in given.items() if name in _NUMBERS and not _NUMBER.fullmatch(text)), None)
     if wrong:
-        raise MalformedRequest(f"{wrong} of a history is a whole number, at least 1.", rule="parameter-value")
+        told = f"{wrong!r} of a history takes a whole number of at most 9 digits, at least 1, not {given[wrong]!r}."
+        raise MalformedRequest(told, rule="parameter-value")
     return given
 
 

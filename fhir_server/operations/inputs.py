@@ -56,7 +56,8 @@ def whole_number(given: dict[str, list[str]], name: str) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
-        raise MalformedRequest(f"{name!r} takes a whole number, not {text!r}.", rule=_WRONG)
+        told = f"{name!r} takes a whole number of at most {_MOST_DIGITS} digits, not {text!r}."
+        raise MalformedRequest(told, rule=_WRONG)
     return int(text)
 
 

@@ -154,7 +154,8 @@ def _of_nobody(query: Query, pairs: Sequence[tuple[str, str]]) -> list[Issue]:
 
 def _count(query: Query, text: str) -> Query:
     if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS:
-        raise MalformedRequest(f"'_count' takes a whole number of resources for a page, not {text!r}.")
+        told = f"'_count' takes a whole number of at most {_MOST_DIGITS} digits, for what a page holds, not {text!r}."
+        raise MalformedRequest(told)
     return replace(query, count=int(text)) if int(text) else replace(query, summary="count")
 
 

@@ -203,6 +203,17 @@ def test_what_was_there_at_a_time_stands_on_the_first_page(hosp: Party) -> None:
     assert [entry[2] for entry in told(hosp.get(f"{place}/_history?_at=2100"))] == ["9"]
 
 
+@pytest.mark.parametrize("place", ["Group", "Group/_history", "_history", "{group}/_history", "{group}/$everything"])
+def test_a_number_that_is_too_long_is_refused_by_its_length(hosp: Party, place: str) -> None:
+    made = group(hosp) if "everything" not in place else f"Patient/{hosp.post(minimal('Patient')).body['id']}"
+
+    refused = hosp.get(f"{place.format(group=made)}?_count={'1' * 16}")
+
+    assert refused.status == 400
+    assert "'_count'" in refused.issues[0]["diagnostics"]
+    assert "a whole number of at most" in refused.issues[0]["diagnostics"]
+
+
 @pytest.mark.parametrize("place", ["_history", "Group/_history"])
 @pytest.mark.parametrize("asked", ["_count=0", "_count=x", "_since=soon", "_at=13", "nonsense=1", "_before=3"])
 def test_what_a_history_does_not_know_is_refused(hosp: Party, place: str, asked: str) -> None:
