@@ -12,7 +12,7 @@ import msgspec
 from fhir_server.access.scopes import allows
 from fhir_server.access.types import TYPES, stamped_with_readers
 from fhir_server.fhir.actor import Actor
-from fhir_server.fhir.errors import MalformedRequest
+from fhir_server.fhir.errors import Forbidden, MalformedRequest
 from fhir_server.interactions.bundles import history_page
 from fhir_server.interactions.history import at_of, check_parameters, count_of, since_of
 from fhir_server.interactions.parameters import SUBSETTING
@@ -52,7 +52,11 @@ def histories(interaction: Interaction, actor: Actor, services: Services) -> Ans
 def _types(interaction: Interaction, actor: Actor) -> tuple[str, ...]:
     if interaction.type is not None:
         return (interaction.type,)
-    return tuple(name for name in sorted(TYPES) if name != "AuditEvent" and allows(actor, "history-type", name))
+    allowed = tuple(name for name in sorted(TYPES) if name != "AuditEvent" and allows(actor, "history-type", name))
+    if not allowed:
+        told = "Your token does not allow to search any type, and the history of the system needs that."
+        raise Forbidden(told, rule="scope")
+    return allowed
 
 
 def _page(span: Span, sight: Sight, services: Services, count: int) -> tuple[list[Stored], Stored | None]:

@@ -40,6 +40,14 @@ def test_a_missing_scope_says_nothing_of_what_exists(matrix: Matrix) -> None:
     assert constant(reader.get(matrix.agreed.refs["Patient"])) == constant(reader.get("Patient/never-there"))
 
 
+def test_who_may_search_nothing_has_no_history_of_the_system(matrix: Matrix) -> None:
+    for scope in ("system/Task.r", "system/*.crud", "system/AuditEvent.s"):
+        reader = _token(matrix, scope)
+        for place in ("_history", "?_lastUpdated=gt2020"):
+            assert (reader.get(place).status, reader.get(place).rules) == (403, {"scope"}), (scope, place)
+    assert _token(matrix, "system/Task.s").get("_history").status == 200
+
+
 def test_an_include_needs_the_scope_of_what_it_brings(matrix: Matrix) -> None:
     task = matrix.agreed.refs["Task"].partition("/")[2]
     place = f"Task?_id={task}&_include=Task:patient&_include=Task:focus"
