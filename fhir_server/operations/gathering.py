@@ -7,15 +7,17 @@ lead to.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fhir_server.access.scopes import allows
 from fhir_server.fhir.errors import MalformedRequest
+from fhir_server.fhir.json import Resource
 from fhir_server.fhir.reference import parse_reference, references_in
 from fhir_server.interactions.bundles import searchset
-from fhir_server.interactions.parameters import time_stated
+from fhir_server.interactions.parameters import SUBSETTING, time_stated
 from fhir_server.interactions.seeing.sight import Sight
+from fhir_server.interactions.subsets import part_asked, parts_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.operations.care_dates import CareTime
 from fhir_server.operations.inputs import one, texts, whole_number
@@ -29,19 +31,21 @@ PEOPLE = ("Practitioner", "PractitionerRole", "Organization", "HealthcareService
 SECONDS = 5.0
 """A page that took so long ends, and leads on by its next link."""
 
-_KNOWN = ("_count", "_cursor", "_since", "_type", "end", "start")
+_KNOWN = ("_count", "_cursor", "_since", "_type", "end", "start", *SUBSETTING)
 _ROUNDS = 2  # a role leads to its practitioner and its organisation
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a caller asks of everything: the types, from when on, the time of care, how many on a page, from where."""
+    """What a caller asks of everything: the types, from when on, the time of care, how many on a page, from where, and
+    how each resource is cut, when it is."""
 
     types: frozenset[str]
     since: datetime | None
     care: CareTime
     count: int
     cursor: str | None
+    cut: Callable[[Resource], Resource] | None
     parameters: tuple[tuple[str, str], ...]
     form: tuple[tuple[str, str], ...]
 
@@ -63,12 +67,14 @@ def wish_of(interaction: Interaction, services: Services, usual: Sequence[str], 
     count = whole_number(given, "_count")
     if count == 0:
         raise MalformedRequest("_count is at least 1.", rule="parameter-value")
+    types = named or [*usual, *PEOPLE]
     return Wish(
-        frozenset(named or (*usual, *PEOPLE)),
+        frozenset(types),
         _moment(one(given, "_since")),
         _care(given),
         min(count or services.default_count, services.max_count),
         one(given, "_cursor"),
+        part_asked(types, [(name, value) for name in SUBSETTING for value in given.get(name, [])]),
         tuple((name, value) for name, values in given.items() for value in values),
         interaction.form,
     )
@@ -105,7 +111,10 @@ def everything(
 def answer_of(root: Stored, reason: str, wish: Wish, page: Page[Stored], services: Services) -> Answer:
     """The searchset; `disclosed` names each resource in it."""
     place = f"{root.reference}/$everything"
-    body = searchset(services.base_url, place, (*wish.parameters, *wish.form), page)
+    cut = replace(
+        page, matches=tuple(parts_of(page.matches, wish.cut)), included=tuple(parts_of(page.included, wish.cut))
+    )
+    body = searchset(services.base_url, place, (*wish.parameters, *wish.form), cut)
     query = "&".join(f"{name}={value}" for name, value in wish.parameters)
     return Answer("ok", body, None, (*page.matches, *page.included), reason, query=f"{place}?{query}".rstrip("?"))
 
