@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -489,6 +490,28 @@ def test_a_code_is_defined_once(apart: World, hosp: Party) -> None:
     assert f"SearchParameter/{stored['id']}" in refused.issues[0]["diagnostics"]
     assert (bundle.status, bundle.rules) == (422, {"search-parameter"})
     assert hosp.get("Flag?same=x").status == 400
+
+
+def test_a_url_is_defined_once(apart: World, hosp: Party) -> None:
+    first, second = definition("Group.name"), definition("List.title", base="List", version="2")
+    made, same = defined(apart, first), {**second, "url": first["url"]}
+    draft = defined(apart, {**same, "status": "draft"})
+
+    for refused in (apart.operator.post(same), apart.operator.put({**draft, "status": "active"})):
+        assert (refused.status, refused.paths) == (422, {"SearchParameter.url"})
+        assert made["id"] in refused.issues[0]["diagnostics"]
+    assert apart.operator.put({**made, "description": "Other words."}).status == 200
+    assert apart.operator.change(f"SearchParameter/{made['id']}", status="retired").status == 200
+    assert apart.operator.post(same).status == 201
+
+
+def test_of_several_writers_one_defines_a_url(apart: World, hosp: Party) -> None:
+    url = definition("Group.name")["url"]
+
+    with ThreadPoolExecutor(6) as threads:
+        replies = list(threads.map(lambda _: apart.operator.post({**definition("Group.name"), "url": url}), range(6)))
+
+    assert sorted(reply.status for reply in replies) == [201, *[422] * 5]
 
 
 def test_r4s_own_definitions_are_kept_and_change_nothing(apart: World, hosp: Party) -> None:

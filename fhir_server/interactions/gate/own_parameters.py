@@ -48,7 +48,7 @@ def definition_issues(definition: Resource) -> list[Issue]:
 def define(working: WorkingSet, new_key: Callable[[], str]) -> None:
     """Take up, change or retire what the SearchParameters of this write define.
 
-    Raises InvalidResource for what cannot be searched by and for a code that another one has.
+    Raises InvalidResource for what cannot be searched by and for a code or a url that another one has.
     """
     changed = {
         reference.partition("/")[2]: pending
@@ -65,6 +65,7 @@ def define(working: WorkingSet, new_key: Callable[[], str]) -> None:
             made = _made(id, pending.after, new_key(), _kinds(after.values()))
             after[id] = replace(made, key=known.key, indexed=known.indexed) if _alike(known, made) and known else made
     _check_codes(after)
+    _check_urls(after, changed)
     if after != before:
         working.tx.define(list(after.values()))
 
@@ -103,6 +104,17 @@ def _check_codes(parameters: Mapping[str, OwnParameter]) -> None:
             if other != each.id:
                 told = f"SearchParameter/{other} defines {each.code!r} of {type_name}; take another code, or retire it."
                 raise _refusal(told, "SearchParameter.code")
+
+
+def _check_urls(parameters: Mapping[str, OwnParameter], changed: Iterable[str]) -> None:
+    """A url means one parameter: a composite names its components by it. What was stored before that was asked may
+    have another's, and hinders nobody."""
+    for id in changed:
+        made = parameters.get(id)
+        other = next((each.id for each in parameters.values() if made and each.url == made.url and each.id != id), None)
+        if made and other:
+            told = f"SearchParameter/{other} is active and has the url {made.url!r}; take another url, or retire it."
+            raise _refusal(told, "SearchParameter.url")
 
 
 def _refusal(told: str, path: str) -> InvalidResource:
