@@ -19,7 +19,8 @@ from fhir_server.auth.authenticator import Authenticator, Trust, trust_in
 from fhir_server.auth.local_issuer import LocalIssuer
 from fhir_server.auth.routes import token_routes
 from fhir_server.auth.sessions import Sessions
-from fhir_server.care.programmes import Programme, UnreadableProgramme, programme_from
+from fhir_server.care.programme_documents import UnreadableProgramme, programme_from
+from fhir_server.care.programmes import Programme
 from fhir_server.fhir import dates
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import FhirError
@@ -115,14 +116,19 @@ def programmes() -> Mapping[str, Programme]:
 
 
 def programmes_in(packs: Iterable[Traversable]) -> Mapping[str, Programme]:
-    """The programmes of these folders, by id. Raises UnreadableProgramme, also when two have the same id."""
+    """The programmes of these folders, by id.
+
+    Raises UnreadableProgramme, which names the file in each line, also when two have the same id.
+    """
     found: dict[str, Programme] = {}
     for pack in packs:
-        place = f"{pack.name}/programme.json"
+        place = pack / "programme.json"
         try:
-            programme = programme_from(decode((pack / "programme.json").read_bytes()))
+            programme = programme_from(decode(place.read_bytes()))
         except NotJson as error:
             raise UnreadableProgramme(f"{place} is not JSON: {error}") from error
+        except UnreadableProgramme as error:
+            raise UnreadableProgramme("\n".join(f"{place}: {each}" for each in str(error).splitlines())) from error
         if programme.id in found:
             raise UnreadableProgramme(f"{place}: another folder holds the programme {programme.id!r} already")
         found[programme.id] = programme

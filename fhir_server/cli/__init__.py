@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from fhir_server.app import programmes
 from fhir_server.cli import demonstrating, indexing, loading, purging, registering, running
 from fhir_server.cli.database import settings_of_environment
 from fhir_server.fhir.errors import FhirError
@@ -59,7 +60,7 @@ def main() -> None:
 
 @main.command("check-settings", short_help="Say how the server would run, or what is wrong.")
 def check_settings() -> None:
-    """Say how the server would run with the settings of now, or what is wrong with them.
+    """Say how the server would run with the settings and programmes of now, or what is wrong with them.
 
     \b
     Example:
@@ -68,6 +69,7 @@ def check_settings() -> None:
     settings = settings_of_environment()
     for known in fields(settings):
         click.echo(f"{variable(known.name)} = {_shown(known.name, getattr(settings, known.name))}")
+    click.echo(f"programmes: {', '.join(sorted(programmes()))}")
     click.echo(f"FHIR will be served at {settings.public_url}")
 
 

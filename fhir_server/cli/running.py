@@ -32,6 +32,7 @@ from fhir_server.store.journal import make_folder
 
 APPLICATION = "fhir_server.cli.running:application"
 FACTORY = "fhir_server.app:create_app"
+PROGRAMMES = "fhir_server.app:programmes"
 WORKER = "fhir_server.app:run_worker"
 WORKER_SEEN = "fhir_server.app:worker_seen"
 
@@ -66,6 +67,7 @@ def serve(**options: Any) -> None:
     os.environ.update({variable(name): str(value) for name, value in options.items() if value is not None})
     settings = settings_of_environment()
     _check_journal(settings)
+    pkgutil.resolve_name(PROGRAMMES)()  # one with a mistake is told here, and not by each process as it crashes
     log_without_trouble()
     with ending_on_sigterm(), claimed(settings.host, settings.port), mongodb(settings) as url:
         os.environ[variable("mongodb_url")] = url
@@ -92,6 +94,7 @@ def worker(*, check: bool) -> None:
     if check:
         _check_worker(settings)
         return
+    pkgutil.resolve_name(PROGRAMMES)()
     log_without_trouble()
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] %(message)s", stream=sys.stdout)
     with ending_on_sigterm(), mongodb(settings, patience=SECONDS_TO_START) as url:

@@ -11,7 +11,8 @@ from fhir_server.care.care_team import Team, team
 from fhir_server.care.chart import Situation
 from fhir_server.care.move_log import moves_of
 from fhir_server.care.moves import Move
-from fhir_server.care.programmes import Programme, programme_from
+from fhir_server.care.programme_documents import programme_from
+from fhir_server.care.programmes import Programme
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.change import Change
 from fhir_server.shipped import programme_packs

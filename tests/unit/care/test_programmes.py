@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 from als_case import als, order
+from click.testing import CliRunner
 
+from fhir_server import app
 from fhir_server.app import programmes_in
 from fhir_server.care.care_team import ROLES
-from fhir_server.care.programmes import UnreadableProgramme, enrols, programme_from
+from fhir_server.care.programme_documents import UnreadableProgramme, programme_from
+from fhir_server.care.programmes import enrols
 from fhir_server.care.task_states import PRESETS
+from fhir_server.cli import main
 from fhir_server.fhir.json import Resource
 from fhir_server.shipped import folder, programme_packs
 
@@ -109,6 +113,66 @@ def test_goals_and_actions_of_a_pack_belong_together_and_are_translated(pack: An
 def test_a_pack_with_a_mistake_is_refused_with_its_place(change: dict[str, Any], told: str) -> None:
     with pytest.raises(UnreadableProgramme, match=re.escape(told)):
         programme_from({**document(), **change})
+
+
+def test_each_mistake_is_told_by_its_path_and_what_would_be_right() -> None:
+    whole = document()
+    wrong = {
+        **whole,
+        "enrolment": [{"system": "snomed", "code": ""}, "als"],
+        "consentRequired": "perhaps",
+        "readAfterEndDays": "soon",
+        "taskTable": "any",
+        "roles": {**whole["roles"], "owner": [{"system": "urn:x"}]},
+        "countries": "BE",
+        "regions": [{"code": "Brussels", "ranges": [[1000], 7]}],
+        "titles": None,
+        "unheard": 1,
+    }
+    del wrong["version"]
+
+    with pytest.raises(UnreadableProgramme) as refused:
+        programme_from(wrong)
+
+    assert sorted(str(refused.value).splitlines()) == sorted(
+        (
+            "enrolment[0].system: must begin with http://, https:// or urn:, and have no blanks",
+            "enrolment[0].code: must not be empty",
+            "enrolment[1]: must be an object",
+            "consentRequired: must be true or false",
+            "readAfterEndDays: must be a whole number",
+            f"taskTable: must be one of {', '.join(sorted(PRESETS))}",
+            "roles.owner[0].code: must be given",
+            "countries: must be a list",
+            "regions[0].code: must be a region of ISO 3166-2, such as BE-BRU",
+            "regions[0].ranges[0]: must be a list of two numbers, such as [1000, 1299]",
+            "regions[0].ranges[1]: must be a list of two numbers, such as [1000, 1299]",
+            "titles: must be given, and is null",
+            "unheard: there is no such element",
+            "version: must be given",
+        )
+    )
+    for no_object in ([], "als"):
+        with pytest.raises(UnreadableProgramme, match="the whole: must be an object"):
+            programme_from(no_object)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "check-settings"])
+def test_a_command_tells_of_a_pack_with_a_mistake_as_of_a_wrong_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    pack = tmp_path / "dementia"
+    pack.mkdir()
+    (pack / "programme.json").write_text(json.dumps({**document(), "enrolment": [], "unheard": 1}))
+    monkeypatch.setattr(app, "programme_packs", lambda: (pack,))
+
+    told = CliRunner().invoke(main, [command], env={"SAMEN_DATA": str(tmp_path)})
+
+    assert told.exit_code == 1
+    assert told.stderr.splitlines() == [
+        f"Error: {pack / 'programme.json'}: enrolment: must have a code",
+        f"{pack / 'programme.json'}: unheard: there is no such element",
+    ]
 
 
 def test_a_folder_that_did_not_travel_is_told() -> None:
