@@ -35,14 +35,14 @@ class LocalIssuer:
         clock: Callable[[], datetime],
     ) -> None:
         self._registry = registry
-        self._clock = clock
+        self.clock = clock
         self.issuer = issuer
         self.audience = audience
         self.lifetime = lifetime
 
     def access_token(self, client: Client, scopes: Iterable[str], lifetime: timedelta | None = None) -> str:
         """A token that lets `client` act for its organisation; the scopes are taken as already granted."""
-        now = self._clock()
+        now = self.clock()
         expires = now + (lifetime or self.lifetime)
         key = ECKey.import_key(self._signing_keys()[-1])
         header = {"alg": _ALGORITHM, "kid": str(key.kid), "typ": ACCESS_TOKEN_TYPES[0]}
@@ -66,7 +66,7 @@ class LocalIssuer:
     def rotate(self) -> None:
         """Sign with a new key from now on; the key before it still checks the tokens it signed, older ones do not."""
         number = self._registry.newest_key_number() + 1
-        self._registry.add_signing_key(number, _new_key(), self._clock())
+        self._registry.add_signing_key(number, _new_key(), self.clock())
         self._registry.drop_signing_keys(below=number - _PUBLISHED_KEYS + 1)
 
     def trust(self) -> Trust:
@@ -81,7 +81,7 @@ class LocalIssuer:
         )
         # A key that was given up after a leak must not be believed until the next stranger comes by.
         often = timedelta(seconds=1)
-        ring = KeyRing(self.public_jwks, self._clock, name=self.issuer, pause=often, refresh_after=often)
+        ring = KeyRing(self.public_jwks, self.clock, name=self.issuer, pause=often, refresh_after=often)
         return Trust(trusted, ring, self._is_active)
 
     def _is_active(self, client_id: str) -> bool:
@@ -93,7 +93,7 @@ class LocalIssuer:
         if keys:
             return keys
         # Whoever comes second finds the key of whoever came first.
-        self._registry.add_signing_key(1, _new_key(), self._clock())
+        self._registry.add_signing_key(1, _new_key(), self.clock())
         return self._registry.signing_keys()
 
 

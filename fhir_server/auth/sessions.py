@@ -3,6 +3,7 @@
 import hmac
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from fhir_server.auth.clients import hash_of
@@ -10,7 +11,8 @@ from fhir_server.auth.passwords import hash_password, is_password, needs_new_has
 from fhir_server.auth.throttle import Throttle
 from fhir_server.auth.users import actor_of, plain_username
 from fhir_server.fhir.actor import Actor
-from fhir_server.fhir.errors import FhirError, Forbidden
+from fhir_server.fhir.errors import FhirError, Forbidden, Unavailable
+from fhir_server.store.mongo.entrances import USER
 from fhir_server.store.mongo.registry import Registry, Session, User
 
 
@@ -55,7 +57,10 @@ class Sessions:
         self._throttle.forgive(username, address, now)
         if needs_new_hash(user.password_hash):
             self._registry.set_password(username, hash_password(password))
-        return self._open(user, now)
+        session_id = self._open(user, now)
+        with suppress(Unavailable):
+            self._registry.entrances.note(USER, username, now)
+        return session_id
 
     def actor_of_session(self, session_id: str | None) -> tuple[Actor, User] | None:
         """Who the session speaks for; None when it has ended, expired, was never there, or the user is inactive."""

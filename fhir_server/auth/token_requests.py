@@ -6,6 +6,7 @@ https://www.rfc-editor.org/rfc/rfc6749#section-4.4
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
@@ -13,6 +14,8 @@ from urllib.parse import unquote_plus
 from fhir_server.auth.clients import proven_client
 from fhir_server.auth.local_issuer import LocalIssuer
 from fhir_server.auth.scopes import covers
+from fhir_server.fhir.errors import Unavailable
+from fhir_server.store.mongo.entrances import CLIENT
 from fhir_server.store.mongo.registry import Client, Registry
 
 GRANT_TYPE = "client_credentials"
@@ -70,6 +73,8 @@ def answer_request(request: TokenRequest, registry: Registry, issuer: LocalIssue
     if client is None:
         raise _unproven()
     scopes = _granted(client, request.scopes)
+    with suppress(Unavailable):  # who may come in is not kept out because it could not be noted
+        registry.entrances.note(CLIENT, client.id, issuer.clock())
     return {
         "access_token": issuer.access_token(client, scopes),
         "token_type": "Bearer",

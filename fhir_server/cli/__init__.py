@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fhir_server.app import programmes
-from fhir_server.cli import demonstrating, indexing, loading, purging, registering, running
+from fhir_server.cli import demonstrating, indexing, listing, loading, purging, registering, running
 from fhir_server.cli.database import settings_of_environment
 from fhir_server.fhir.errors import FhirError
 from fhir_server.settings import SettingsError, variable
@@ -95,5 +95,7 @@ for command in (
     registering.change_password,
     registering.deactivate_user,
     registering.rotate_signing_key,
+    listing.list_clients,
+    listing.list_users,
 ):
     main.add_command(command)

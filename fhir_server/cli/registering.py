@@ -13,6 +13,7 @@ from fhir_server.auth.users import change_password as set_password
 from fhir_server.auth.users import register_user as add_user
 from fhir_server.cli.database import registry, settings_of_environment
 from fhir_server.fhir import dates
+from fhir_server.store.mongo.entrances import CLIENT, USER
 
 
 @click.command("register-client", short_help="Register a program of an organisation.")
@@ -43,6 +44,8 @@ def revoke_client(client_id: str) -> None:
     """
     with registry(settings_of_environment()) as opened:
         known = opened.revoke_client(client_id)
+        if known:
+            opened.entrances.end(CLIENT, client_id, dates.now())
     _say(known, f"{client_id} is revoked", f"there is no client {client_id}")
 
 
@@ -93,6 +96,8 @@ def deactivate_user(username: str) -> None:
     """
     with registry(settings_of_environment()) as opened:
         known = opened.deactivate_user(plain_username(username))
+        if known:
+            opened.entrances.end(USER, plain_username(username), dates.now())
     _say(known, f"{username} signs in no more", f"there is no user {username}")
 
 

@@ -1,20 +1,26 @@
 """The operator's commands: who may come in, told at a terminal."""
 
+import re
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner, Result
 
-from fhir_server.auth.clients import proven_client
+from fhir_server.auth.clients import hash_of, proven_client
+from fhir_server.auth.local_issuer import LocalIssuer
 from fhir_server.auth.sessions import Sessions, WrongCredentials
+from fhir_server.auth.token_requests import TokenRequest, answer_request
 from fhir_server.cli import main
 from fhir_server.fhir import dates
 from fhir_server.settings import Settings
 from fhir_server.store.mongo.connection import Connection
+from fhir_server.store.mongo.entrances import CLIENT
 from fhir_server.store.mongo.registry import Registry
 
 PASSWORD = "a long enough password"
+MINUTE = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}Z"
 
 
 @pytest.fixture
@@ -32,6 +38,12 @@ def registry(mongo_url: str, database_name: str) -> Iterator[Registry]:
 @pytest.fixture
 def sessions(registry: Registry) -> Sessions:
     return Sessions(registry, lifetime=Settings().session_life, clock=dates.now)
+
+
+@pytest.fixture
+def issuer(registry: Registry) -> LocalIssuer:
+    here = "https://here.example"
+    return LocalIssuer(registry, issuer=here, audience=f"{here}/fhir", lifetime=timedelta(minutes=5), clock=dates.now)
 
 
 def run(environment: dict[str, str], *words: str, typed: str | None = None) -> Result:
@@ -83,6 +95,81 @@ def test_a_deactivated_user_gets_no_new_password(environment: dict[str, str]) ->
     assert f"there is no user {name} who may sign in" in refused.output
 
 
+def test_the_clients_of_an_organisation_are_listed_without_their_secrets(
+    environment: dict[str, str], registry: Registry, issuer: LocalIssuer
+) -> None:
+    place = f"Organization/{uuid.uuid4().hex}"
+    scope = ("--scope", "system/Task.r", "--scope", "samen/open-plans")
+    made = [
+        dict(line.split(": ") for line in done.output.splitlines())
+        for name in ("the ward's\x1b[2J program", "another")
+        if (done := run(environment, "register-client", "--organization", place, "--name", name, *scope))
+    ]
+    kept, gone = (each["client_id"] for each in made)
+    assert answer_request(TokenRequest(kept, made[0]["client_secret"]), registry, issuer)
+    assert run(environment, "revoke-client", gone).exit_code == 0
+
+    listed = run(environment, "list-clients", "--organization", place)
+    active = run(environment, "list-clients", "--organization", place, "--active")
+
+    head, first, second = listed.output.splitlines()
+    assert head.split()[:4] == ["CLIENT", "ORGANIZATION", "STATE", "REGISTERED"]
+    assert re.fullmatch(
+        rf"{kept} +{place} +active +{MINUTE} +{MINUTE} +system/Task.r samen/open-plans +the ward's\?\[2J program", first
+    )
+    assert re.fullmatch(
+        rf"{gone} +{place} +revoked {MINUTE} +{MINUTE} +- +system/Task.r samen/open-plans +another", second
+    )
+    assert [line.split()[0] for line in active.output.splitlines()] == ["CLIENT", kept]
+    for each in made:
+        assert each["client_secret"] not in listed.output
+        assert hash_of(each["client_secret"]) not in listed.output
+
+
+def test_the_users_of_an_organisation_are_listed_without_their_passwords(
+    environment: dict[str, str], registry: Registry, sessions: Sessions
+) -> None:
+    place, names = f"Organization/{uuid.uuid4().hex}", [f"{name}-{uuid.uuid4().hex[:8]}" for name in ("els", "jan")]
+    for name in names:
+        more = ("--person", "Practitioner/3", "--name", "Els Peeters")
+        assert (
+            run(environment, "register-user", name, "--organization", place, *more, typed=f"{PASSWORD}\n").exit_code
+            == 0
+        )
+    assert sessions.sign_in(names[0], PASSWORD, "192.0.2.7")
+    assert run(environment, "deactivate-user", names[1].upper()).exit_code == 0
+
+    listed = run(environment, "list-users", "--organization", place)
+
+    _, first, second = listed.output.splitlines()
+    about = "case-manager +Practitioner/3 +Els Peeters"
+    assert re.fullmatch(rf"{names[0]} +{place} +active +{MINUTE} +{MINUTE} +{about}", first)
+    assert re.fullmatch(rf"{names[1]} +{place} +deactivated {MINUTE} +{MINUTE} +- +{about}", second)
+    assert "argon2" not in listed.output
+    assert len(run(environment, "list-users", "--organization", place, "--active").output.splitlines()) == 2
+    assert len(run(environment, "list-users").output.splitlines()) > 2
+
+
+def test_a_client_that_comes_again_and_again_is_noted_once_an_hour(registry: Registry) -> None:
+    id, begun = f"client-{uuid.uuid4().hex}", dates.now()
+
+    noted = []
+    for minutes in (0, 30, 59, 61):
+        registry.entrances.note(CLIENT, id, begun + timedelta(minutes=minutes))
+        noted.append(registry.entrances.of(CLIENT)[id].came)
+
+    assert noted == [noted[0]] * 3 + [(noted[0] or begun) + timedelta(minutes=61)]
+
+
+def test_who_was_revoked_stays_revoked_since_the_first_time(environment: dict[str, str], registry: Registry) -> None:
+    id, _ = register_client(environment)
+    run(environment, "revoke-client", id)
+    ended = registry.entrances.of(CLIENT)[id].ended
+
+    assert run(environment, "revoke-client", id).exit_code == 0
+    assert registry.entrances.of(CLIENT)[id].ended == ended
+
+
 def test_the_signing_key_is_rotated(environment: dict[str, str], registry: Registry) -> None:
     before = registry.newest_key_number()
     assert run(environment, "rotate-signing-key").exit_code == 0
@@ -100,6 +187,7 @@ def test_a_refusal_is_one_sentence(environment: dict[str, str]) -> None:
         "unknown scope everything": run(
             environment, "register-client", "--organization", "Organization/7", "--scope", "everything"
         ),
+        "'7' is not a reference to an organisation": run(environment, "list-clients", "--organization", "7"),
         "not a reference to an organisation": run(environment, "register-client", "--organization", "7"),
         "SAMEN_PORT: must be": run(environment | {"SAMEN_PORT": "x"}, "check-settings"),
     }

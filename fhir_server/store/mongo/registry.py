@@ -16,6 +16,7 @@ from pymongo.errors import DuplicateKeyError
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.store.mongo.connection import Connection, asking
 from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.entrances import Entrances
 
 _SECONDS = 5.0
 
@@ -67,6 +68,7 @@ class Registry:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.entrances = Entrances(connection)
 
     def close(self) -> None:
         """Close this process's connections."""
@@ -88,7 +90,11 @@ class Registry:
     def client(self, id: str) -> Client | None:
         """The client, revoked ones included."""
         found = self._get("clients", id)
-        return Client(**_fields(found, key="id") | {"scopes": tuple(found["scopes"])}) if found else None
+        return _client(found) if found else None
+
+    def clients(self) -> list[Client]:
+        """All clients, revoked ones included."""
+        return [_client(each) for each in self._all("clients")]
 
     def revoke_client(self, id: str) -> bool:
         """Let the client get no more tokens; False when there is no such client."""
@@ -104,6 +110,10 @@ class Registry:
         """The user, inactive ones included."""
         found = self._get("users", username)
         return User(**_fields(found, key="username")) if found else None
+
+    def users(self) -> list[User]:
+        """All users, inactive ones included."""
+        return [User(**_fields(each, key="username")) for each in self._all("users")]
 
     def set_password(self, username: str, password_hash: str) -> bool:
         """Replace the hash of a user's password; False when there is no such user."""
@@ -209,9 +219,17 @@ class Registry:
         with asking(_SECONDS):
             return self._kept(collection).find_one({"_id": id})
 
+    def _all(self, collection: str) -> list[Document]:
+        with asking(_SECONDS):
+            return list(self._kept(collection).find())
+
     def _set(self, collection: str, id: str, fields: Document) -> bool:
         with asking(_SECONDS):
             return self._kept(collection).update_one({"_id": id}, {"$set": fields}).matched_count == 1
+
+
+def _client(document: Document) -> Client:
+    return Client(**_fields(document, key="id") | {"scopes": tuple(document["scopes"])})
 
 
 def _fields(document: Document, key: str) -> Document:
