@@ -69,7 +69,7 @@ def serve(**options: Any) -> None:
     _check_journal(settings)
     pkgutil.resolve_name(PROGRAMMES)()  # one with a mistake is told here, and not by each process as it crashes
     log_without_trouble()
-    with ending_on_sigterm(), claimed(settings.host, settings.port), mongodb(settings) as url:
+    with _until_ctrl_c(), ending_on_sigterm(), claimed(settings.host, settings.port), mongodb(settings) as url:
         os.environ[variable("mongodb_url")] = url
         keep_for_children()
         server(settings).serve()
@@ -97,9 +97,14 @@ def worker(*, check: bool) -> None:
     pkgutil.resolve_name(PROGRAMMES)()
     log_without_trouble()
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] %(message)s", stream=sys.stdout)
-    with ending_on_sigterm(), mongodb(settings, patience=SECONDS_TO_START) as url:
+    with _until_ctrl_c(), ending_on_sigterm(), mongodb(settings, patience=SECONDS_TO_START) as url:
         run = pkgutil.resolve_name(WORKER)
         _when_the_database_answers(lambda: run(replace(settings, mongodb_url=url)), "works")
+
+
+def _until_ctrl_c() -> suppress:
+    """What runs until it is told to end has done its work when it is, also while it still waits for its database."""
+    return suppress(KeyboardInterrupt)
 
 
 def _check_journal(settings: Settings) -> None:

@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from fhir_server.cli.alarm import Alarm
+from tests.ports import free_port
 
 SECONDS = 90
 
@@ -172,6 +174,39 @@ def test_nothing_that_was_set_is_forgotten_until_it_is_cleared() -> None:
     assert alarm.wait(0)
     alarm.clear()
     assert not alarm.wait(0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["serve", "worker"])
+@pytest.mark.parametrize("away", [True, False], ids=["named", "embedded"])
+def test_what_runs_until_it_is_told_to_end_ends_in_order_while_it_waits_for_its_database(
+    tmp_path: Path, number: int, command: str, away: bool
+) -> None:
+    """The database that is named is away; for an embedded one the worker waits until the server has started it."""
+    story = f"""
+import os, signal, threading, time
+from fhir_server.cli import database, main, running
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background ignore it
+
+def wait_and_be_told(*_):
+    threading.Timer(0.2, os.kill, (os.getpid(), {number:d})).start()
+    time.sleep({SECONDS})
+
+if {away}:
+    running._when_the_database_answers = wait_and_be_told
+    running.server = lambda _: type("Server", (), {{"serve": wait_and_be_told}})()
+else:
+    database.EmbeddedMongo.__enter__ = wait_and_be_told
+running.SECONDS_TO_START = 0.0
+main(["{command}"])
+"""
+    given = {"SAMEN_DATA": str(tmp_path), "SAMEN_PORT": str(free_port())}
+    given |= {"SAMEN_MONGODB_URL": "mongodb://127.0.0.1:1/"} if away else {}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SAMEN_")}
+    ended = subprocess.run([sys.executable, "-c", story], capture_output=True, timeout=SECONDS, env=kept | given)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
