@@ -15,15 +15,17 @@ from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import Forbidden, MalformedRequest
 from fhir_server.interactions.bundles import history_page
 from fhir_server.interactions.history import at_of, check_parameters, count_of, since_of
+from fhir_server.interactions.listed import listed
 from fhir_server.interactions.parameters import SUBSETTING
 from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.subsets import part_asked, parts_of
 from fhir_server.interactions.words import Answer, Interaction, Services
 from fhir_server.search.grant import Grant
+from fhir_server.search.lists import LIST
 from fhir_server.store.signed import signed, unsigned
 from fhir_server.store.values import Changed, Span, Stored
 
-_KNOWN = frozenset({"_count", "_since", "_at", "_cursor", "_format", "_pretty", *SUBSETTING})
+_KNOWN = frozenset({"_count", "_since", "_at", LIST, "_cursor", "_format", "_pretty", *SUBSETTING})
 _ROUNDS = 5
 _LONGEST = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,12 +39,14 @@ def histories(interaction: Interaction, actor: Actor, services: Services) -> Ans
     cut = part_asked(types, interaction.parameters)
     count = count_of(given, services)
     sight = Sight.of(actor, services)
-    asked = Span(types, since_of(given), at_of(given))
-    span = replace(asked, before=_read_cursor(given["_cursor"], asked, services) if "_cursor" in given else None)
-    shown, last = _page(span, sight, services, count)
+    asked = Span(types, since_of(given), at_of(given), items=listed(given, sight))
+    question = _question(asked, given.get(LIST))
+    span = replace(asked, before=_read_cursor(given["_cursor"], question, services) if "_cursor" in given else None)
+    empty = span.items is not None and not any(each.type in types for each in span.items)
+    shown, last = ([], None) if empty else _page(span, sight, services, count)
     used = [*(pair for pair in interaction.parameters if pair[0] in _KNOWN), *interaction.form]
     kept = [pair for pair in used if pair[0] != "_cursor"]
-    following = [*kept, ("_cursor", _cursor(last, asked, services))] if last else None
+    following = [*kept, ("_cursor", _cursor(last, question, services))] if last else None
     place = f"{interaction.type}/_history" if interaction.type else "_history"
     body = history_page(services.base_url, place, parts_of(shown, cut), used, following)
     reason = "each version by the grants of the actor"
@@ -84,19 +88,21 @@ def _permitted(sight: Sight, changed: Changed) -> bool:
     return sight.reason_to_read(changed.current) is not None and sight.shows_version(changed.current, changed.version)
 
 
-def _cursor(last: Stored, span: Span, services: Services) -> str:
+def _cursor(last: Stored, question: bytes, services: Services) -> str:
     at = (last.last_updated - _EPOCH) // _MILLISECOND
     body = msgspec.json.encode([at, last.type, last.id, last.version])
-    return signed(body, _question(span), services.secret)
+    return signed(body, question, services.secret)
 
 
-def _read_cursor(text: str, span: Span, services: Services) -> tuple[datetime, str, str, int]:
-    body = unsigned(text, _question(span), services.secret, longest=_LONGEST)
+def _read_cursor(text: str, question: bytes, services: Services) -> tuple[datetime, str, str, int]:
+    body = unsigned(text, question, services.secret, longest=_LONGEST)
     if body is None:
         raise MalformedRequest("'_cursor' is not from a next link of this history; follow the links as they are given.")
     at, type_name, id, version = msgspec.json.decode(body)
     return _EPOCH + at * _MILLISECOND, type_name, id, version
 
 
-def _question(span: Span) -> bytes:
-    return b"history " + repr((span.types, span.since, span.at)).encode()
+def _question(span: Span, list_id: str | None) -> bytes:
+    """What a cursor belongs to: the list that is asked for, whatever is on it by now."""
+    asked = (span.types, span.since, span.at)
+    return b"history " + repr(asked if list_id is None else (*asked, list_id)).encode()

@@ -10,14 +10,16 @@ from datetime import datetime
 from fhir_server.fhir.actor import Actor
 from fhir_server.fhir.errors import MalformedRequest, NotFound
 from fhir_server.interactions.bundles import history_page
+from fhir_server.interactions.listed import is_listed, listed
 from fhir_server.interactions.parameters import SUBSETTING, time_stated
 from fhir_server.interactions.seeing.sight import Sight
 from fhir_server.interactions.subsets import part_asked, parts_of
 from fhir_server.interactions.words import Answer, Interaction, Services
+from fhir_server.search.lists import LIST
 from fhir_server.store.values import Stored
 
-_KNOWN = frozenset({"_count", "_since", "_at", "_before", "_format", "_pretty", *SUBSETTING})
-_SAID = frozenset({"_count", "_since", "_at", *SUBSETTING})
+_KNOWN = frozenset({"_count", "_since", "_at", LIST, "_before", "_format", "_pretty", *SUBSETTING})
+_SAID = frozenset({"_count", "_since", "_at", LIST, *SUBSETTING})
 _NUMBERS = frozenset({"_count", "_before"})
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -34,11 +36,13 @@ def history(interaction: Interaction, actor: Actor, services: Services) -> Answe
     start = _behind(current, given, services) if "_at" in given and before is None else before
     found = services.reading.history(interaction.type, interaction.id, start, count + 1)
     page = _in_time(found, given, _end_of_first(found, interaction, services))[:count]
+    items = listed(given, sight)
+    page = [version for version in page if is_listed(version, items)]
     shown = [version for version in page if version in found[:count] and sight.shows_version(current, version)]
     following = found[count - 1].version if len(found) > count and _older_matter(found[count - 1], given) else None
     kept = [
         ("_count", str(count)),
-        *((name, given[name]) for name in ("_since", "_at", *SUBSETTING) if name in given),
+        *((name, given[name]) for name in ("_since", "_at", LIST, *SUBSETTING) if name in given),
         *interaction.form,
     ]
     body = history_page(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from fhir_server.fhir.json import Resource, decode
 from fhir_server.search.grant import Reader, Stamp
@@ -157,17 +157,27 @@ class Explained:
     returned: int
 
 
+class Item(NamedTuple):
+    """What a list refers to: a resource in all its versions, or one of them."""
+
+    type: str
+    id: str
+    version: int | None = None
+
+
 @dataclass(frozen=True)
 class Span:
     """Which versions a history of many resources asks for: of these types, made since, current at some moment `at`.
 
-    `before` is where the page before ended: the time, type, id and number of its last version.
+    `before` is where the page before ended: the time, type, id and number of its last version. With `items` it asks
+    for the versions of these alone.
     """
 
     types: tuple[str, ...]
     since: datetime | None = None
     at: tuple[datetime, datetime] | None = None
     before: tuple[datetime, str, str, int] | None = None
+    items: frozenset[Item] | None = None
 
 
 @dataclass(frozen=True)

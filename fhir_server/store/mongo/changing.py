@@ -25,10 +25,10 @@ from fhir_server.store.mongo.documents import (
     time_key,
 )
 from fhir_server.store.mongo.ledger import LEDGER
-from fhir_server.store.mongo.logic import NOTHING, Filter, both
+from fhir_server.store.mongo.logic import NOTHING, Filter, both, either
 from fhir_server.store.mongo.search.queries import grant_filter
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, given_up
-from fhir_server.store.values import Changed, Span, Stored
+from fhir_server.store.values import Changed, Item, Span, Stored
 
 Collections = Callable[[str], Collection[Document]]
 
@@ -70,7 +70,7 @@ def _current(
     admitted = grant_filter(grants_for(name), moment)
     if admitted == NOTHING:
         return
-    condition = both(admitted, *_times(span), *_before_in(name, span))
+    condition = both(admitted, *_times(span), *_before_in(name, span), *_items_in(name, span))
     found = collections(name).find(condition, STORED_FIELDS, **within)
     for document in found.sort([("lu", DESCENDING), ("_id", DESCENDING)]):
         yield stored_from(name, document["_id"], document)
@@ -92,6 +92,8 @@ def _past(
         at, name, id, number = span.before
         after = {"$or": [{"lu": {"$lt": at}}, {"o": {"$lt": time_key(name, id, number)}}]}
         conditions += [{"lu": {"$lte": at}}, after]
+    if span.items is not None:
+        conditions.append(either([_past_of(each) for each in sorted(span.items, key=str) if each.type in span.types]))
     found = collections(LEDGER).find(both(*conditions), **within)
     for document in found.sort([("lu", DESCENDING), ("o", DESCENDING)]):
         name, id, _ = document["o"].split(" ")
@@ -102,6 +104,23 @@ def _past(
 def _times(span: Span) -> list[Filter]:
     since = [{"lu": {"$gte": span.since}}] if span.since else []
     return [*since, *([{"lu": {"$lt": span.at[1]}}] if span.at else [])]
+
+
+def _items_in(name: str, span: Span) -> list[Filter]:
+    """The current versions of a type among the items that are asked for."""
+    if span.items is None:
+        return []
+    of_type = [each for each in span.items if each.type == name]
+    whole = sorted(each.id for each in of_type if each.version is None)
+    single = [{"_id": each.id, "v": each.version} for each in sorted(of_type, key=str) if each.version is not None]
+    return [either([{"_id": {"$in": whole}}, *single])]
+
+
+def _past_of(item: Item) -> Filter:
+    """The past versions of an item, by what orders them; a quotation mark comes right behind a space."""
+    if item.version is not None:
+        return {"o": time_key(item.type, item.id, item.version)}
+    return {"o": {"$gte": f"{item.type} {item.id} ", "$lt": f"{item.type} {item.id}!"}}
 
 
 def _before_in(name: str, span: Span) -> list[Filter]:
