@@ -31,7 +31,16 @@ def ordering(query: Query, cursor: Cursor | None) -> tuple[Order, Filter | None]
     if cursor is None:
         return order, None
     order = order.reversed() if cursor.back else order
-    return order, after(order.keys, times_at(order.keys, cursor.values), with_ties=cursor.ties)
+    begin = after(order.keys, times_at(order.keys, cursor.values), with_ties=cursor.ties)
+    return order, recorded_by_then(begin, query.type, cursor)
+
+
+def recorded_by_then(begin: Filter | None, type_name: str, cursor: Cursor) -> Filter | None:
+    """The condition that a page begins with, of AuditEvents without those that came after its first page."""
+    if type_name != AUDIT_EVENTS or cursor.until is None:
+        return begin
+    bound: Filter = {LAST_UPDATED: {"$lte": _EPOCH + cursor.until * _MILLISECOND}}
+    return both(bound, begin) if begin is not None else bound
 
 
 def ordered(
@@ -90,12 +99,16 @@ def links(
     A page on which nothing is left leads to what is on either side of where it began.
     """
     onward, backward = ways(cursor, more=more)
+    until = cursor.until if cursor is not None else None
+    if cursor is None and AUDIT_EVENTS in question.type.split(","):
+        until = (moment - _EPOCH) // _MILLISECOND
 
     def leading(to: bool, *, back: bool) -> str | None:
         if not to:
             return None
         if shown:
-            return cursors.written(question, Cursor(values(shown[0 if back else -1]), back), moment, secret)
+            at = Cursor(values(shown[0 if back else -1]), back, until=until)
+            return cursors.written(question, at, moment, secret)
         return cursors.written(question, cursor.turned(), moment, secret) if cursor is not None else None
 
     return leading(onward, back=False), leading(backward, back=True)

@@ -24,7 +24,15 @@ from fhir_server.store.mongo.search import cursors
 from fhir_server.store.mongo.search.asked import asked_filter
 from fhir_server.store.mongo.search.cursors import Cursor
 from fhir_server.store.mongo.search.including import Found, brought, matched_by, matched_inside
-from fhir_server.store.mongo.search.paging import ESTIMATE_MS, links, ordered, times_at, total_of, values_at
+from fhir_server.store.mongo.search.paging import (
+    ESTIMATE_MS,
+    links,
+    ordered,
+    recorded_by_then,
+    times_at,
+    total_of,
+    values_at,
+)
 from fhir_server.store.mongo.search.queries import grant_filter
 from fhir_server.store.mongo.search.sorting import Order, after, order_of
 from fhir_server.store.mongo.time_limit import MAX_TIME_MS, Within, costly
@@ -181,12 +189,12 @@ class _Search:
         if self._begin is None:
             return None
         begin, *values = self._begin.values
-        ahead = place < begin if self.back else place > begin
+        ahead, type_name = place < begin if self.back else place > begin, self._queries[place].type
         if self._by_type and place != begin:
-            return None if ahead else NOTHING
+            return recorded_by_then(None, type_name, self._begin) if ahead else NOTHING
         keys = self._orders[place].keys
         ties = ahead or (place == begin and self._begin.ties)
-        return after(keys, times_at(keys, values), with_ties=ties)
+        return recorded_by_then(after(keys, times_at(keys, values), with_ties=ties), type_name, self._begin)
 
     def _in_order(self, rows: list[_Row]) -> list[_Row]:
         """By the keys, then by type: what sorts last is sorted by first."""
