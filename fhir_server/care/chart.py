@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 
 from fhir_server.care.care_team import CustodianAction
-from fhir_server.care.moves import Move, last_of_each
+from fhir_server.care.moves import Move, happened, last_of_each
 from fhir_server.care.parties import Directory
 from fhir_server.care.programmes import Programme
 from fhir_server.fhir.change import Change
@@ -51,6 +51,15 @@ class Situation:
     def moved(self, made: Sequence[Move]) -> "Situation":
         """The same after further moves."""
         return replace(self, moves=(*self.moves, *made)) if made else self
+
+    def happened(self, now: datetime) -> "Situation":
+        """The same to whoever acts at `now`: nothing that was done lies ahead, whatever clock told when."""
+        moves = happened(self.moves, now)
+        actions = tuple(replace(action, at=min(action.at, now)) for action in self.custodian_actions)
+        ahead = moves is not self.moves or actions != self.custodian_actions or self.started > now
+        if not ahead:
+            return self
+        return replace(self, moves=tuple(moves), custodian_actions=actions, started=min(self.started, now))
 
     def listed(self, reference: str) -> Resource | None:
         """The resource as it is listed here, if it is part of the plan."""

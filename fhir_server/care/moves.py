@@ -3,14 +3,16 @@
 The log is append-only and is the memory from which the team is computed.
 """
 
-from collections.abc import Iterable
-from dataclasses import MISSING, dataclass
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, dataclass, replace
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from fhir_server.fhir.dates import instant, time_range
 from fhir_server.fhir.json import Resource
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -70,3 +72,26 @@ def last_of_each(moves: Iterable[Move]) -> dict[str, Move]:
         if known is None or known.version < move.version or (known.version == move.version and known.at <= move.at):
             last[move.item] = move
     return last
+
+
+def in_turn(made: Sequence[Move], known: Iterable[Move]) -> list[Move]:
+    """`made`, each later than what the log knows of its item, though the clock that told that one ran ahead."""
+    last = last_of_each(known) if made else {}
+    return [
+        replace(move, at=last[move.item].at + _MILLISECOND)
+        if move.item in last and move.at <= last[move.item].at
+        else move
+        for move in made
+    ]
+
+
+def happened(moves: Sequence[Move], now: datetime) -> Sequence[Move]:
+    """The log to whoever acts at `now`: what it tells has happened, also by a clock that ran ahead of this one.
+
+    Moves that are dated ahead take place just before `now`, in their order; all others stay.
+    """
+    ahead = sorted({move.at for move in moves if move.at >= now})
+    if not ahead or ahead[-1] == now:
+        return moves
+    taken = {at: now - place * timedelta.resolution for place, at in enumerate(reversed(ahead))}
+    return tuple(replace(move, at=taken.get(move.at, move.at)) for move in moves)

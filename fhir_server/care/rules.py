@@ -12,7 +12,7 @@ from functools import lru_cache
 from fhir_server.care.care_team import Team, participants, team
 from fhir_server.care.chart import Situation
 from fhir_server.care.consents import consent_state, refused
-from fhir_server.care.moves import Move
+from fhir_server.care.moves import Move, in_turn
 from fhir_server.care.parties import SERVER, party_of
 from fhir_server.care.plans import with_activity
 from fhir_server.care.task_states import CONFERS_MEMBERSHIP
@@ -59,7 +59,7 @@ def consequences(
 def current_team(changes: Iterable[Change], situation: Situation, now: datetime) -> Team:
     """The team as `changes` would leave it: whom the plan's circle admits, and who waits for consent."""
     state = situation.after(changes)
-    return _team(state, situation.moved(_moves_by_rule(state, situation, now)), now)
+    return _team(state, situation.moved(_moves_by_rule(state, situation, now)).happened(now), now)
 
 
 def hold_order(state: State, situation: Situation, now: datetime) -> list[Resource]:
@@ -98,8 +98,9 @@ def cancel_as_refused(state: State, situation: Situation, now: datetime) -> list
     consents = _consents(state, situation.subject)
     asked = [task for task in _tasks(state) if task["status"] in NOT_BEGUN and not asks_to_cancel(task)]
     owners = {reference_to(task): party_of(task, "owner", situation.directory) for task in asked} if consents else {}
+    moves = situation.happened(now).moves if consents else ()
     refusing = {
-        who: refused(consents, situation.moves, who, situation.directory, now)
+        who: refused(consents, moves, who, situation.directory, now)
         for who in {*owners.values()} - {None, situation.subject}
         if who
     }
@@ -152,7 +153,7 @@ _team_of = lru_cache(maxsize=32)(team)
 def _moves_by_rule(state: State, situation: Situation, now: datetime) -> list[Move]:
     """The moves that rules made and the log does not know yet, continued from each item's last move."""
     last = situation.last_moves
-    return [
+    made = [
         replace(
             known,
             from_status=known.to_status,
@@ -164,6 +165,7 @@ def _moves_by_rule(state: State, situation: Situation, now: datetime) -> list[Mo
         for task in _tasks(state)
         if (known := last.get(reference_to(task))) and known.to_status != task["status"]
     ]
+    return in_turn(made, situation.moves)
 
 
 def _tasks(state: State) -> list[Resource]:

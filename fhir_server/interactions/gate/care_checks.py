@@ -110,7 +110,8 @@ def _is_refused(who: str | None, facts: Facts) -> bool:
     situation = facts.situation
     if who in {None, situation.subject} or not situation.programme.consent_required:
         return False
-    return refused(facts.consents, situation.moves, who or "", situation.directory, facts.moment)
+    moves = situation.happened(facts.moment).moves
+    return refused(facts.consents, moves, who or "", situation.directory, facts.moment)
 
 
 def _parties(task: Resource | None, facts: Facts) -> frozenset[str | None] | None:

@@ -10,7 +10,7 @@ from fhir_server.care.chart import Situation
 from fhir_server.care.circle import admission, offered
 from fhir_server.care.consents import consent_state
 from fhir_server.care.move_log import moves_of
-from fhir_server.care.moves import Move, from_document, to_document
+from fhir_server.care.moves import Move, from_document, in_turn, to_document
 from fhir_server.care.parties import SERVER, party_of
 from fhir_server.care.plans import OPEN as OPEN_PLAN
 from fhir_server.care.plans import check_open
@@ -83,12 +83,11 @@ class Following:
     def follow(self, places: dict[str, str]) -> Followed:
         """Check, let follow, compute the team, keep the circle and the log. Raises what the workflow refuses."""
         asked = [self._change(pending) for _, pending in self.working.changes_in(self.plan)]
-        new = self._moves(asked)
-        situation = self._situation(new)
+        situation, new = self._situation(asked)
         self._check(asked, situation, places)
         net = consequences(asked, situation, self.working.moment)
         made = self._take_in(net, asked)
-        by_rule = moves_of(made, _SERVER, self.working.moment, situation.directory)
+        by_rule = in_turn(moves_of(made, _SERVER, self.working.moment, situation.directory), situation.moves)
         self.working.tx.log_moves([to_document(move) for move in (*new, *by_rule)], self.plan)
         situation = situation.moved(by_rule)
         circle = self._circle(net, situation)
@@ -110,10 +109,12 @@ class Following:
         taken = [content for name, content in self.contents.items() if name not in changed] if self.opened else []
         return moves_of(asked, self.actor, self.working.moment, self.working.resource, taken)
 
-    def _situation(self, new: Sequence[Move]) -> Situation:
+    def _situation(self, asked: Sequence[Change]) -> tuple[Situation, list[Move]]:
+        """What the rules look at, and which of its moves are new."""
         plan = self._first(f"CarePlan/{self.plan}")
         known = [from_document(document) for document in self.working.tx.moves(self.plan)]
-        return Situation(
+        new = in_turn(self._moves(asked), known)
+        situation = Situation(
             plan=plan,
             team=self._first(f"CareTeam/{self.circle.team}"),
             programme=self.programme,
@@ -127,6 +128,7 @@ class Following:
             orders=self._resources("ServiceRequest"),
             consents=self._resources("Consent"),
         )
+        return situation, new
 
     def _first(self, reference: str) -> Resource:
         """The state before this write, or as this write opens it."""
@@ -196,6 +198,7 @@ class Following:
     def _circle(self, net: Sequence[Change], situation: Situation) -> Circle:
         team = current_team(net, situation, self.working.moment)
         state = situation.after(net)
+        situation = situation.happened(self.working.moment)
         consents = [
             consent_state(resource, situation.moves, situation.directory)
             for resource in state.values()
