@@ -51,8 +51,9 @@ class SearchParameter:
     at most one such element.
     `targets` are the types that a reference may point to, `("*",)` any. `system` is the system of a code whose element
     states none; `codes` are all codes of an element that every resource has exactly once.
-    A parameter that the operator defined has the url of its `definition`. While resources that were stored before it,
-    or by another version of this server, are not indexed by it, `progress` says how many in a hundred are.
+    A parameter that the operator defined has the url of its `definition`, and a `way` that names how it searches. While
+    resources that were stored before it, or by another version of this server, are not indexed by it, `progress` says
+    how many in a hundred are.
     `datatypes` are those of its paths, and `elements` those of the resource in which they begin.
     """
 
@@ -65,6 +66,7 @@ class SearchParameter:
     codes: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
     definition: str | None = None
+    way: str = ""
     progress: int | None = None
     datatypes: frozenset[str] = field(init=False, repr=False, compare=False)
     elements: frozenset[str] = field(init=False, repr=False, compare=False)

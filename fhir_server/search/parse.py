@@ -161,12 +161,14 @@ def _count(query: Query, text: str) -> Query:
 
 def _sort(query: Query, text: str) -> Query:
     """By what was said before, then by this."""
-    keys = [*query.sort, *(Sort(each.removeprefix("-"), each.startswith("-")) for each in text.split(","))]
-    served = sortable(query.type)
+    known, served = parameters_of(query.type), sortable(query.type)
+    asked = [(each.removeprefix("-"), each.startswith("-")) for each in text.split(",")]
+    ways = {code: known[code].way for code, _ in asked if code in known}
+    keys = [*query.sort, *(Sort(code, descending, ways.get(code, "")) for code, descending in asked)]
     for key in keys:
         if key.parameter not in served:
             raise NotServed(f"{query.type} cannot be sorted by {key.parameter!r}; it can by {', '.join(served)}.")
-        indexed(query.type, parameters_of(query.type)[key.parameter])
+        indexed(query.type, known[key.parameter])
     if len(keys) > MOST_SORTS:
         raise MalformedRequest(f"'_sort' takes at most {MOST_SORTS} parameters, not {len(keys)}.")
     if len({key.parameter for key in keys}) < len(keys):

@@ -147,10 +147,20 @@ class Contained:
 
 @dataclass(frozen=True)
 class Sort:
-    """A sort key: the parameter's code, ascending unless `descending`."""
+    """A sort key: the parameter's code, ascending unless `descending`.
+
+    Of a parameter that the operator defined, `way` names how it is searched: by another one it is another order, in
+    which a page that was reached by the first begins nowhere.
+    """
 
     parameter: str
     descending: bool = False
+    way: str = field(default="", compare=False)
+
+    def __repr__(self) -> str:
+        """What a question is told by."""
+        way = f", way={self.way!r}" if self.way else ""
+        return f"Sort(parameter={self.parameter!r}, descending={self.descending!r}{way})"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.indexing.own_parameters import AGE
 from fhir_server.store.mongo.indexing.reindexing import Reindexing
+from tests.access.test_searches import following
 from tests.curl_lines import asked_by, commands_of
 from tests.http.test_searching import ids
 from tests.minimal import minimal
@@ -331,6 +332,33 @@ def test_another_expression_is_indexed_again_and_other_words_are_not(apart: Worl
 
     assert found(hosp, f"Group?{code}=nl") == [group]
     assert found(hosp, f"Group?{code}=by") == []
+
+
+@pytest.mark.parametrize("place", ["Group?", "?_type=Group,List&"])
+def test_a_page_is_not_begun_in_an_order_that_was_defined_anew_since(apart: World, hosp: Party, place: str) -> None:
+    """By the values of one order, what comes after them in another is anywhere: some would be lost."""
+    groups = [
+        hosp.post(minimal("Group", name=f"{letter}-{uuid.uuid4().hex}", code={"text": f"{digit}"})).body["id"]
+        for letter, digit in zip("abcd", "4321", strict=True)
+    ]
+    stored = defined(apart, definition("Group.name | List.title", base="Group List"))
+    index(apart)
+    asked = f"{place}_id={','.join(groups)}&_sort={stored['code']}&_count=2"
+    first = hosp.get(asked)
+    assert ids(first) == groups[:2]
+    onward = following(first)
+    assert onward is not None
+
+    worded = apart.operator.put({**stored, "description": "Said otherwise."}).body
+    assert ids(hosp.get(onward)) == groups[2:]
+    changed = apart.operator.put({**worded, "expression": "Group.code.text | List.title"})
+    assert changed.status == 200, changed.body
+    index(apart)
+
+    reply = hosp.get(onward)
+    assert reply.status == 400
+    assert "search again from the first page" in reply.issues[0]["diagnostics"]
+    assert ids(hosp.get(asked)) == groups[:1:-1]
 
 
 @pytest.mark.parametrize("how", ["retired", "deleted"])

@@ -7,6 +7,7 @@ parameter was defined, whatever is stored from then on carries its values. What 
 them: `indexed_by.py` says which of it not all documents are indexed by.
 """
 
+import hashlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -85,7 +86,8 @@ def own(
     for each in sorted(parameters, key=lambda parameter: parameter.code):
         for type_name, row in each.rows.items():
             at = None if type_name in each.indexed else _percent(progress.get(type_name), marks[type_name])
-            found[type_name].append(parameter_from(each.code, row, definition=each.url, progress=at))
+            more = {"definition": each.url, "way": _way_of(row), "progress": at}
+            found[type_name].append(parameter_from(each.code, row, **more))
     behind = {
         type_name: _behind(type_name, of_type, _percent(progress.get(type_name), mark_of(type_name, parameters)))
         for type_name, codes in lagging.items()
@@ -93,6 +95,11 @@ def own(
     }
     containers = frozenset(type_name for type_name, codes in lagging.items() if fingerprints.CONTAINED in codes)
     return Own({type_name: tuple(all_of) for type_name, all_of in found.items()}, marks, behind, containers)
+
+
+def _way_of(row: Mapping[str, Any]) -> str:
+    """A name for how a row searches, the same in every process."""
+    return hashlib.sha256(msgspec.json.encode(row, order="deterministic")).hexdigest()
 
 
 def mark_of(type_name: str, parameters: Sequence[OwnParameter]) -> str:

@@ -52,7 +52,10 @@ def read(query: Query, moment: datetime, secret: bytes) -> Cursor:
     """
     body = unsigned(query.cursor or "", query.question, secret, longest=_LONGEST)
     if body is None:
-        raise MalformedRequest("'_cursor' is not from a next link of this search; follow the links as they are given.")
+        raise MalformedRequest(
+            "'_cursor' is not from a next link of this search, or a search parameter was defined anew since; "
+            "follow the links as they are given, or search again from the first page."
+        )
     at, back, values, *rest = msgspec.json.decode(body)
     if moment.timestamp() - at > GOOD_FOR:
         raise MalformedRequest("'_cursor' is from more than a day ago; search again from the first page.")
