@@ -1,10 +1,12 @@
 """What a write does to one resource."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fhir_server.fhir.dates import instant
 from fhir_server.fhir.json import Resource
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Change:
     def creates(self) -> bool:
         """True when the resource did not exist before."""
         return self.before is None
+
+
+def time_of_version(moment: datetime, before: datetime) -> datetime:
+    """The moment of a write, and later than that of the version `before` it, though that server's clock ran ahead."""
+    return max(moment, before + _MILLISECOND)
 
 
 def as_version(resource: Resource, version: int, moment: datetime) -> Resource:

@@ -15,7 +15,7 @@ from functools import partial
 from fhir_server.audit.events import Occurrence, audit_event
 from fhir_server.audit.pseudonyms import Pseudonyms
 from fhir_server.fhir.actor import OPERATE, Actor
-from fhir_server.fhir.change import as_version
+from fhir_server.fhir.change import as_version, time_of_version
 from fhir_server.fhir.errors import FhirError, Forbidden, StillReferred, Unavailable
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.fhir.reference import parse_reference
@@ -169,7 +169,7 @@ class _Purging:
         plans = tuple(plan for plan in stored.stamp.plans if plan not in self.known.plans)
         if after == before and plans == stored.stamp.plans:
             return False
-        moment, version = self.services.clock(), stored.version + 1
+        moment, version = time_of_version(self.services.clock(), stored.last_updated), stored.version + 1
         body = encode(as_version(after, version, moment))
         stamp = replace(stored.stamp, plans=plans)
         tx.save(Stored(type_name, id, version, moment, body, stamp, False, "PUT"))

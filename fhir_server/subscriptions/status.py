@@ -6,7 +6,7 @@ Each is a version of its own, with an AuditEvent that names the server.
 from datetime import datetime
 
 from fhir_server.audit.events import SERVER, Occurrence, audit_event
-from fhir_server.fhir.change import as_version
+from fhir_server.fhir.change import as_version, time_of_version
 from fhir_server.fhir.ids import new_id
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.search.grant import Stamp
@@ -26,13 +26,14 @@ def settle(
         stored = transaction.read("Subscription", subscription)
         if stored is None or stored.deleted or stored.version != version:
             return None
-        resource = _settled(stored.resource(), version + 1, status, reason, moment)
+        updated = time_of_version(moment, stored.last_updated)
+        resource = _settled(stored.resource(), version + 1, status, reason, updated)
         transaction.save(
             Stored(
                 type="Subscription",
                 id=subscription,
                 version=version + 1,
-                last_updated=moment,
+                last_updated=updated,
                 body=encode(resource),
                 stamp=stored.stamp,
                 method="PUT",

@@ -9,6 +9,7 @@ from fhir.resources.R4B.bundle import Bundle
 from notifying import BASE, HOME, HOSP, House, eventually
 from receiver import Receiver, listening
 
+from fhir_server.fhir.dates import instant
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.fhir.json import encode
 
@@ -24,6 +25,20 @@ def test_the_handshake_comes_first_and_makes_the_subscription_active(samen: Hous
     subscription = samen.subscription(id)
     assert (subscription["status"], subscription["meta"]["versionId"]) == ("active", "2")
     assert [version.version for version in samen.store.history("Subscription", id, None, 10)] == [2, 1]
+
+
+def test_what_the_worker_writes_is_later_than_what_it_follows_whatever_its_clock_says(
+    samen: House, receiver: Receiver
+) -> None:
+    id = samen.subscribe(HOME, receiver.url)
+    samen.ahead = -timedelta(hours=1)
+
+    samen.worker().run_once()
+
+    second, first = samen.store.history("Subscription", id, None, 10)
+    assert (second.version, first.version) == (2, 1)
+    assert second.last_updated > first.last_updated
+    assert samen.subscription(id)["meta"]["lastUpdated"] == instant(second.last_updated)
 
 
 def test_owner_and_requester_each_get_one_notification_of_a_new_task(samen: House, receiver: Receiver) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -274,6 +275,17 @@ def test_cut_leaves_what_is_outside_without_the_reference(lives: Lives) -> None:
     assert life.hosp.get(f"{listed}/_history/1").body["entry"] == [{"item": MASKED}]
     assert life.hosp.read(seen)["performer"] == [MASKED]
     assert life.hosp.get(f"Observation?performer={life.case.patient}").entries == []
+
+
+def test_what_is_cut_is_later_than_what_it_was_cut_from_whatever_the_clock_says(lives: Lives) -> None:
+    life = lives.lived()
+    group, *_ = outside(lives, life)
+    before = life.hosp.read(group)["meta"]["lastUpdated"]
+    services = replace(lives.world.parts.services, clock=lambda: dates.now() - timedelta(hours=1))
+
+    lives.purge(life.case.patient, services, cut_outside=True)
+
+    assert life.hosp.read(group)["meta"]["lastUpdated"] > before
 
 
 class Interrupted(BaseException):

@@ -1,13 +1,12 @@
 """The last step of the gate: versions with their stamps, what the store is told to keep, who is to hear of it."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
 from fhir_server.access.labels import label_of
 from fhir_server.access.plan_scope import patient_of
 from fhir_server.access.types import DEFINITION, DIRECTORY, TYPES, stamped_with_readers
-from fhir_server.fhir.change import as_version
+from fhir_server.fhir.change import as_version, time_of_version
 from fhir_server.fhir.errors import InvalidResource, TooLarge
 from fhir_server.fhir.json import Resource, encode
 from fhir_server.interactions.gate.coordination import Coordination
@@ -17,7 +16,6 @@ from fhir_server.interactions.words import Services
 from fhir_server.search.grant import Reader, Stamp
 from fhir_server.store.values import Stored
 
-_MILLISECOND = timedelta(milliseconds=1)
 ANNOUNCED = frozenset({"Task", "CarePlan", "CareTeam"})
 
 
@@ -42,7 +40,8 @@ def _version(
     type_name, _, id = reference.partition("/")
     version = pending.before.version + 1 if pending.before else 1
     stamp = _stamp(reference, pending, coordination)
-    updated = _time_of(pending, working)
+    before = pending.before
+    updated = time_of_version(working.moment, before.last_updated) if before else working.moment
     body = b""
     if pending.after is not None:
         body = encode(as_version(pending.after, version, updated))
@@ -52,11 +51,6 @@ def _version(
             )
     revives = pending.before is not None and pending.before.deleted and pending.after is not None
     return Stored(type_name, id, version, updated, body, stamp, pending.after is None, pending.method, revives)
-
-
-def _time_of(pending: Pending, working: WorkingSet) -> datetime:
-    """The moment of the write, and later than that of the version it follows, though that server's clock ran ahead."""
-    return max(working.moment, pending.before.last_updated + _MILLISECOND) if pending.before else working.moment
 
 
 def _stamp(reference: str, pending: Pending, coordination: Coordination) -> Stamp:
