@@ -58,7 +58,7 @@ class Authenticator:
     def __init__(self, trusted: Mapping[str, Trust], clock: Callable[[], datetime]) -> None:
         self._trusted = dict(trusted)
         self._clock = clock
-        self._remembered: dict[bytes, tuple[Actor, datetime]] = {}
+        self._remembered: dict[bytes, tuple[Actor, datetime, datetime]] = {}
         self._lock = threading.Lock()
 
     def authenticate(self, authorization_header: str | None) -> Actor:
@@ -80,11 +80,11 @@ class Authenticator:
             raise Disbelieved("the header is too long or not ASCII")
         fingerprint = hashlib.sha256(header.encode()).digest()
         now = self._clock()
-        actor, until = self._remembered.get(fingerprint, (None, now))
-        if actor is not None and now < until:
+        actor, since, until = self._remembered.get(fingerprint, (None, now, now))
+        if actor is not None and since <= now < until:  # not before it either, when the clock is set back
             return actor
         actor, expires = self._verify(_bearer_token(header), now)
-        self._remember(fingerprint, actor, min(expires, now + REMEMBERED_FOR))
+        self._remember(fingerprint, (actor, now, min(expires, now + REMEMBERED_FOR)))
         return actor
 
     def _verify(self, token: str, now: datetime) -> tuple[Actor, datetime]:
@@ -105,12 +105,12 @@ class Authenticator:
             raise Disbelieved("a client that is revoked")
         return _actor_of(claims, trust), expires
 
-    def _remember(self, fingerprint: bytes, actor: Actor, until: datetime) -> None:
+    def _remember(self, fingerprint: bytes, proven: tuple[Actor, datetime, datetime]) -> None:
         with self._lock:
             self._remembered.pop(fingerprint, None)
             while len(self._remembered) >= REMEMBERED_TOKENS:
                 self._remembered.pop(next(iter(self._remembered)))
-            self._remembered[fingerprint] = (actor, until)
+            self._remembered[fingerprint] = proven
 
 
 def _bearer_token(header: str) -> str:

@@ -106,7 +106,8 @@ class KeyRing:
 
     Keys are refreshed after ten minutes (`refresh_after`) and trusted for an hour when the issuer does not answer; then
     every token of the issuer is refused. An unknown `kid` makes the ring look again, at most every half minute
-    (`pause`), so that forged tokens cannot be used to flood the issuer.
+    (`pause`), so that forged tokens cannot be used to flood the issuer. When the clock is set back, these times are
+    counted from where it is then.
     """
 
     trust_for = timedelta(hours=1)
@@ -137,7 +138,13 @@ class KeyRing:
         return self._keys.get(kid) if self._age() < self.trust_for else None
 
     def _age(self) -> timedelta:
-        return self._clock() - self._fetched
+        return self._now() - self._fetched
+
+    def _now(self) -> datetime:
+        now = self._clock()
+        if now < max(self._fetched, self._tried):
+            self._fetched, self._tried = min(self._fetched, now), min(self._tried, now)
+        return now
 
     def _refresh(self, kid: str) -> None:
         # At the very start everybody waits for the first answer; later nobody waits behind a slow issuer.
@@ -150,7 +157,7 @@ class KeyRing:
             self._lock.release()
 
     def _may_try(self) -> bool:
-        return self._clock() - self._tried >= self._pause
+        return self._now() - self._tried >= self._pause
 
     def _load(self) -> None:
         try:

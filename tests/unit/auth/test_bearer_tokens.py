@@ -289,6 +289,19 @@ def test_a_client_of_ours_that_is_revoked_is_refused_within_a_minute(clock: Cloc
         authenticator.authenticate(header)
 
 
+def test_a_revoked_client_is_not_remembered_for_longer_when_the_clock_is_set_back(
+    clock: Clock, keys: CountedKeys
+) -> None:
+    revoked: set[str] = set()
+    authenticator = Authenticator({ISSUER: Trust(trusted(), keys, lambda id: id not in revoked)}, clock)
+    header = f"Bearer {token()}"
+    authenticator.authenticate(header)
+    revoked.add("ward-7")
+    clock.now = NOW - timedelta(seconds=20)
+    with pytest.raises(Unauthenticated):
+        authenticator.authenticate(header)
+
+
 def test_an_issuer_whose_keys_cannot_be_had_is_not_believed(clock: Clock) -> None:
     ring = KeyRing(lambda: [], clock)
     with pytest.raises(Unauthenticated):

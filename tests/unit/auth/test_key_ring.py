@@ -79,6 +79,31 @@ def test_a_key_that_the_issuer_withdrew_is_believed_for_ten_minutes_at_most(cloc
     assert ring.key("one") is None
 
 
+def test_a_clock_that_is_set_back_keeps_no_new_key_out_and_no_withdrawn_one_in(clock: Clock) -> None:
+    issuer = Issuer("one")
+    ring = KeyRing(issuer, clock)
+    assert ring.key("one")
+    issuer.kids = ("two",)
+    clock.now -= timedelta(days=1)
+
+    ring.key("one")
+    clock.now += MINUTE
+    assert ring.key("two")
+    assert ring.key("one") is None
+
+
+def test_a_clock_that_is_set_back_has_an_absent_issuer_believed_for_an_hour_from_then(clock: Clock) -> None:
+    issuer = Issuer("one")
+    ring = KeyRing(issuer, clock)
+    ring.key("one")
+    issuer.absent = KeysUnavailable("gone")
+    clock.now -= timedelta(days=1)
+    assert ring.key("one")
+
+    clock.now += timedelta(hours=1)
+    assert ring.key("one") is None
+
+
 def test_an_absent_issuer_is_believed_for_an_hour_and_then_no_more(clock: Clock) -> None:
     issuer = Issuer("one")
     ring = KeyRing(issuer, clock)
