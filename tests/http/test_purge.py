@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -367,6 +367,22 @@ def test_a_purge_that_dies_at_a_step_is_ended_by_starting_it_again(lives: Lives,
 
     assert lives.traces(life) == []
     assert services.store.purges.unfinished() == []
+
+
+@pytest.mark.parametrize("turned", [timedelta(days=-1), timedelta(days=1)])
+def test_a_purge_waits_for_writers_and_no_longer_whatever_becomes_of_the_clock(lives: Lives, turned: timedelta) -> None:
+    life, services = lives.lived(), lives.world.parts.services
+    waited: list[float] = []
+
+    def clock() -> datetime:
+        known = services.store.purges.find(life.case.patient)
+        return dates.now() + (turned if known is not None and known.closed else timedelta())
+
+    around = Surroundings(wait=waited.append, tell=lambda step, done: None)
+    purge(life.case.patient, OPERATOR, replace(services, clock=clock), around)
+
+    [seconds] = waited
+    assert 0 < seconds <= services.store.purges.longest_write
 
 
 def test_what_is_written_while_the_purge_waits_goes_as_well(lives: Lives) -> None:
