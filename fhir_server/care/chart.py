@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 
 from fhir_server.care.care_team import CustodianAction
 from fhir_server.care.moves import Move, happened, last_of_each
@@ -54,12 +55,17 @@ class Situation:
 
     def happened(self, now: datetime) -> "Situation":
         """The same to whoever acts at `now`: nothing that was done lies ahead, whatever clock told when."""
-        moves = happened(self.moves, now)
-        actions = tuple(replace(action, at=min(action.at, now)) for action in self.custodian_actions)
-        ahead = moves is not self.moves or actions != self.custodian_actions or self.started > now
-        if not ahead:
+        if max(self._latest, self.started) <= now:
             return self
-        return replace(self, moves=tuple(moves), custodian_actions=actions, started=min(self.started, now))
+        actions = tuple(replace(action, at=min(action.at, now)) for action in self.custodian_actions)
+        moves = happened(self.moves, now)
+        return replace(self, moves=moves, custodian_actions=actions, started=min(self.started, now))
+
+    @cached_property
+    def _latest(self) -> datetime:
+        """When the last thing was done; asked several times by each write, and a log may be long."""
+        times = chain((move.at for move in self.moves), (action.at for action in self.custodian_actions))
+        return max(times, default=self.started)
 
     def listed(self, reference: str) -> Resource | None:
         """The resource as it is listed here, if it is part of the plan."""

@@ -76,7 +76,8 @@ def last_of_each(moves: Iterable[Move]) -> dict[str, Move]:
 
 def in_turn(made: Sequence[Move], known: Iterable[Move]) -> list[Move]:
     """`made`, each later than what the log knows of its item, though the clock that told that one ran ahead."""
-    last = last_of_each(known) if made else {}
+    items = {move.item for move in made}
+    last = last_of_each(move for move in known if move.item in items) if items else {}
     return [
         replace(move, at=last[move.item].at + _MILLISECOND)
         if move.item in last and move.at <= last[move.item].at
@@ -85,13 +86,11 @@ def in_turn(made: Sequence[Move], known: Iterable[Move]) -> list[Move]:
     ]
 
 
-def happened(moves: Sequence[Move], now: datetime) -> Sequence[Move]:
+def happened(moves: Sequence[Move], now: datetime) -> tuple[Move, ...]:
     """The log to whoever acts at `now`: what it tells has happened, also by a clock that ran ahead of this one.
 
-    Moves that are dated ahead take place just before `now`, in their order; all others stay.
+    Moves that are dated ahead take place just before `now`, in their order, and the last of them now; all others stay.
     """
     ahead = sorted({move.at for move in moves if move.at >= now})
-    if not ahead or ahead[-1] == now:
-        return moves
     taken = {at: now - place * timedelta.resolution for place, at in enumerate(reversed(ahead))}
-    return tuple(replace(move, at=taken.get(move.at, move.at)) for move in moves)
+    return tuple(replace(move, at=taken[move.at]) if move.at in taken else move for move in moves)
