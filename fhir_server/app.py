@@ -196,7 +196,7 @@ def worker_seen(settings: Settings) -> datetime | None:
     """When a worker of this machine last gave a sign of life; None when none did within a day."""
     connection = Connection(settings.mongodb_url, settings.database)
     try:
-        return queue_in(connection.database).heartbeats.last()
+        return queue_in(connection.database).heartbeats.last(dates.now())
     finally:
         connection.close()
 

@@ -55,7 +55,7 @@ def running(worker: Worker) -> Iterator[None]:
 def test_a_worker_that_works_is_seen_from_outside(samen: House) -> None:
     before = check(samen)
     with running(samen.worker(heartbeats=signs(samen))):
-        eventually(lambda: signs(samen).last() is not None)
+        eventually(lambda: signs(samen).last(samen.clock()) is not None)
     after = check(samen)
 
     assert (before.exit_code, after.exit_code) == (1, 0)
@@ -113,6 +113,14 @@ def test_a_worker_that_fell_silent_or_works_elsewhere_is_not_well_here(samen: Ho
     assert "The last sign of life was at" in silent.output
 
 
+def test_a_sign_of_before_the_clock_was_set_back_is_none_of_now(samen: House) -> None:
+    signs(samen).beat(samen.clock() + timedelta(hours=1))
+    assert check(samen).exit_code == 1
+
+    Heartbeats(durable(samen.database), "b", socket.gethostname()).beat(samen.clock())
+    assert check(samen).exit_code == 0
+
+
 class Broken(Outbox):
     """An outbox that cannot be numbered."""
 
@@ -125,7 +133,7 @@ def test_a_worker_whose_work_fails_gives_no_sign(samen: House) -> None:
     with running(worker):
         threading.Event().wait(0.5)
 
-    assert signs(samen).last() is None
+    assert signs(samen).last(samen.clock()) is None
 
 
 def test_what_was_told_long_ago_is_forgotten_and_nothing_else(samen: House, receiver: Receiver) -> None:

@@ -32,8 +32,11 @@ class Heartbeats:
         with answering():
             self._workers.update_one({"_id": self._owner}, {"$set": {"host": self._host, "at": moment}}, upsert=True)
 
-    def last(self) -> datetime | None:
-        """When a worker of this machine last gave a sign; None when none did within a day."""
+    def last(self, moment: datetime) -> datetime | None:
+        """When a worker of this machine last gave a sign until then; None when none did within a day.
+
+        A sign that lies ahead is of before the clock was set back: whoever works gives another.
+        """
         with answering():
-            found = self._workers.find_one({"host": self._host}, sort=[("at", DESCENDING)])
+            found = self._workers.find_one({"host": self._host, "at": {"$lte": moment}}, sort=[("at", DESCENDING)])
         return found["at"] if found else None
