@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fhir_server.care.care_team import ACTIVE, COMING, ENDED, PENDING, Team
-from fhir_server.care.consents import ConsentState, not_refused, permitted
+from fhir_server.care.care_team import ACTIVE, COMING, ENDED, PENDING, Member, Team
+from fhir_server.care.consents import ConsentState, not_refused, permitted, stated_start
 from fhir_server.care.intervals import ALWAYS, covers
-from fhir_server.care.parties import Directory, party_of
+from fhir_server.care.parties import SUBJECT, Directory, party_of
 from fhir_server.care.programmes import Programme
 from fhir_server.care.tasks import fulfils
 from fhir_server.fhir.json import Resource
@@ -36,10 +36,15 @@ def admission(
     """The admission that follows from a team.
 
     A period that has begun is admitted from its beginning on, whatever the clock says: the clocks of two servers may
-    differ by more than a request takes. A period that is still to come begins, and ends, by itself.
+    differ by more than a request takes. What the person stated begins when it does, and ends, by itself.
     """
+
+    def begins(member: Member) -> datetime:
+        free = SUBJECT in member.roles or member.party == author
+        return BEGINNING if free else _begun(member.party, consents, programme, now)
+
     active, pending = team.parties(ACTIVE), team.parties(PENDING)
-    members = [Reader(m.party, until=m.end or FOREVER) for m in team.members if m.state == ACTIVE]
+    members = [Reader(m.party, begins(m), m.end or FOREVER) for m in team.members if m.state == ACTIVE]
     members += [Reader(m.party, m.start, m.end or FOREVER) for m in team.members if m.state == COMING]
     left = [
         Reader(m.party, until=m.end + programme.read_after_end)
@@ -67,11 +72,16 @@ def offered(
         return ()
     asked = {party_of(task, "owner", directory) for task in tasks if fulfils(task) and task["status"] in ASKED}
     return tuple(
-        Reader(who, BEGINNING if start <= now else start, end)
+        Reader(who, _begun(who, consents, programme, now) if start <= now else start, end)
         for who in sorted(who for who in asked if who and who not in others)
         for start, end in (permitted(consents, who) if programme.consent_required else ALWAYS)
         if now < end
     )
+
+
+def _begun(who: str, consents: Sequence[ConsentState], programme: Programme, now: datetime) -> datetime:
+    """From when on what has begun lets somebody in."""
+    return stated_start(consents, who, now) if programme.consent_required else BEGINNING
 
 
 def _still_agreed(who: str, consents: Sequence[ConsentState], author: str, programme: Programme, now: datetime) -> bool:

@@ -31,12 +31,16 @@ _WIDENERS = (SUBJECT, CUSTODIAN, MEMBER)
 
 @dataclass(frozen=True)
 class Decision:
-    """`permit` or `deny` for one party (None: everyone), in the half-open time from `start` to `end`."""
+    """`permit` or `deny` for one party (None: everyone), in the half-open time from `start` to `end`.
+
+    `stated` is when a permit begins by its `provision.period`, whenever it was recorded.
+    """
 
     party: str | None
     word: str
     start: datetime
     end: datetime = FOREVER
+    stated: datetime = BEGINNING
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,12 @@ def permitted(consents: Sequence[ConsentState], who: str) -> Intervals:
     """When the person's consents let `who` in; a deny outweighs every permit."""
     permits = joined((d.start, d.end) for d in _speaking_of(consents, who, PERMIT))
     return without(permits, joined((d.start, d.end) for d in _speaking_of(consents, who, DENY)))
+
+
+def stated_start(consents: Sequence[ConsentState], who: str, now: datetime) -> datetime:
+    """When what lets `who` in at `now` begins, as the person stated it: no clock that runs ahead makes that earlier."""
+    permits = [d.stated for d in _speaking_of(consents, who, PERMIT) if d.start <= now < d.end]
+    return min(permits, default=BEGINNING)
 
 
 def not_refused(consents: Sequence[ConsentState], who: str) -> Intervals:
@@ -155,10 +165,12 @@ def _period(consent: Resource) -> tuple[datetime, datetime]:
 
 def _bounded(consent: Resource, found: Iterable[Decision]) -> ConsentState:
     start, end = _period(consent)
-    kept = [
-        Decision(d.party, d.word, first, last)
+    kept = [d for d in found if d.word != PERMIT]
+    kept += [
+        Decision(d.party, d.word, first, last, start)
         for d in found
-        for first, last in (common(((d.start, d.end),), ((start, end),)) if d.word == PERMIT else ((d.start, d.end),))
+        if d.word == PERMIT
+        for first, last in common(((d.start, d.end),), ((start, end),))
     ]
     return ConsentState(reference_to(consent), tuple(sorted(kept, key=lambda d: (d.start, d.party or "", d.word))))
 

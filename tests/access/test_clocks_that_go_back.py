@@ -9,8 +9,9 @@ import pytest
 from pymongo import MongoClient
 
 from fhir_server.app import web
+from fhir_server.demo.referral import consent
 from fhir_server.fhir import dates
-from tests.access.circle import TO_THE_END, walk
+from tests.access.circle import TO_THE_END, asked, made, walk
 from tests.http.scenarios.test_a_plans_and_teams import LUC
 from tests.world import Case, Party, World, world_apart
 
@@ -64,6 +65,23 @@ def test_what_was_closed_stays_closed_when_the_clock_is_set_back(world: World, e
     for after in (BACK, AHEAD - timedelta(minutes=1), AHEAD + timedelta(minutes=1)):
         later = _when(world, home, after)
         assert (later.get(case.condition).status, later.get(case.plan).status) == (404, kept), after
+
+
+def test_a_consent_that_begins_later_opens_nothing_before_when_a_clock_was_ahead(world: World) -> None:
+    hosp, home, offered = world.hospital(), world.party(), world.party()
+    case = world.case(hosp, home, LUC, with_consent=False)
+    walk(home, case.task, "accepted")
+    asked(hosp, offered, case)
+    begins, ends = ((dates.now() + timedelta(days=days)).date().isoformat() for days in (10, 20))
+    period = {"type": "permit", "period": {"start": begins, "end": ends}}
+    made(hosp, {**consent(case.patient, dates.now(), hosp.reference), "provision": period})
+
+    _write_in_the_plan(_when(world, hosp, timedelta(days=12)), case)
+
+    for party, place in ((home, case.condition), (world.custodian, case.plan), (offered, case.patient)):
+        seen = [_when(world, party, timedelta(days=days)).get(place).status for days in (0, 9, 12, 22)]
+        assert seen == [404, 404, 200, 404], place
+    assert hosp.get(case.condition).status == 200
 
 
 def test_who_joined_stays_in_when_the_clock_is_set_back(world: World) -> None:
