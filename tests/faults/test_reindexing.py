@@ -248,9 +248,9 @@ def test_what_is_too_large_to_be_indexed_keeps_its_own_type_waiting_alone_and_is
     define(apart)
     extended = minimal("SearchParameter", status="active", code="worded", base=["Group"], type="string")
     path = "Group.extension.value.as(string)"
-    assert apart.operator.post({**extended, "expression": path}).status == 201
+    assert apart.operator.post({**extended, "url": "urn:example:worded", "expression": path}).status == 201
     listed = minimal("SearchParameter", status="active", code="titled", base=["List"], type="string")
-    assert apart.operator.post({**listed, "expression": "List.title"}).status == 201
+    assert apart.operator.post({**listed, "url": "urn:example:titled", "expression": "List.title"}).status == 201
 
     for _ in indexing.run():
         pass
