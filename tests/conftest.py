@@ -40,6 +40,7 @@ TYPES = (
     "Observation",
     "AuditEvent",
 )
+ROOM = 2 * 1024**3
 SECRET = b"a secret for tests only, never for a server"
 
 # An example may take as long as a busy machine needs for it.
@@ -54,13 +55,24 @@ def embedded() -> EmbeddedMongo:
     return EmbeddedMongo(Path(os.environ[FOLDER]), test_commands=True)
 
 
+def refuse_a_full_disk() -> None:
+    """A database without room ends in the midst of a test, and each test after it waits for it in vain."""
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        told = f"{free / 1024**3:.1f} GiB are free in {folder}"
+        raise pytest.UsageError(f"The tests need 2 GiB for their databases, and {told}. Make room, or set TMPDIR.")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Under xdist the controller owns the MongoDB, because it outlives its workers; they find it by its folder."""
     if "PYTEST_XDIST_WORKER" in os.environ or "SAMEN_MONGODB_URL" in os.environ:
         return
+    only_unit = bool(config.args) and all("tests/unit" in argument for argument in config.args)
+    if not only_unit:
+        refuse_a_full_disk()
     os.environ[FOLDER] = tempfile.mkdtemp(prefix="samen-test-")
     config.stash[_owned] = embedded()
-    only_unit = bool(config.args) and all("tests/unit" in argument for argument in config.args)
     if getattr(config.option, "tx", None) and not only_unit:
         with suppress(NoEmbeddedMongo):  # told again, and better, by the tests that need a database
             config.stash[_owned].start()
