@@ -13,7 +13,6 @@ from fhir_server.definitions.search_parameters import SearchParameter, parameter
 from fhir_server.fhir.errors import MalformedRequest, NotYetIndexed
 from fhir_server.fhir.outcome import Issue
 from fhir_server.search.escaping import split
-from fhir_server.search.extract import OF_THE_STORE
 from fhir_server.search.hierarchy import PART_OF
 from fhir_server.search.query import Clause, Together, Value
 from fhir_server.search.terms import beginnings, has_beginnings
@@ -46,7 +45,6 @@ _ONLY_FOR: Mapping[str, Callable[[SearchParameter], bool]] = {
     "in": token.has_codes,
     "not-in": token.has_codes,
     "of-type": token.has_types,
-    "missing": lambda parameter: parameter.code not in OF_THE_STORE,
 }
 
 MOST_VALUES = 10_000

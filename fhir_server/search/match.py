@@ -102,7 +102,8 @@ def _holds(condition: Condition, asked: _Asked) -> bool:
 
 def _meets(parameter: SearchParameter, clause: Clause, resource: Resource, values: Values) -> bool:
     if clause.missing is not None:
-        return (clause.parameter in values["has"]) is not clause.missing
+        known = clause.parameter in _OF_THE_STORE or clause.parameter in values["has"]
+        return known is not clause.missing
     if clause.parameter in _OF_THE_STORE:
         found = _OF_THE_STORE[clause.parameter](clause, resource)
     elif clause.type == "composite":

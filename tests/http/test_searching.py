@@ -64,6 +64,20 @@ def test_each_kind_of_parameter_finds_what_it_names(hosp: Party, patient: str) -
     assert ids(hosp.get(f"Patient?identifier={unique}&_lastUpdated=lt2020-01-01")) == []
 
 
+@pytest.mark.parametrize(
+    "name", ["_id", "_lastUpdated", "general-practitioner:Organization._id", "_has:Observation:patient:_lastUpdated"]
+)
+def test_no_resource_lacks_what_the_server_gives_it(hosp: Party, name: str) -> None:
+    unique = uuid.uuid4().hex
+    doctor = {"reference": hosp.reference}
+    person = hosp.post(minimal("Patient", identifier=[{"value": unique}], generalPractitioner=[doctor])).body["id"]
+    hosp.post(observation(f"Patient/{person}"))
+
+    for more in ("", "&_contained=both", "&_sort=family"):
+        assert ids(hosp.get(f"Patient?identifier={unique}&{name}:missing=false{more}")) == [person]
+        assert ids(hosp.get(f"Patient?identifier={unique}&{name}:missing=true{more}")) == []
+
+
 def test_pages_hold_everything_once(hosp: Party, patient: str) -> None:
     made = [hosp.post(observation(patient)).body["id"] for _ in range(11)]
 

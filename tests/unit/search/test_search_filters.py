@@ -68,6 +68,9 @@ def test_expressions_are_read_from_left_to_right(text: str, condition: object) -
         ("telecom ne 5", False),
         ("not (telecom eq 5)", True),
         ("telecom pr false", True),
+        ("_id pr true", True),
+        ("_id pr false or _lastUpdated pr false", False),
+        ("not (_lastUpdated pr false)", True),
         ("birthdate po 1960", True),
         ("birthdate po 1961", False),
         ("birthdate ge 1960-04 and birthdate lt 1960-05", True),
@@ -138,7 +141,6 @@ def test_what_cannot_be_read_is_refused_with_its_place(text: str, says: str) -> 
         ("colour eq red", r"at character 1: Patient has no search parameter 'colour'; it has _id"),
         ("active eq true and name sa a", r"at character 20: 'name' is a string and has no 'sa'; it has eq, ne, co, sw"),
         ("active co tru", r"'active' is a token and has no 'co'; it has eq, ne, in, ni, "),
-        ("_id pr true", r"'_id' is never asked whether it is there"),
         ("name.given eq x", r"Patient.name is no reference, so 'name.given' leads nowhere"),
         ("link:Patient[type eq refer].name eq x", r"at character 14: Patient has no search parameter 'type'"),
         ("link[name eq x].other re Patient/1", r"nothing that 'link' refers to has a search parameter 'other'"),
@@ -152,6 +154,11 @@ def test_what_is_not_served_is_said_and_left_out_when_lenient(text: str, says: s
     assert [issue.code for issue in refusal.value.issues] == ["not-supported"]
     lenient = parse("Patient", [("_filter", text)], base_url="", lenient=True)
     assert (lenient.filters, lenient.skipped) == ((), (("_filter", text),))
+
+
+def test_nobody_asks_whether_a_combination_is_there() -> None:
+    with pytest.raises(MalformedRequest, match=r"'code-value-quantity' is never asked whether it is there"):
+        asked("code-value-quantity pr true", "Observation")
 
 
 def test_chains_in_a_filter_are_answered_first() -> None:

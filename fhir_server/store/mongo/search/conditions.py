@@ -5,11 +5,12 @@ from typing import Any
 
 from fhir_server.definitions.search_parameters import SearchParameter, parameters_of
 from fhir_server.search.clauses import of_component
+from fhir_server.search.extract import OF_THE_STORE
 from fhir_server.search.keys import LAST_TEXT, missing_key
 from fhir_server.search.query import Amount, Clause, Moment, Near, Sounds, Target, Text, Together, Token
 from fhir_server.search.terms import TERM_TYPES, asked_terms, beginnings
 from fhir_server.search.types import near, number, sound, token
-from fhir_server.store.mongo.logic import OPERATORS, Filter, both, either
+from fhir_server.store.mongo.logic import NOTHING, OPERATORS, Filter, both, either
 from fhir_server.store.mongo.patterns import beginning, containing, ending
 from fhir_server.store.mongo.search.times import dated, narrowed, updated
 
@@ -112,7 +113,10 @@ _KEY_READERS: Mapping[str, Callable[[SearchParameter, Any], list[str] | None]] =
 
 
 def _missing(parameter: SearchParameter, clause: Clause, keys: frozenset[str]) -> list[Filter]:
-    """By what a resource has; where an index has the key, also by the key of what has none."""
+    """By what a resource has; where an index has the key, also by the key of what has none. All have what the store
+    gives them."""
+    if parameter.code in OF_THE_STORE:
+        return [NOTHING if clause.missing else {}]
     if not clause.missing:
         return [{"has": parameter.code}]
     last = missing_key(parameter)["lo"]
