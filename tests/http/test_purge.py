@@ -370,7 +370,15 @@ def test_a_purge_that_dies_at_a_step_is_ended_by_starting_it_again(lives: Lives,
 
 
 @pytest.mark.parametrize("turned", [timedelta(days=-1), timedelta(days=1)])
-def test_a_purge_waits_for_writers_and_no_longer_whatever_becomes_of_the_clock(lives: Lives, turned: timedelta) -> None:
+def test_a_purge_waits_for_writers_and_no_longer_whatever_becomes_of_the_clock(
+    mongo_url: str, database: Database[dict[str, Any]], turned: timedelta
+) -> None:
+    with lives_in(mongo_url, database.client[f"{database.name}_turned"]) as lives:
+        assert 0 < waited_by_a_purge(lives, turned) <= lives.world.parts.services.store.purges.longest_write
+
+
+def waited_by_a_purge(lives: Lives, turned: timedelta) -> float:
+    """The seconds, when the clock is turned while the purge is under way."""
     life, services = lives.lived(), lives.world.parts.services
     waited: list[float] = []
 
@@ -382,7 +390,7 @@ def test_a_purge_waits_for_writers_and_no_longer_whatever_becomes_of_the_clock(l
     purge(life.case.patient, OPERATOR, replace(services, clock=clock), around)
 
     [seconds] = waited
-    assert 0 < seconds <= services.store.purges.longest_write
+    return seconds
 
 
 def test_what_is_written_while_the_purge_waits_goes_as_well(lives: Lives) -> None:
