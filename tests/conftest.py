@@ -21,7 +21,7 @@ from fhir_server.search.grant import Stamp
 from fhir_server.store.embedded import EmbeddedMongo, NoEmbeddedMongo
 from fhir_server.store.folder_lock import FolderLock
 from fhir_server.store.values import Stored
-from tests.databases import passing_database
+from tests.databases import LentDatabases, passing_database
 
 if TYPE_CHECKING:
     from fhir_server.store.mongo.store import MongoStore
@@ -85,10 +85,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(os.environ.pop(FOLDER), ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups when it is asked
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The folder of a test is its marker."""
+    """The folder of a test is its marker.
+
+    What a module makes for its tests is made once: one worker has them all, and early, for neither waits at the end.
+    """
     for item in items:
         item.add_marker(item.path.relative_to(TESTS).parts[0])
+        if uses_what_its_module_makes(item) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+def uses_what_its_module_makes(item: pytest.Item) -> bool:
+    """Whether one of its fixtures lives as long as its module."""
+    fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+    return any(each.scope == "module" for definitions in fixtures for each in definitions)
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +119,14 @@ def mongo_client(mongo_url: str) -> Iterator[MongoClient[dict[str, Any]]]:
     """A client of this worker."""
     with MongoClient(mongo_url, tz_aware=True) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def databases(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[LentDatabases]:
+    """Databases for applications that need one of their own."""
+    lending = LentDatabases(mongo_client)
+    yield lending
+    lending.close()
 
 
 @pytest.fixture(scope="session")

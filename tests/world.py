@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from flask.testing import FlaskClient
-from pymongo import MongoClient
 from pymongo.collection import Collection
 from werkzeug.test import TestResponse
 
@@ -22,6 +21,7 @@ from fhir_server.fhir import dates
 from fhir_server.fhir.actor import IMPORT, OPEN_PLANS, OPERATE
 from fhir_server.fhir.json import Resource, decode, encode
 from fhir_server.settings import Settings
+from tests.databases import LentDatabases
 
 EVERYTHING = "system/*.cruds"
 
@@ -203,10 +203,10 @@ class World:
 
 
 @contextmanager
-def world_apart(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
-    """A World on a database of its own, gone at the end."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    made = World(mongo_url, name)
-    yield made
-    made.close()
-    mongo_client.drop_database(name)
+def world_apart(mongo_url: str, databases: LentDatabases) -> Iterator[World]:
+    """A World on an empty database of its own."""
+    with databases.lent() as name:
+        made = World(mongo_url, name)
+        databases.laid_out(name)
+        yield made
+        made.close()

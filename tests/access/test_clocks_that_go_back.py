@@ -3,15 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from fhir_server.app import web
 from fhir_server.demo.referral import consent
 from fhir_server.fhir import dates
 from tests.access.circle import TO_THE_END, asked, made, walk
+from tests.databases import LentDatabases
 from tests.http.scenarios.test_a_plans_and_teams import LUC
 from tests.world import Case, Party, World, world_apart
 
@@ -20,9 +19,9 @@ End = Callable[[Party, Party, Case], None]
 
 
 @pytest.fixture(scope="module")
-def world(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+def world(mongo_url: str, databases: LentDatabases) -> Iterator[World]:
     """A world of these tests alone, since they turn its clock."""
-    with world_apart(mongo_url, mongo_client) as made_here:
+    with world_apart(mongo_url, databases) as made_here:
         yield made_here
 
 

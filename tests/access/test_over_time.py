@@ -4,10 +4,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from fhir_server.app import build, web
 from fhir_server.demo.referral import consent
@@ -19,6 +17,7 @@ from tests.access.actors import MEMBER
 from tests.access.asking import constant, marked
 from tests.access.circle import TO_THE_END, Matrix, asked, made, order, task, walk
 from tests.access.test_searches import following, matches
+from tests.databases import LentDatabases
 from tests.http.scenarios.test_a_plans_and_teams import LUC
 from tests.world import Case, Party, World, world_apart
 
@@ -35,9 +34,9 @@ class Cast:
 
 
 @pytest.fixture(scope="module")
-def world(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+def world(mongo_url: str, databases: LentDatabases) -> Iterator[World]:
     """A world of these tests alone: what they ask on a later day stands in its audit as the newest."""
-    with world_apart(mongo_url, mongo_client) as made_here:
+    with world_apart(mongo_url, databases) as made_here:
         yield made_here
 
 

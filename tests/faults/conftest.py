@@ -11,13 +11,14 @@ from receiver import Receiver, listening
 
 from fhir_server.store.mongo.connection import Connection
 from fhir_server.store.mongo.indexing.reindexing import Reindexing
+from tests.databases import LentDatabases
 from tests.world import World, world_apart
 
 
 @pytest.fixture
-def apart(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+def apart(mongo_url: str, databases: LentDatabases) -> Iterator[World]:
     """An application on a database of its own."""
-    with world_apart(mongo_url, mongo_client) as made:
+    with world_apart(mongo_url, databases) as made:
         yield made
 
 

@@ -12,13 +12,14 @@ from fhir_server.interactions.second_looks import SecondLooks
 from fhir_server.search.grant import Reader
 from fhir_server.store.mongo.writing.lately_seen import SECONDS, LatelySeen
 from tests.access.circle import TO_THE_END, made, task, walk
+from tests.databases import LentDatabases
 from tests.minimal import minimal
 from tests.world import Case, Party, World, world_apart
 
 
 @pytest.fixture(scope="module")
-def apart(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
-    with world_apart(mongo_url, mongo_client) as world:
+def apart(mongo_url: str, databases: LentDatabases) -> Iterator[World]:
+    with world_apart(mongo_url, databases) as world:
         yield world
 
 

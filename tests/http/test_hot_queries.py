@@ -16,6 +16,7 @@ from fhir_server.search.grant import Reader, Stamp
 from fhir_server.store.mongo.circles.documents import circle_document
 from fhir_server.store.mongo.documents import current_document
 from fhir_server.store.values import Circle, Stored
+from tests.databases import LentDatabases
 from tests.world import EVERYTHING, Party, World, world_apart
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -112,9 +113,9 @@ BOUNDED = {
 
 
 @pytest.fixture(scope="module")
-def crowded(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+def crowded(mongo_url: str, databases: LentDatabases) -> Iterator[World]:
     """A server whose database holds the caseload of one organisation and of others."""
-    with world_apart(mongo_url, mongo_client) as made:
+    with world_apart(mongo_url, databases) as made:
         yield made
 
 

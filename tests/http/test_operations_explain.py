@@ -12,6 +12,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.store.mongo.contained import GATHERED
 from fhir_server.store.mongo.wording import WORDING
 from fhir_server.validation.validator import Validator
+from tests.databases import LentDatabases
 from tests.minimal import minimal
 from tests.world import EVERYTHING, Party, World, world_apart
 
@@ -133,9 +134,9 @@ def test_only_the_operators_scope_explains(world: World) -> None:
 
 
 def test_what_is_still_being_gathered_is_neither_found_nor_explained_in_part(
-    mongo_url: str, mongo_client: MongoClient[dict[str, Any]]
+    mongo_url: str, mongo_client: MongoClient[dict[str, Any]], databases: LentDatabases
 ) -> None:
-    with world_apart(mongo_url, mongo_client) as apart:
+    with world_apart(mongo_url, databases) as apart:
         asker = apart.party(EVERYTHING, OPERATE)
         assert asker.post(minimal("List", title="ramp")).status == 201
         procedure = minimal("Procedure", subject={"reference": f"Patient/{asker.post(minimal('Patient')).body['id']}"})

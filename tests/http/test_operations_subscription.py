@@ -11,6 +11,7 @@ from fhir_server.fhir.json import Resource
 from fhir_server.store.mongo.delivery.outbox import Outbox
 from fhir_server.subscriptions.topics import subscribes
 from fhir_server.validation.validator import Validator
+from tests.databases import LentDatabases
 from tests.http.resources import ALSO
 from tests.minimal import minimal
 from tests.patience import patiently
@@ -18,9 +19,9 @@ from tests.world import Case, Party, Reply, World, world_apart
 
 
 @pytest.fixture(scope="module")
-def world(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+def world(mongo_url: str, databases: LentDatabases) -> Iterator[World]:
     """A world of these tests alone: one of them asks on a later day."""
-    with world_apart(mongo_url, mongo_client) as made_here:
+    with world_apart(mongo_url, databases) as made_here:
         yield made_here
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from fhir_server.fhir.json import Resource
 from fhir_server.store.mongo.connection import Connection
@@ -16,15 +15,16 @@ from fhir_server.store.mongo.indexing.own_parameters import AGE
 from fhir_server.store.mongo.indexing.reindexing import Reindexing
 from tests.access.test_searches import following
 from tests.curl_lines import asked_by, commands_of
+from tests.databases import LentDatabases
 from tests.http.test_searching import ids
 from tests.minimal import minimal
 from tests.world import Party, Reply, World, world_apart
 
 
 @pytest.fixture(scope="module")
-def apart(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+def apart(mongo_url: str, databases: LentDatabases) -> Iterator[World]:
     """A server with a database of its own, because what is searched by is of a whole database."""
-    with world_apart(mongo_url, mongo_client) as made:
+    with world_apart(mongo_url, databases) as made:
         yield made
 
 

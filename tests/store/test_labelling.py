@@ -15,6 +15,7 @@ from tests.access.circle import made, walk
 from tests.access.test_labels import RESTRICTED as R
 from tests.access.test_labels import VERY_RESTRICTED as V
 from tests.access.test_labels import labelled
+from tests.databases import LentDatabases
 from tests.http.scenarios.test_a_plans_and_teams import LUC
 from tests.world import World, world_apart
 
@@ -64,9 +65,9 @@ def _id_of(document: Document) -> str:
 
 
 @pytest.fixture(scope="module")
-def own_world(mongo_url: str, mongo_client: MongoClient[dict[str, Any]]) -> Iterator[World]:
+def own_world(mongo_url: str, databases: LentDatabases) -> Iterator[World]:
     """An application on a database of its own."""
-    with world_apart(mongo_url, mongo_client) as world:
+    with world_apart(mongo_url, databases) as world:
         yield world
 
 
