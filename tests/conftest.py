@@ -22,12 +22,12 @@ from fhir_server.store.embedded import EmbeddedMongo, NoEmbeddedMongo
 from fhir_server.store.folder_lock import FolderLock
 from fhir_server.store.values import Stored
 from tests.databases import LentDatabases, passing_database
+from tests.run import FOLDER, EndsWithItsMongo, end_in_order_when_told, new_folder
 
 if TYPE_CHECKING:
     from fhir_server.store.mongo.store import MongoStore
     from tests.world import World
 
-FOLDER = "SAMEN_TEST_MONGO_FOLDER"
 TESTS = Path(__file__).parent
 TYPES = (
     "Patient",
@@ -71,8 +71,10 @@ def pytest_configure(config: pytest.Config) -> None:
     only_unit = bool(config.args) and all("tests/unit" in argument for argument in config.args)
     if not only_unit:
         refuse_a_full_disk()
-    os.environ[FOLDER] = tempfile.mkdtemp(prefix="samen-test-")
+    end_in_order_when_told()
+    os.environ[FOLDER] = new_folder()
     config.stash[_owned] = embedded()
+    config.pluginmanager.register(EndsWithItsMongo(config.stash[_owned]))
     if getattr(config.option, "tx", None) and not only_unit:
         with suppress(NoEmbeddedMongo):  # told again, and better, by the tests that need a database
             config.stash[_owned].start()
@@ -105,12 +107,12 @@ def uses_what_its_module_makes(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="session")
-def mongo_url() -> Iterator[str]:
+def mongo_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of a real MongoDB replica set; the same for all workers of a run."""
     if "SAMEN_MONGODB_URL" in os.environ:
         yield os.environ["SAMEN_MONGODB_URL"]
     else:
-        with embedded() as mongo:
+        with request.config.stash.get(_owned, None) or embedded() as mongo:
             yield mongo.url
 
 

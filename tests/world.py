@@ -1,5 +1,6 @@
 """A small world for tests over HTTP: the whole application, the case manager's organisation, and parties on demand."""
 
+import os
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from fhir_server.fhir.actor import IMPORT, OPEN_PLANS, OPERATE
 from fhir_server.fhir.json import Resource, decode, encode
 from fhir_server.settings import Settings
 from tests.databases import LentDatabases
+from tests.run import FOLDER
 
 EVERYTHING = "system/*.cruds"
 
@@ -132,7 +134,7 @@ class World:
     """The application on the test run's MongoDB."""
 
     def __init__(self, mongo_url: str, database: str, **more: Any) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="samen-audit-")
+        self._folder = tempfile.TemporaryDirectory(prefix="samen-audit-", dir=os.environ.get(FOLDER))
         settings = Settings(
             mongodb_url=mongo_url,
             database=database,
