@@ -98,8 +98,8 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups when it is asked
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, object, object]:
     """The folder of a test is its marker.
 
     What a module makes for its tests is made once: one worker has them all. They come first, then what waits for
@@ -109,7 +109,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(item.path.relative_to(TESTS).parts[0])
         if uses_what_its_module_makes(item) and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    result = yield  # xdist reads the groups, and the order becomes random
     items.sort(key=lambda item: (item.get_closest_marker("xdist_group") is None, not item.get_closest_marker("faults")))
+    return result
 
 
 def uses_what_its_module_makes(item: pytest.Item) -> bool:
