@@ -22,7 +22,7 @@ from fhir_server.store.embedded import EmbeddedMongo, NoEmbeddedMongo
 from fhir_server.store.folder_lock import FolderLock
 from fhir_server.store.values import Stored
 from tests.databases import LentDatabases, passing_database
-from tests.run import FOLDER, EndsWithItsMongo, end_in_order_when_told, new_folder
+from tests.run import FOLDER, EndsWithItsMongo, end_in_order_when_told, new_folder, refuse_a_full_disk
 
 if TYPE_CHECKING:
     from fhir_server.store.mongo.store import MongoStore
@@ -40,7 +40,6 @@ TYPES = (
     "Observation",
     "AuditEvent",
 )
-ROOM = 2 * 1024**3
 SECRET = b"a secret for tests only, never for a server"
 
 # An example may take as long as a busy machine needs for it.
@@ -53,15 +52,6 @@ _owned = pytest.StashKey[EmbeddedMongo]()
 def embedded() -> EmbeddedMongo:
     """The MongoDB of this run: whoever starts it first owns it, the others use it."""
     return EmbeddedMongo(Path(os.environ[FOLDER]), test_commands=True)
-
-
-def refuse_a_full_disk() -> None:
-    """A database without room ends in the midst of a test, and each test after it waits for it in vain."""
-    folder = tempfile.gettempdir()
-    free = shutil.disk_usage(folder).free
-    if free < ROOM:
-        told = f"{free / 1024**3:.1f} GiB are free in {folder}"
-        raise pytest.UsageError(f"The tests need 2 GiB for their databases, and {told}. Make room, or set TMPDIR.")
 
 
 def pytest_configure(config: pytest.Config) -> None:

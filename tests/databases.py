@@ -16,9 +16,13 @@ _MANY = 3_000
 @contextmanager
 def passing_database(client: MongoClient[dict[str, Any]]) -> Iterator[str]:
     """The name of a new database, which is dropped at the end."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
+    name = _new_name()
     yield name
     client.drop_database(name)
+
+
+def _new_name() -> str:
+    return f"test_{uuid.uuid4().hex[:12]}"
 
 
 class LentDatabases:
@@ -36,10 +40,10 @@ class LentDatabases:
     @contextmanager
     def lent(self) -> Iterator[str]:
         """The name of one that is empty. Call `laid_out` when an application has started on it."""
-        name = self._free.pop(0) if self._free else f"test_{uuid.uuid4().hex[:12]}"
+        name = self._free.pop(0) if self._free else _new_name()
         if name in self._layouts and not self._emptied(name):
             self._drop(name)
-            name = f"test_{uuid.uuid4().hex[:12]}"
+            name = _new_name()
         try:
             yield name
         finally:

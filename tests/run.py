@@ -1,4 +1,4 @@
-"""One run of the tests: what it leaves behind, which is nothing, and how it ends when its MongoDB is no more."""
+"""One run of the tests: the room it needs, what it leaves behind, and how it ends when its MongoDB is no more."""
 
 import shutil
 import signal
@@ -15,6 +15,20 @@ FOLDER = "SAMEN_TEST_MONGO_FOLDER"
 _PREFIX = "samen-test-"
 _LONG_AGO = 3600.0
 _LINES = 15
+_GIB = 1024**3
+ROOM = 2 * _GIB
+"""Bytes for the databases that are there at the same moment."""
+
+
+def refuse_a_full_disk() -> None:
+    """A database without room ends in the midst of a test, and each test after it waits for it in vain."""
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        told = f"{free / _GIB:.1f} GiB are free in {folder}"
+        raise pytest.UsageError(
+            f"The tests need {ROOM // _GIB} GiB for their databases, and {told}. Make room, or set TMPDIR."
+        )
 
 
 def new_folder() -> str:

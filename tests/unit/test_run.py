@@ -1,4 +1,4 @@
-"""A run of the tests ends when its MongoDB does, and leaves nothing behind when it is told to end."""
+"""A run of the tests has room, ends when its MongoDB does, and leaves nothing behind when it is told to end."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 
 from tests import run
 from tests.patience import until
-from tests.run import EndsWithItsMongo, new_folder
+from tests.run import EndsWithItsMongo, new_folder, refuse_a_full_disk
 
 ROOT = Path(__file__).parents[2]
 
@@ -128,3 +128,12 @@ def test_what_a_killed_run_left_goes_with_the_next_and_what_is_served_stays(
 
     lock.release()
     assert {each.name for each in tmp_path.iterdir()} == {"samen-test-served", "samen-test-new", made.name}
+
+
+def test_a_run_without_room_for_its_databases_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "ROOM", 0)
+    refuse_a_full_disk()
+
+    monkeypatch.setattr(run, "ROOM", 2**70)
+    with pytest.raises(pytest.UsageError, match=r"GiB are free in .*\. Make room, or set TMPDIR\."):
+        refuse_a_full_disk()
